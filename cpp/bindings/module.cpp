@@ -1,0 +1,235 @@
+// nbedex._core: array kernels. Layout is checked here (arrays.hpp), meaning in Python.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "nbedex/beam_center.hpp"
+#include "nbedex/match.hpp"
+#include "nbedex/preprocess.hpp"
+#include "nbedex/simulate.hpp"
+
+namespace py = pybind11;
+using namespace nbedex;
+using namespace nbedex::bindings;
+
+namespace {
+
+/// Releases the GIL around a core call and lets Ctrl-C through while it runs.
+template <class F>
+void run(F&& core_call) {
+    const Poll poll = [] {
+        const py::gil_scoped_acquire gil;
+        return PyErr_CheckSignals() == 0;
+    };
+    try {
+        const py::gil_scoped_release no_gil;
+        core_call(poll);
+    } catch (const Interrupted&) {
+        throw py::error_already_set();  // the KeyboardInterrupt that PyErr_CheckSignals raised
+    }
+}
+
+std::vector<Quaternion> quaternions(const py::array& array, const char* name) {
+    const std::span<const double> values = view<double>(array, name, {any, 4});
+    std::vector<Quaternion> out;
+    for (std::size_t i = 0; i + 3 < values.size(); i += 4)
+        out.push_back({values[i], values[i + 1], values[i + 2], values[i + 3]});
+    return out;
+}
+
+py::dict simulate(const py::array& g, const py::array& intensity, const py::array& hkl, const py::array& orientations,
+                  const SimulationOptions& options, int threads) {
+    const Reflections reflections{view<double>(g, "g", {any, 3}), view<double>(intensity, "intensity", {g.shape(0)}),
+                                  view<std::int32_t>(hkl, "hkl", {g.shape(0), 3})};
+    const std::vector<Quaternion> rotations = quaternions(orientations, "orientations");
+    SpotPatterns spots;
+    run([&](const Poll& poll) { spots = simulate_patterns(reflections, rotations, options, threads, poll); });
+    return py::dict(py::arg("offset") = copy_out(spots.offset), py::arg("kx") = copy_out(spots.kx),
+                    py::arg("ky") = copy_out(spots.ky), py::arg("intensity") = copy_out(spots.intensity),
+                    py::arg("reflection") = copy_out(spots.reflection));
+}
+
+const std::uint8_t* mask_pointer(const std::optional<py::array>& mask, const py::array& frames) {
+    if (!mask) return nullptr;
+    return view<std::uint8_t>(*mask, "mask", {frames.shape(1), frames.shape(2)}).data();
+}
+
+py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
+                  const Preprocessing& options, const std::optional<py::array>& mask, int threads) {
+    require_layout(frames, "frames", {any, any, any});
+    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const std::span<const double> center = view<double>(centers, "centers", {n, 2});
+    const std::uint8_t* masked = mask_pointer(mask, frames);
+    NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
+    NewArray<std::uint8_t> status({n});
+    dispatch_frames(frames, [&]<class T>(const T* data) {
+        run([&](const Poll& poll) {
+            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+                const auto p = static_cast<std::size_t>(i);
+                const std::size_t size = sampler.grid().size();
+                status.span[p] = static_cast<std::uint8_t>(
+                    prepare_pattern(sampler, Frame<T>{data + i * rows * columns, rows, columns, masked}, center[2 * p],
+                                    center[2 * p + 1], options, polar.span.subspan(p * size, size)));
+            });
+        });
+    });
+    return py::make_tuple(polar.array, status.array);
+}
+
+py::array_t<float> unwrap(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
+                          const std::optional<py::array>& mask, int threads) {
+    require_layout(frames, "frames", {any, any, any});
+    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const std::span<const double> center = view<double>(centers, "centers", {n, 2});
+    const std::uint8_t* masked = mask_pointer(mask, frames);
+    NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
+    dispatch_frames(frames, [&]<class T>(const T* data) {
+        run([&](const Poll& poll) {
+            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+                const auto p = static_cast<std::size_t>(i);
+                const std::size_t size = sampler.grid().size();
+                sampler.unwrap(Frame<T>{data + i * rows * columns, rows, columns, masked}, center[2 * p],
+                               center[2 * p + 1], polar.span.subspan(p * size, size));
+            });
+        });
+    });
+    return polar.array;
+}
+
+py::array_t<double> find_beams(const py::array& frames, const BeamSearch& search, const std::optional<py::array>& mask,
+                               int threads) {
+    require_layout(frames, "frames", {any, any, any});
+    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const std::uint8_t* masked = mask_pointer(mask, frames);
+    NewArray<double> out({n, 3});
+    dispatch_frames(frames, [&]<class T>(const T* data) {
+        run([&](const Poll& poll) {
+            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+                const BeamCenter beam = find_beam(Frame<T>{data + i * rows * columns, rows, columns, masked}, search);
+                const auto p = static_cast<std::size_t>(3 * i);
+                out.span[p] = beam.row;
+                out.span[p + 1] = beam.column;
+                out.span[p + 2] = beam.contrast;
+            });
+        });
+    });
+    return out.array;
+}
+
+TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& ky, const py::array& intensity,
+                 const PolarGrid& grid, float exponent, const py::array& orientations, const py::array& symmetry) {
+    const std::vector<Quaternion> rotations = quaternions(orientations, "orientations");
+    const auto n = static_cast<py::ssize_t>(rotations.size());
+    const SpotList spots{view<std::int64_t>(offset, "offset", {n + 1}), view<float>(kx, "kx", {any}),
+                         view<float>(ky, "ky", {kx.shape(0)}), view<float>(intensity, "intensity", {kx.shape(0)})};
+    std::int64_t before = 0;
+    for (const std::int64_t end : spots.offset) {
+        if (end < before || end > kx.shape(0))
+            throw py::value_error("offset must rise from 0 to the number of spots, " + std::to_string(kx.shape(0)));
+        before = end;
+    }
+    return pack_templates(spots, grid, exponent, rotations, quaternions(symmetry, "symmetry"));
+}
+
+py::dict match(const TemplateSet& templates, const py::array& patterns, const MatchOptions& options) {
+    const std::span<const float> data = view<float>(patterns, "patterns", {any, templates.n_rings, templates.n_azimuths});
+    const py::ssize_t n = patterns.shape(0), k = options.n_best;
+    if (k < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(k));
+    std::vector<Candidate> found(static_cast<std::size_t>(n * k));
+    NewArray<float> mirror({n}), half_turn({n});
+    run([&](const Poll& poll) {
+        match_exhaustive(templates, data, n, options, poll, {found, mirror.span, half_turn.span});
+    });
+    NewArray<std::int32_t> template_id({n, k}), azimuth({n, k});
+    NewArray<std::uint8_t> mirrored({n, k});
+    NewArray<float> score({n, k}), azimuth_offset({n, k});
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        template_id.span[i] = found[i].template_id;
+        azimuth.span[i] = found[i].azimuth;
+        mirrored.span[i] = found[i].mirrored;
+        score.span[i] = found[i].score;
+        azimuth_offset.span[i] = found[i].azimuth_offset;
+    }
+    return py::dict(py::arg("template_id") = template_id.array, py::arg("azimuth") = azimuth.array,
+                    py::arg("mirrored") = mirrored.array, py::arg("score") = score.array,
+                    py::arg("azimuth_offset") = azimuth_offset.array, py::arg("mirror_score") = mirror.array,
+                    py::arg("half_turn_score") = half_turn.array);
+}
+
+ShapeFactor shape_factor_named(const std::string& name) {
+    const std::pair<const char*, ShapeFactor> models[] = {
+        {"binary", ShapeFactor::binary}, {"linear", ShapeFactor::linear}, {"lorentzian", ShapeFactor::lorentzian},
+        {"sinc", ShapeFactor::sinc},     {"sin2c", ShapeFactor::sin2c},   {"atanc", ShapeFactor::atanc}};
+    for (const auto& [known, model] : models)
+        if (name == known) return model;
+    throw py::value_error("shape must be binary, linear, lorentzian, sinc, sin2c or atanc, got " + name);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "Array kernels of nbedex. Use the nbedex package, which checks meaning; here only layout is checked.";
+
+    py::class_<PolarGrid>(m, "PolarGrid")
+        .def(py::init([](int n_rings, int n_azimuths, double k_min, double k_max) {
+                 return PolarGrid{n_rings, n_azimuths, k_min, k_max};
+             }), py::kw_only(), py::arg("n_rings"), py::arg("n_azimuths"), py::arg("k_min"), py::arg("k_max"))
+        .def_readonly("n_rings", &PolarGrid::n_rings)
+        .def_readonly("n_azimuths", &PolarGrid::n_azimuths)
+        .def_readonly("k_min", &PolarGrid::k_min)
+        .def_readonly("k_max", &PolarGrid::k_max);
+
+    py::class_<PolarSampler>(m, "PolarSampler")
+        .def(py::init([](const PolarGrid& grid, const py::array& matrix) {
+                 const auto v = view<double>(matrix, "detector_from_sample", {2, 2});
+                 return PolarSampler(grid, {v[0], v[1], v[2], v[3]});
+             }), py::arg("grid"), py::arg("detector_from_sample"));
+
+    py::class_<Preprocessing>(m, "Preprocessing")
+        .def(py::init([](bool remove_background, float background_sigma, float exponent, double saturation,
+                         double max_saturated, double max_non_finite) {
+                 return Preprocessing{remove_background, background_sigma, exponent, saturation, max_saturated, max_non_finite};
+             }), py::kw_only(), py::arg("remove_background"), py::arg("background_sigma"), py::arg("exponent"),
+             py::arg("saturation"), py::arg("max_saturated"), py::arg("max_non_finite"));
+
+    py::class_<BeamSearch>(m, "BeamSearch")
+        .def(py::init([](double row, double column, double search_radius, double beam_radius) {
+                 return BeamSearch{row, column, search_radius, beam_radius};
+             }), py::kw_only(), py::arg("row"), py::arg("column"), py::arg("search_radius"), py::arg("beam_radius"));
+
+    py::class_<SimulationOptions>(m, "SimulationOptions")
+        .def(py::init([](double wavelength, double max_excitation_error, double shape_width, const std::string& shape,
+                         double precession_angle, double minimum_intensity, double double_diffraction) {
+                 return SimulationOptions{wavelength, max_excitation_error, shape_width, shape_factor_named(shape),
+                                          precession_angle, minimum_intensity, double_diffraction};
+             }), py::kw_only(), py::arg("wavelength"), py::arg("max_excitation_error"), py::arg("shape_width"),
+             py::arg("shape"), py::arg("precession_angle"), py::arg("minimum_intensity"), py::arg("double_diffraction"));
+
+    py::class_<MatchOptions>(m, "MatchOptions")
+        .def(py::init([](int n_best, double distinct_angle, int threads) {
+                 return MatchOptions{n_best, distinct_angle, threads};
+             }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("threads"));
+
+    py::class_<TemplateSet>(m, "TemplateSet")
+        .def_property_readonly("size", &TemplateSet::size)
+        .def_property_readonly("n_spots", [](const TemplateSet& t) { return t.weight.size(); })
+        .def_property_readonly("offset", [](const TemplateSet& t) { return copy_out(t.offset); })
+        .def_property_readonly("ring", [](const TemplateSet& t) { return copy_out(t.ring); })
+        .def_property_readonly("azimuth", [](const TemplateSet& t) { return copy_out(t.azimuth); })
+        .def_property_readonly("weight", [](const TemplateSet& t) { return copy_out(t.weight); });
+
+    m.def("simulate_patterns", &simulate, py::arg("g"), py::arg("intensity"), py::arg("hkl"), py::arg("orientations"),
+          py::arg("options"), py::arg("threads"));
+    m.def("find_beams", &find_beams, py::arg("frames"), py::arg("search"), py::arg("mask"), py::arg("threads"));
+    m.def("unwrap", &unwrap, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("mask"), py::arg("threads"));
+    m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
+          py::arg("mask"), py::arg("threads"));
+    m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
+          py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
+    m.def("match_exhaustive", &match, py::arg("templates"), py::arg("patterns"), py::arg("options"));
+    m.def("build_info", [] {
+        return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
+                        py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),
+                        py::arg("threads") = available_threads());
+    });
+}

@@ -1,0 +1,46 @@
+// Exhaustive matching: every template, both mirror images, all in-plane angles. Slow and obviously right: it stays as
+// the reference that any faster search must equal.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "nbedex/parallel.hpp"
+#include "nbedex/templates.hpp"
+
+namespace nbedex {
+
+struct MatchOptions {
+    int n_best = 5;               ///< orientations wanted per phase
+    double distinct_angle = 0.0;  ///< radians; two of them differ by more than this, symmetry considered
+    int threads = 0;              ///< 0: all available
+};
+
+/// One orientation: template, mirror and in-plane bin, with its zero-mean normalised correlation.
+struct Candidate {
+    std::int32_t template_id = -1;  ///< -1: there was no further distinct orientation
+    std::uint8_t mirrored = 0;
+    std::int32_t azimuth = 0;       ///< in-plane bin by which the template's pattern is turned
+    float score = 0.0F;             ///< in [-1, 1]
+    float azimuth_offset = 0.0F;    ///< vertex of the parabola through the neighbouring bins, in bins, [-0.5, 0.5]
+};
+
+/// Results for patterns x n_best candidates, written by the caller's arrays.
+struct MatchOutput {
+    std::span<Candidate> candidates;        ///< (n_patterns, n_best), best first
+    std::span<float> mirror_score;          ///< (n_patterns,) best distinct score of the winner's template, other mirror image
+    std::span<float> half_turn_score;       ///< (n_patterns,) score of the winner turned by 180 degrees about the beam
+};
+
+/// The n best distinct orientations of one phase for each polar pattern (n_patterns, rings, azimuths), greedily: the best of
+/// all; then the best of those farther than distinct_angle from it; and so on. Ties go to the lower template, then
+/// the unmirrored, then the lower bin. A pattern without contrast gets no candidates. mirror_score and half_turn_score are NaN
+/// where that rival is symmetrically equivalent to the winner or within distinct_angle of it.
+void match_exhaustive(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
+                      const MatchOptions& options, const Poll& poll, const MatchOutput& out);
+
+/// Instruction set of the kernels in use.
+[[nodiscard]] std::string active_isa();
+
+}  // namespace nbedex

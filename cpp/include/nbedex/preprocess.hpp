@@ -1,0 +1,39 @@
+// From a raw frame to the polar pattern that is matched: checks, unwrapping, background, exponent.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "nbedex/polar.hpp"
+
+namespace nbedex {
+
+/// Why a pattern can't be matched. The numbers are those of the result file.
+enum class FrameStatus : std::uint8_t { ok = 0, blank = 1, saturated = 2, non_finite = 3 };
+
+struct Preprocessing {
+    bool remove_background = true;
+    float background_sigma = 1.0F;  ///< standard deviations of a ring taken off with its mean
+    float exponent = 0.25F;         ///< intensity exponent, > 0
+    double saturation = 0.0;        ///< value at which the detector saturates, 0: unknown
+    double max_saturated = 0.02;    ///< share of saturated pixels beyond which a frame is given up
+    double max_non_finite = 0.01;   ///< share of NaN or infinite pixels beyond which a frame is given up
+};
+
+/// Checks the usable pixels of a raw frame: too many saturated or non-finite, or no contrast at all.
+template <class T>
+[[nodiscard]] FrameStatus check_frame(const Frame<T>& frame, const Preprocessing& options);
+
+/// Takes mean + sigma * standard deviation of each ring off that ring and clips at zero. Bins without
+/// data (NaN) become zero, that is, background.
+void remove_ring_background(const PolarGrid& grid, float sigma, std::span<float> polar);
+
+/// Raises every bin to `exponent`; negative values become zero first. 1, 1/2 and 1/4 use square roots, which are exact.
+void apply_exponent(float exponent, std::span<float> polar);
+
+/// All of the above in order. Returns the frame's status; `polar` is all zero unless it is ok.
+template <class T>
+[[nodiscard]] FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row,
+                                          double center_column, const Preprocessing& options, std::span<float> polar);
+
+}  // namespace nbedex

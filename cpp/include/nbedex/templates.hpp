@@ -1,0 +1,40 @@
+// The templates of one phase, packed for correlation with polar patterns.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nbedex/polar.hpp"
+#include "nbedex/rotation.hpp"
+
+namespace nbedex {
+
+/// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated
+/// intensity summed per bin, weight = w / sqrt(sum w^2 - (sum w)^2 / N), so that for a pattern P of unit
+/// zero-mean norm and mean mu, the zero-mean normalised correlation is sum_i weight_i P_i - mu * weight_sum.
+struct TemplateSet {
+    int n_rings = 0, n_azimuths = 0;
+    std::vector<std::int64_t> offset;
+    std::vector<std::uint16_t> ring, azimuth;
+    std::vector<float> weight;
+    std::vector<float> weight_sum;         ///< by template
+    std::vector<Quaternion> orientation;   ///< by template, sample to crystal
+    std::vector<Quaternion> symmetry;      ///< proper rotations of the Laue group, identity first
+
+    [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(orientation.size()); }
+};
+
+/// Spots as simulated, by template: polar coordinates in 1/angstrom and radians.
+struct SpotList {
+    std::span<const std::int64_t> offset;
+    std::span<const float> kx, ky;
+    std::span<const float> intensity;
+};
+
+/// Bins the spots (those outside the annulus are dropped, those that share a bin are added), raises them to `exponent` and
+/// normalises. A template without a spot in the annulus keeps its number and no spots; it scores zero.
+[[nodiscard]] TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent,
+                                         std::span<const Quaternion> orientation, std::span<const Quaternion> symmetry);
+
+}  // namespace nbedex

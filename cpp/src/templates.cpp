@@ -1,0 +1,80 @@
+#include "nbedex/templates.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <stdexcept>
+
+namespace nbedex {
+namespace {
+
+struct BinnedSpot {
+    std::uint32_t bin;
+    double weight;
+};
+
+/// Spots of one template by bin, merged where they share one.
+void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const PolarGrid& grid,
+               std::vector<BinnedSpot>& binned) {
+    binned.clear();
+    const double per_radian = grid.n_azimuths / (2 * std::numbers::pi);
+    for (std::size_t i = first; i < last; ++i) {
+        const double kx = spots.kx[i], ky = spots.ky[i];
+        const auto ring = static_cast<int>(std::floor((std::hypot(kx, ky) - grid.k_min) / grid.ring_width()));
+        if (ring < 0 || ring >= grid.n_rings || !(spots.intensity[i] > 0)) continue;
+        const auto turn = static_cast<int>(std::lround(std::atan2(ky, kx) * per_radian));
+        const int azimuth = (turn % grid.n_azimuths + grid.n_azimuths) % grid.n_azimuths;
+        binned.push_back({static_cast<std::uint32_t>(ring * grid.n_azimuths + azimuth), spots.intensity[i]});
+    }
+    std::ranges::stable_sort(binned, {}, &BinnedSpot::bin);
+    std::size_t kept = 0;
+    for (const BinnedSpot& spot : binned) {
+        if (kept > 0 && binned[kept - 1].bin == spot.bin)
+            binned[kept - 1].weight += spot.weight;
+        else
+            binned[kept++] = spot;
+    }
+    binned.resize(kept);
+}
+
+}  // namespace
+
+TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent,
+                           std::span<const Quaternion> orientation, std::span<const Quaternion> symmetry) {
+    constexpr int limit = std::numeric_limits<std::uint16_t>::max();
+    if (grid.n_rings < 1 || grid.n_rings > limit || grid.n_azimuths < 4 || grid.n_azimuths > limit)
+        throw std::invalid_argument("polar grid must have 1 to 65535 rings and 4 to 65535 azimuths");
+    TemplateSet out;
+    out.n_rings = grid.n_rings;
+    out.n_azimuths = grid.n_azimuths;
+    out.orientation.assign(orientation.begin(), orientation.end());
+    out.symmetry.assign(symmetry.begin(), symmetry.end());
+    out.offset.push_back(0);
+    std::vector<BinnedSpot> binned;
+    for (std::size_t t = 0; t < orientation.size(); ++t) {
+        bin_spots(spots, static_cast<std::size_t>(spots.offset[t]), static_cast<std::size_t>(spots.offset[t + 1]), grid,
+                  binned);
+        double sum = 0, squares = 0;
+        for (BinnedSpot& spot : binned) {
+            spot.weight = std::pow(spot.weight, static_cast<double>(exponent));
+            sum += spot.weight;
+            squares += spot.weight * spot.weight;
+        }
+        std::ranges::stable_sort(binned, std::greater<>(), &BinnedSpot::weight);
+        const double norm = std::sqrt(squares - sum * sum / static_cast<double>(grid.size()));
+        float weight_sum = 0;
+        for (const BinnedSpot& spot : binned) {
+            const auto weight = static_cast<float>(spot.weight / norm);
+            out.ring.push_back(static_cast<std::uint16_t>(spot.bin / static_cast<std::uint32_t>(grid.n_azimuths)));
+            out.azimuth.push_back(static_cast<std::uint16_t>(spot.bin % static_cast<std::uint32_t>(grid.n_azimuths)));
+            out.weight.push_back(weight);
+            weight_sum += weight;
+        }
+        out.weight_sum.push_back(weight_sum);
+        out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
+    }
+    return out;
+}
+
+}  // namespace nbedex

@@ -1,0 +1,49 @@
+"""Orientation maps: the result of indexing, its file, and the formats of other programs."""
+
+from __future__ import annotations
+
+from nbedex.maps.crystal_map import to_crystal_map
+from nbedex.maps.export import FORMATS, SUFFIXES, export
+from nbedex.maps.files import check_output, replacing, write_atomically
+from nbedex.maps.orientation import (
+    canonical,
+    conjugate,
+    disorientation_angle,
+    from_euler,
+    misorientation,
+    multiply,
+    rotate,
+    rotation_angle,
+    to_euler,
+    to_matrix,
+)
+from nbedex.maps.result import IndexingResult, Status
+from nbedex.maps.result_file import read_result, to_json, write_result
+from nbedex.maps.summary import neighbour_coherence, summary
+
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "IndexingResult",
+    "Status",
+    "canonical",
+    "check_output",
+    "conjugate",
+    "disorientation_angle",
+    "export",
+    "from_euler",
+    "misorientation",
+    "multiply",
+    "neighbour_coherence",
+    "read_result",
+    "replacing",
+    "rotate",
+    "rotation_angle",
+    "summary",
+    "to_crystal_map",
+    "to_euler",
+    "to_json",
+    "to_matrix",
+    "write_atomically",
+    "write_result",
+]

@@ -1,0 +1,37 @@
+"""Scans in NumPy's .npy files; never unpickled, never loaded whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nbedex.errors import DataFormatError
+from nbedex.scan.scan import Scan, check_dimensions
+from nbedex.scan.sources import ArraySource, FrameSource, RawSource
+
+
+def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
+    """Open a .npy file of a 4D scan or a stack of patterns; see `nbedex.scan.open_scan`."""
+    with open(path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = read_header(file)
+        except ValueError as error:
+            raise DataFormatError(f"{path}: not a NumPy .npy file ({error})") from error
+        offset = file.tell()
+    if dtype.hasobject:
+        raise DataFormatError(f"{path}: holds Python objects, which are never unpickled; save a numeric array")
+    check_dimensions(shape, path)
+    source: FrameSource
+    if fortran or 0 in shape or dtype.kind not in "biuf":
+        needed, actual = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, path.stat().st_size
+        if actual < needed:
+            raise DataFormatError(f"{path}: truncated, expected {needed} bytes, the file has {actual}; copy it again")
+        source = ArraySource(np.load(path, mmap_mode="r", allow_pickle=False))
+    else:
+        source = RawSource(path, offset=offset, scan_shape=shape[:-2], frame_shape=shape[-2:], dtype=dtype)
+    return Scan(source, path=path, format="npy", scan_shape=scan_shape)

@@ -1,0 +1,58 @@
+"""Opening a scan: which reader a file needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.scan import Scan
+
+
+def open_scan(
+    path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None
+) -> Scan:
+    """Open a 4D-STEM file for reading patterns block by block; nothing is loaded but the headers.
+
+    Parameters
+    ----------
+    path
+        .hspy, .zspy, .blo, .mib, .dm3/.dm4, .emd, .mrc, .tvips, EMPAD .xml, .nxs, .de5, any HDF5 or .npy
+        file, and what else RosettaSciIO reads lazily. HDF5 is recognised by its content.
+    dataset
+        Path of the dataset in an HDF5 file; needed only where several may be the scan.
+    scan_shape
+        (rows, columns) for a plain stack of patterns. Without it a stack is one row.
+
+    Returns
+    -------
+    Scan
+        To be closed, best with a ``with`` statement.
+
+    Raises
+    ------
+    ArgumentError
+        No such file, unknown format, wrong `dataset` or `scan_shape`.
+    DataFormatError
+        The file is damaged, truncated, or holds no scan.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ArgumentError(f"no such file: {path}")
+    if path.is_file():
+        if path.stat().st_size == 0:
+            raise DataFormatError(f"{path}: empty file")
+        from nbedex.scan.hdf5 import is_hdf5
+
+        if is_hdf5(path):
+            from nbedex.scan.hdf5 import open_hdf5
+
+            return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
+    if dataset is not None:
+        raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
+    if path.suffix.lower() == ".npy":
+        from nbedex.scan.npy import open_npy
+
+        return open_npy(path, scan_shape=scan_shape)
+    from nbedex.scan.rosetta import open_rosetta
+
+    return open_rosetta(path, scan_shape=scan_shape)

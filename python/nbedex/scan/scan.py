@@ -1,0 +1,295 @@
+"""A 4D-STEM scan: frames read block by block, with what the file says about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.metadata import ScanMetadata
+from nbedex.scan.sources import ArraySource, FrameSource, GridSource
+
+MIN_DETECTOR = 16
+
+
+class Scan:
+    """A 4D-STEM scan opened for reading; use it in a ``with`` statement.
+
+    Made by `open_scan` or `memory_scan`. Frames are numbered in row-major scan order.
+
+    Parameters
+    ----------
+    source
+        Where the frames come from.
+    path
+        The file, for messages.
+    format
+        Short name of the format: "hspy", "blo", "hdf5", "npy", ...
+    dataset
+        Path of the dataset inside the file, where it has one.
+    metadata
+        What the file says.
+    scan_shape
+        (rows, columns); must hold as many frames as the source. None keeps the source's own shape, and
+        makes a plain stack one row.
+
+    Raises
+    ------
+    DataFormatError
+        Frames of complex, structured or object type, detector smaller than 16 pixels, empty scan.
+    ArgumentError
+        `scan_shape` does not hold the source's number of frames.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        *,
+        path: Path,
+        format: str,
+        dataset: str | None = None,
+        metadata: ScanMetadata | None = None,
+        scan_shape: tuple[int, int] | None = None,
+    ) -> None:
+        self.path = path
+        self.format = format
+        self.dataset = dataset
+        self._source = source
+        self._closed = False
+        self._stored = source.dtype
+        try:
+            self.dtype, notes = delivered_dtype(source.dtype, path)
+            self.shape = _full_shape(source, scan_shape, path)
+        except Exception:
+            source.close()
+            raise
+        self.metadata = (metadata or ScanMetadata()).with_notes(*notes)
+
+    @property
+    def scan_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the scan."""
+        return self.shape[0], self.shape[1]
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(det_y, det_x) of a pattern."""
+        return self.shape[2], self.shape[3]
+
+    @property
+    def size(self) -> int:
+        """Number of patterns."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def saturation_value(self) -> int | None:
+        """Largest number that the stored type can hold; None where it is not an integer type."""
+        return int(np.iinfo(self._stored).max) if self._stored.kind in "iu" else None
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Read the patterns [start, stop).
+
+        Parameters
+        ----------
+        start, stop
+            Range in row-major scan order, 0 <= start <= stop <= size.
+
+        Returns
+        -------
+        ndarray
+            (stop - start, det_y, det_x) of `dtype`: C-contiguous, aligned, native byte order. May be a
+            read-only view; do not write into it.
+
+        Raises
+        ------
+        ArgumentError
+            Range outside of the scan, or the scan is closed.
+        DataFormatError
+            The file can't be read there; the message names the patterns.
+        """
+        self._check_open()
+        if not 0 <= start <= stop <= self.size:
+            raise ArgumentError(f"patterns [{start}, {stop}) are not within [0, {self.size}) of {self.path}")
+        if start == stop:
+            return np.empty((0, *self.frame_shape), self.dtype)
+        return self._deliver(self._guarded(self._source.read, start, stop, name=f"{start} to {stop - 1}"))
+
+    def read_at(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> NDArray[Any]:
+        """Read scattered patterns, for a few hundred of them.
+
+        Parameters
+        ----------
+        indices
+            Numbers of the patterns (n,), in any order, repeated or not.
+
+        Returns
+        -------
+        ndarray
+            (n, det_y, det_x) as from `read`, in the order of `indices`.
+        """
+        self._check_open()
+        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if wanted.size and not (0 <= wanted.min() and wanted.max() < self.size):
+            raise ArgumentError(
+                f"patterns {wanted.min()} to {wanted.max()} are not within [0, {self.size}) of {self.path}"
+            )
+        out = np.empty((wanted.size, *self.frame_shape), self.dtype)
+        # In file order, so that frames of one chunk follow one another and its unpacked form is still there.
+        unique, back = np.unique(wanted, return_inverse=True)
+        places = np.argsort(back, kind="stable")
+        ends = np.cumsum(np.bincount(back, minlength=unique.size))
+        for number, index in enumerate(unique):
+            mine = places[(ends[number - 1] if number else 0) : ends[number]]
+            out[mine] = self._deliver(self._guarded(self._read_one, int(index), name=f"{index}"))
+        return out
+
+    def _read_one(self, index: int) -> NDArray[Any]:
+        if isinstance(self._source, GridSource):
+            return self._source.read_few(index)
+        return self._source.read(index, index + 1)
+
+    def _guarded(self, function: Any, *arguments: int, name: str) -> NDArray[Any]:
+        """Call a reader; whatever its library raises becomes one clear error."""
+        try:
+            frames: NDArray[Any] = function(*arguments)
+        except (MemoryError, DataFormatError):
+            raise
+        except Exception as error:
+            raise DataFormatError(
+                f"{self.path}: can't read patterns {name} ({error}); the file is damaged or its drive failed"
+            ) from error
+        return frames
+
+    def _deliver(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Frames in the type and memory layout that are promised."""
+        return np.require(frames.astype(self.dtype, copy=False), requirements=["C", "A"])
+
+    def fingerprint(self) -> str:
+        """Hash that identifies the data of a run, the same after the file was moved or copied.
+
+        Returns
+        -------
+        str
+            SHA-256 (hex) of file size, shape, stored type, and the bytes of the first and last pattern.
+        """
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        head = {"bytes": size, "shape": self.shape, "dtype": self._stored.str, "dataset": self.dataset}
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        for index in (0, self.size - 1):
+            digest.update(np.ascontiguousarray(self.read(index, index + 1)).tobytes())
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Close the file; reading afterwards is an error. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._source.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ArgumentError(f"the scan {self.path} is closed")
+
+    def __enter__(self) -> Scan:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        rows, columns, height, width = self.shape
+        return f"<Scan {self.path.name!r} {self.format}: {rows} x {columns} patterns of {height} x {width} {self.dtype}>"
+
+
+def memory_scan(array: NDArray[Any], metadata: ScanMetadata | None = None) -> Scan:
+    """Make a scan of an array in memory (or a NumPy memory map).
+
+    Parameters
+    ----------
+    array
+        (scan_y, scan_x, det_y, det_x), or (frames, det_y, det_x) for a single row. Not copied.
+    metadata
+        Calibration, where it is known.
+
+    Returns
+    -------
+    Scan
+        With `path` "memory" and `format` "memory".
+
+    Raises
+    ------
+    DataFormatError
+        Wrong number of dimensions or type, detector smaller than 16 pixels, empty array.
+    """
+    array = np.asanyarray(array)
+    path = Path("memory")
+    check_dimensions(array.shape, path)
+    return Scan(ArraySource(array), path=path, format="memory", metadata=metadata)
+
+
+def check_dimensions(shape: tuple[int, ...], path: Path, dataset: str | None = None) -> None:
+    """Refuse arrays that are neither a 4D scan nor a stack of patterns, with a message for each case."""
+    where = f"{path}" + (f", dataset {dataset}" if dataset else "")
+    said = " x ".join(map(str, shape))
+    if len(shape) == 2:
+        raise DataFormatError(
+            f"{where}: a single image of {said} pixels; a scan has 4 dimensions (scan rows, scan columns,"
+            " detector rows, detector columns), or 3 with --scan-shape"
+        )
+    if len(shape) not in (3, 4):
+        raise DataFormatError(
+            f"{where}: {len(shape)} dimensions ({said}); expected 4 (scan rows, scan columns, detector rows,"
+            " detector columns), or 3 with --scan-shape; cut out one scan first"
+        )
+
+
+def _full_shape(
+    source: FrameSource, scan_shape: tuple[int, int] | None, path: Path
+) -> tuple[int, int, int, int]:
+    """Shape (scan_y, scan_x, det_y, det_x) of a source, checked."""
+    stored = source.scan_shape
+    height, width = source.frame_shape
+    frames = int(np.prod(stored, dtype=np.int64))
+    if scan_shape is not None:
+        rows, columns = scan_shape
+        if rows < 1 or columns < 1:
+            raise ArgumentError(f"--scan-shape must be two positive numbers, got {rows} x {columns}")
+        if rows * columns != frames:
+            raise ArgumentError(
+                f"--scan-shape {rows} x {columns} has {rows * columns} patterns, {path} has {frames}"
+                f" ({' x '.join(map(str, stored))})"
+            )
+    else:
+        rows, columns = (1, stored[0]) if len(stored) == 1 else (stored[0], stored[1])
+    if min(rows, columns, height, width) == 0:
+        raise DataFormatError(f"{path}: empty, shape {rows} x {columns} x {height} x {width}")
+    if min(height, width) < MIN_DETECTOR:
+        raise DataFormatError(
+            f"{path}: detector of {height} x {width} pixels; expected at least {MIN_DETECTOR} x {MIN_DETECTOR}"
+            " (are scan and detector axes exchanged?)"
+        )
+    return rows, columns, height, width
+
+
+def delivered_dtype(stored: np.dtype[Any], path: Path) -> tuple[np.dtype[Any], tuple[str, ...]]:
+    """Type that frames of a stored type are delivered in, and what to tell about it.
+
+    Integers stay, in native byte order; booleans become uint8; all floats become float32.
+    """
+    if stored.kind in "iu":
+        return stored.newbyteorder("="), ()
+    if stored.kind == "b":
+        return np.dtype(np.uint8), ()
+    if stored.kind == "f":
+        note = () if stored.itemsize <= 4 else (f"intensities are stored as {stored.name} and read as float32",)
+        return np.dtype(np.float32), note
+    raise DataFormatError(
+        f"{path}: intensities of type {stored}; expected integers, booleans or real floating-point numbers"
+    )
