@@ -27,7 +27,8 @@ def sample_result(
     rng = np.random.default_rng(seed)
     phases = tuple(load_phase(name) for name in names)
     calibration = Calibration(pixel_size=0.0094, voltage=300.0, step=step, rotation_deg=12.5, flipped=True)
-    provenance = {"nbedex": "0.0.test", "config": {"k_max": 1.4, "phases": list(names)}, "input": "Prüfung.hspy"}
+    config = {"k_max": 1.4, "phases": list(names)}
+    provenance = {"nbedex": "0.0.test", "config": config, "input": "Prüfung.hspy"}
     result = IndexingResult.empty(shape, phases, calibration, n_rivals=n_rivals, provenance=provenance)
     label = _labels(rng, shape, grains=grains)
     count = int(label.max()) + 1
@@ -72,7 +73,7 @@ def _fill(
     result.phase_score[indexed] = rng.uniform(0, 0.9, (*shape, len(result.phases)))[indexed]
     for rank in range(n):
         there = indexed & (rng.random(shape) < (1.0, 0.8, 0.5)[min(rank, 2)])
-        result.rival_phase_id[there, rank] = (phase if rank == 0 else (phase + rank) % len(result.phases))[there]
+        result.rival_phase_id[there, rank] = ((phase + rank) % len(result.phases))[there]
         other = quaternion if rank == 0 else canonical(rng.normal(size=(*shape, 4)))
         result.rival_orientation[there, rank] = other[there]
         result.rival_score[there, rank] = result.index[there] * 0.9**rank

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,8 +65,8 @@ def to_crystal_map(
     dy, dx = result.calibration.step or (1.0, 1.0)
     rows, columns = np.divmod(np.arange(ny * nx), nx)
     phases = {number: phase.to_orix() for number, phase in enumerate(result.phases)}
-    for number, phase in enumerate(result.phases):
-        phases[number].color = phase.colour
+    for number, colour in enumerate(_named_colours([phase.colour for phase in result.phases])):
+        phases[number].color = colour
     return CrystalMap(
         rotations=Rotation(_rotations(result, keep, rotations_per_point)),
         phase_id=np.where(keep, result.phase_id.ravel(), -1).astype(int),
@@ -104,11 +105,27 @@ def _properties(result: IndexingResult, n: int) -> dict[str, NDArray[Any]]:
     }
     for number, name in enumerate(unique_names(result)):
         flat[f"phase_score_{name}"] = result.phase_score[..., number]
-    properties = {name: np.ascontiguousarray(array).ravel() for name, array in flat.items()}
+    properties: dict[str, NDArray[Any]] = {
+        name: np.ascontiguousarray(array).ravel() for name, array in flat.items()
+    }
     if n > 1:
         properties["rival_phase_id"] = result.rival_phase_id[..., :n].reshape(-1, n)
         properties["rival_score"] = result.rival_score[..., :n].reshape(-1, n)
     return properties
+
+
+def _named_colours(colours: Sequence[str]) -> list[str]:
+    """The nearest colours that have names in Matplotlib, each only once: orix takes no others."""
+    from matplotlib import colors
+
+    named = {**colors.TABLEAU_COLORS, **colors.XKCD_COLORS, **colors.CSS4_COLORS}
+    known = sorted({colors.to_hex(value) for value in named.values()})
+    table = np.array([colors.to_rgb(value) for value in known])
+    chosen: list[str] = []
+    for colour in colours:
+        nearest = np.argsort(np.linalg.norm(table - colors.to_rgb(colour), axis=1), kind="stable")
+        chosen.append(next(known[i] for i in nearest if known[i] not in chosen))
+    return chosen
 
 
 def unique_names(result: IndexingResult) -> list[str]:

@@ -39,7 +39,7 @@ def multiply(first: Floats, second: Floats) -> Floats:
 
 def conjugate(quaternion: Floats) -> Floats:
     """Inverse of unit quaternions (..., 4)."""
-    return np.asarray(quaternion, dtype=np.float64) * np.array([1.0, -1.0, -1.0, -1.0])
+    return np.asarray(np.asarray(quaternion, dtype=np.float64) * np.array([1.0, -1.0, -1.0, -1.0]))
 
 
 def canonical(quaternion: Floats) -> Floats:
@@ -53,7 +53,8 @@ def canonical(quaternion: Floats) -> Floats:
         raise ArgumentError("expected quaternions of a rotation, got one with all four components zero")
     q = q / norm
     leading = np.take_along_axis(q, np.argmax(q != 0, axis=-1)[..., None], axis=-1)
-    return np.where(leading < 0, -q, q) + 0.0  # + 0.0 turns -0.0 into 0.0: equal maps, equal bytes
+    # + 0.0 turns -0.0 into 0.0: equal maps, equal bytes
+    return np.asarray(np.where(leading < 0, -q, q) + 0.0)
 
 
 def to_matrix(quaternion: Floats) -> Floats:

@@ -204,7 +204,9 @@ class IndexingResult:
         if self.phase_id.ndim != 2 or 0 in self.phase_id.shape:
             raise ArgumentError(f"phase_id must have the shape (ny, nx) of a map, got {self.phase_id.shape}")
         if self.rival_phase_id.ndim != 3:
-            raise ArgumentError(f"rival_phase_id must have 3 axes (ny, nx, n), got {self.rival_phase_id.shape}")
+            raise ArgumentError(
+                f"rival_phase_id must have 3 axes (ny, nx, n), got {self.rival_phase_id.shape}"
+            )
         for name, (dtype, axes) in ARRAYS.items():
             array = getattr(self, name)
             shape = (*self.shape, *_sizes(axes, n_rivals=self.n_rivals, n_phases=len(self.phases)))
@@ -216,7 +218,7 @@ class IndexingResult:
     def _check_values(self) -> None:
         for name in ("phase_id", "rival_phase_id"):
             ids = getattr(self, name)
-            if ids.size and not (-1 <= ids.min() and ids.max() < len(self.phases)):
+            if ids.size and not (ids.min() >= -1 and ids.max() < len(self.phases)):
                 raise ArgumentError(
                     f"{name} must lie between -1 and {len(self.phases) - 1} ({len(self.phases)} phases),"
                     f" got {ids.min()} to {ids.max()}"
@@ -224,7 +226,9 @@ class IndexingResult:
         if self.status.max() > max(Status):
             raise ArgumentError(f"status must lie between 0 and {max(Status)}, got {self.status.max()}")
         if bool(np.any((self.status == Status.OK) != self.indexed)):
-            raise ArgumentError("status must be OK exactly where phase_id is not -1, and it is not everywhere")
+            raise ArgumentError(
+                "status must be OK exactly where phase_id is not -1, and it is not everywhere"
+            )
         _check_orientations("orientation", self.orientation, self.indexed)
         _check_orientations("rival_orientation", self.rival_orientation, self.rival_phase_id >= 0)
         if bool(np.any(np.abs(self.index) > 1 + 1e-5)):
@@ -283,6 +287,8 @@ def _check_orientations(name: str, quaternions: NDArray[np.float64], there: NDAr
         good = (np.abs(np.linalg.norm(inside, axis=-1) - 1) < 1e-6) & (inside[..., 0] >= 0)
     if not bool(np.all(good)):
         bad = inside[~good][0]
-        raise ArgumentError(f"{name} must hold unit quaternions with w >= 0 where indexed, got {bad.tolist()}")
+        raise ArgumentError(
+            f"{name} must hold unit quaternions with w >= 0 where indexed, got {bad.tolist()}"
+        )
     if not bool(np.all(np.isnan(quaternions[~there]))):
         raise ArgumentError(f"{name} must be NaN where not indexed, and it is not everywhere")

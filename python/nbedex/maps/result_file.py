@@ -32,9 +32,7 @@ VERSION = 1
 _TEXTS = ("phases", "calibration", "provenance")
 
 
-def write_result(
-    path: str | os.PathLike[str], result: IndexingResult, *, overwrite: bool = False
-) -> Path:
+def write_result(path: str | os.PathLike[str], result: IndexingResult, *, overwrite: bool = False) -> Path:
     """Write `result` to an HDF5 file that appears only when it is complete and was read back.
 
     Parameters
@@ -94,7 +92,8 @@ def read_result(path: str | os.PathLike[str]) -> IndexingResult:
             texts = {name: _read_text(file, name, path) for name in _TEXTS}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise DataFormatError(
-            f"{os.fspath(path)} can't be read as a result file (HDF5): {error}; write it again or restore a copy"
+            f"{os.fspath(path)} can't be read as a result file (HDF5): {error};"
+            " write it again or restore a copy"
         ) from error
     return _assemble(arrays, texts, path)
 
@@ -162,7 +161,7 @@ def _one_nan(array: NDArray[Any]) -> NDArray[Any]:
 
 def _write(file: Any, name: str, array: NDArray[Any]) -> None:
     # bool has no HDF5 type of its own: h5py's is an enum that other programs don't read
-    stored = array.view(np.uint8) if array.dtype == bool else array
+    stored = array.view(np.uint8) if array.dtype.kind == "b" else array
     stored = _little_endian(stored)
     dataset = file.create_dataset(name, data=stored, track_times=False)
     dataset.attrs["sha256"] = np.bytes_(_digest(stored))
@@ -183,7 +182,7 @@ def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _digest(array: NDArray[Any]) -> str:
-    return hashlib.sha256(_little_endian(array).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(memoryview(_little_endian(array).reshape(-1).view(np.uint8))).hexdigest()
 
 
 def _check_format(file: Any, path: str | os.PathLike[str]) -> None:
@@ -243,7 +242,7 @@ def _check_digest(dataset: Any, digest: str, name: str, path: str | os.PathLike[
 
 def _read_array(file: Any, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
     dtype = np.dtype(ARRAYS[name][0])
-    if dtype != bool:
+    if dtype.kind != "b":
         return _read(file, name, path, dtype.newbyteorder("<"))
     array = _read(file, name, path, np.dtype(np.uint8))
     if array.size and array.max() > 1:

@@ -25,7 +25,9 @@ def number_column(values: NDArray[np.generic], decimals: int = 0) -> Characters:
     known = np.isfinite(exact)
     scaled = np.rint(np.where(known, exact, 0).astype(np.float64) * 10.0**decimals)
     if bool(np.any(np.abs(scaled) > 2.0**53)):
-        raise ArgumentError(f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}")
+        raise ArgumentError(
+            f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}"
+        )
     whole = scaled.astype(np.int64)
     negative = whole < 0
     rest = np.abs(whole)
@@ -56,7 +58,7 @@ def text_column(texts: Sequence[str], which: NDArray[np.integer]) -> Characters:
     table = np.full((len(encoded), max(width, 1)), PAD, dtype=np.uint8)
     for row, text in zip(table, encoded, strict=True):
         row[: len(text)] = np.frombuffer(text, dtype=np.uint8)
-    return table[which]
+    return np.asarray(table[which])
 
 
 def join_rows(columns: Sequence[Characters], *, separator: str, newline: str, align: bool) -> Iterator[bytes]:
