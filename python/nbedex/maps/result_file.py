@@ -182,7 +182,7 @@ def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _digest(array: NDArray[Any]) -> str:
-    return hashlib.sha256(memoryview(_little_endian(array).reshape(-1).view(np.uint8))).hexdigest()
+    return hashlib.sha256(_little_endian(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def _check_format(file: Any, path: str | os.PathLike[str]) -> None:

@@ -126,7 +126,7 @@ def _only_possible(
         possible.append((reading, fitted, atoms, found))
     if not possible:
         raise failures[0]
-    if len(possible) > 1 and formula is None or len(possible) > 1 and len(failures) == 0:
+    if len(possible) > 1:
         names = " or ".join(repr(entry[0].name) for entry in possible)
         raise DataFormatError(
             f"{where}: the origin choice isn't stated and both readings are possible ({names}); state it in the space"

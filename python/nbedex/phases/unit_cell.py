@@ -11,7 +11,7 @@ from nbedex.errors import DataFormatError
 from nbedex.phases.cell import Cell, direct_basis, reciprocal_basis
 from nbedex.phases.symmetry import Operations
 
-MAX_ATOMS = 20_000
+MAX_ATOMS = 5_000
 # Images of a site closer than this are one atom on a special position written with few digits (0.333).
 _SPECIAL_DISTANCE = 0.05
 # Atoms closer than this can't both be there: their occupancies share one site.

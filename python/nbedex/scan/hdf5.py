@@ -63,7 +63,7 @@ def open_hdf5(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | 
     file = _open_file(path)
     try:
         if dataset is None:
-            dataset = choose_dataset(list(candidates(file)), path)
+            dataset = choose_dataset(list(candidates(file, dimensions=2)), path)
         node = resolve(file, dataset, path)
         if not isinstance(node, h5py.Dataset):
             inner = [c for c in candidates(file) if c.path.startswith(node.name.rstrip("/") + "/")]
@@ -83,6 +83,14 @@ def open_hdf5(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | 
         metadata=metadata.with_notes(*notes),
         scan_shape=scan_shape,
     )
+
+
+def is_velox(path: Path) -> bool:
+    """Whether an HDF5 file is of Velox, which stores the scan as the last axis: RosettaSciIO's business."""
+    from nbedex.scan.hdf5_layouts import inside
+
+    with _open_file(path) as file:
+        return inside(file["/"], "Data/Image") is not None and inside(file["/"], "Version") is not None
 
 
 def _register_filters() -> None:
@@ -111,8 +119,8 @@ def _open_file(path: Path) -> Any:
         raise DataFormatError(f"{path}: not a readable HDF5 file ({text})") from error
 
 
-def candidates(file: Any) -> Iterator[Candidate]:
-    """Numeric datasets of three or more dimensions that lie in the file itself, in order of their paths."""
+def candidates(file: Any, dimensions: int = 3) -> Iterator[Candidate]:
+    """Numeric datasets of so many or more dimensions that lie in the file itself, in order of their paths."""
     import h5py
 
     seen: set[Any] = set()
@@ -134,7 +142,7 @@ def candidates(file: Any) -> Iterator[Candidate]:
                 raise DataFormatError(f"{file.filename}: more than {_MAX_OBJECTS} objects; give --dataset")
             if kind is h5py.Group:
                 pending.append(node)
-            elif node.shape is not None and len(node.shape) >= 3 and node.dtype.kind in "biufc":
+            elif node.shape is not None and len(node.shape) >= dimensions and node.dtype.kind in "biufc":
                 yield Candidate(str(node.name), tuple(node.shape), str(node.dtype))
 
 
@@ -151,10 +159,14 @@ def choose_dataset(found: list[Candidate], path: Path) -> str:
     ArgumentError
         There are several: the message lists them.
     """
-    if not found:
+    if not any(len(c.shape) >= 3 for c in found):
+        images = [str(c) for c in found if min(c.shape) >= MIN_DETECTOR]
         raise DataFormatError(
-            f"{path}: no dataset of 3 or 4 dimensions in this file (links to other files are not followed)"
+            f"{path}: no dataset of 3 or 4 dimensions in this file"
+            + (f", only images: {', '.join(images[:5])}" if images else "")
+            + "; a scan has 4 (scan rows, scan columns, detector rows, detector columns)"
         )
+    found = [c for c in found if len(c.shape) >= 3]
     large = [c for c in found if min(c.shape[-2:]) >= MIN_DETECTOR] or found
     best = [c for c in large if len(c.shape) == 4] or [c for c in large if len(c.shape) == 3] or large
     if len(best) > 1:

@@ -15,6 +15,10 @@ import numpy as np
 
 from nbedex.scan.metadata import Axis, ScanMetadata, read_metadata
 
+_MICROSCOPE = "metadata/Acquisition_instrument/TEM"
+# What HyperSpy has written for a unit that nobody gave.
+_UNDEFINED = ("_None_", "<undefined>", "t.Undefined")
+# Names of a beam energy in the microscope group of EMD files, lower case.
 _VOLTAGE_NAMES = ("beam_energy", "voltage", "accelerating_voltage", "accelerating voltage", "high_tension")
 
 
@@ -36,15 +40,13 @@ def layout_of(file: Any, node: Any) -> tuple[str, ScanMetadata]:
         Empty for unknown layouts.
     """
     group = node.parent
-    names = set(group)
-    if "axis-0" in names:
-        energy, said = _hyperspy_energy(group)
-        return "hspy", _from_axes(list(_hyperspy_axes(group, node)), energy, said)
+    if inside(group, "axis-0") is not None:
+        return "hspy", hyperspy_metadata(group, node.shape)
     calibration = _py4dstem_calibration(node)
     if calibration:
         return "py4dstem", _from_py4dstem(calibration, node)
     energy, said = _microscope_energy(file)
-    if "dim1" in names or "dim0" in names:
+    if inside(group, "dim1") is not None or inside(group, "dim0") is not None:
         return "emd", _from_axes(list(_emd_axes(group, node)), energy, said)
     if "axes" in group.attrs or "signal" in group.attrs:
         return "nexus", _from_axes(list(_nexus_axes(group, node)), energy, said)
@@ -54,6 +56,18 @@ def layout_of(file: Any, node: Any) -> tuple[str, ScanMetadata]:
 def _from_axes(axes: list[Axis], energy: float | None, said: str) -> ScanMetadata:
     """Metadata from axes in array order: the last two are the detector's."""
     return read_metadata(axes[:-2], axes[-2:], beam_energy=energy, beam_energy_source=said)
+
+
+def inside(group: Any, path: str) -> Any:
+    """Object at a path of hard links below a group; None where there is none (links are not followed)."""
+    for part in path.split("/"):
+        getlink = {"getlink": True} if hasattr(group, "id") and hasattr(group.id, "links") else {}
+        if getlink and type(group.get(part, **getlink)).__name__ != "HardLink":
+            return None
+        if not hasattr(group, "keys") or part not in group:
+            return None
+        group = group[part]
+    return group
 
 
 def _text(value: Any) -> str:
@@ -74,23 +88,36 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _hyperspy_axes(group: Any, node: Any) -> Iterator[Axis]:
-    for number, size in enumerate(node.shape):
-        attributes = group[f"axis-{number}"].attrs if f"axis-{number}" in group else {}
-        name = _text(attributes.get("name", "")) or f"axis-{number}"
+def hyperspy_metadata(group: Any, shape: tuple[int, ...]) -> ScanMetadata:
+    """Calibration of a signal in HyperSpy's layout; the same in HDF5 (.hspy) and zarr (.zspy).
+
+    Parameters
+    ----------
+    group
+        The signal's group: Experiments/<name>.
+    shape
+        Shape of its data.
+    """
+    axes = []
+    for number, size in enumerate(shape):
+        node = inside(group, f"axis-{number}")
+        attributes = {} if node is None else node.attrs
         units = _text(attributes.get("units", ""))
-        units = "" if units in ("_None_", "<undefined>", "t.Undefined") else units
-        yield Axis(name=name, size=size, scale=_number(attributes.get("scale")), units=units)
-
-
-def _hyperspy_energy(group: Any) -> tuple[float | None, str]:
-    path = "metadata/Acquisition_instrument/TEM"
-    energy = _number(group[path].attrs.get("beam_energy")) if path in group else None
-    return energy, f"{path}.beam_energy"
+        axes.append(
+            Axis(
+                name=_text(attributes.get("name", "")) or f"axis-{number}",
+                size=size,
+                scale=_number(attributes.get("scale")),
+                units="" if units in _UNDEFINED else units,
+            )
+        )
+    microscope = inside(group, _MICROSCOPE)
+    energy = None if microscope is None else _number(microscope.attrs.get("beam_energy"))
+    return _from_axes(axes, energy, f"{_MICROSCOPE}.beam_energy")
 
 
 def _emd_axes(group: Any, node: Any) -> Iterator[Axis]:
-    first = 0 if "dim0" in group else 1
+    first = 1 if inside(group, "dim0") is None else 0
     for number, size in enumerate(node.shape):
         name = f"dim{number + first}"
         yield _axis_from_values(group, name, size)
@@ -108,25 +135,20 @@ def _nexus_axes(group: Any, node: Any) -> Iterator[Axis]:
 
 def _axis_from_values(group: Any, name: str, size: int) -> Axis:
     """Axis from a one-dimensional dataset of its positions; uncalibrated where they are not evenly spaced."""
-    import h5py
-
     label, units, scale = name or "unnamed", "", None
-    link = group.get(name, getlink=True) if name else None
-    if isinstance(link, h5py.HardLink) and isinstance(group[name], h5py.Dataset):
-        values = group[name]
+    values = inside(group, name) if name else None
+    if values is not None and hasattr(values, "shape"):
         label = _text(values.attrs.get("name", values.attrs.get("long_name", ""))) or name
         units = _text(values.attrs.get("units", ""))
-        if values.shape is not None and len(values.shape) == 1 and values.dtype.kind in "iuf" and size > 1:
-            scale = _spacing(np.asarray(values[:], dtype=np.float64), size)
-        elif size == 1:
+        if size == 1:
             scale = 1.0
+        elif len(values.shape or ()) == 1 and values.dtype.kind in "iuf" and values.size in (2, size):
+            scale = _spacing(np.asarray(values[:], dtype=np.float64))
     return Axis(name=label, size=size, scale=scale, units=units)
 
 
-def _spacing(positions: np.ndarray[Any, np.dtype[np.float64]], size: int) -> float | None:
-    """Even spacing of positions; py4DSTEM stores only the first two of them."""
-    if positions.size not in (2, size) or positions.size < 2:
-        return None
+def _spacing(positions: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+    """Even spacing of positions (py4DSTEM stores only the first two of them)."""
     steps = np.diff(positions)
     even = np.all(np.isfinite(steps)) and np.ptp(steps) <= 1e-3 * abs(float(steps.mean()))
     return float(steps.mean()) if even else None
@@ -134,32 +156,32 @@ def _spacing(positions: np.ndarray[Any, np.dtype[np.float64]], size: int) -> flo
 
 def _microscope_energy(file: Any) -> tuple[float | None, str]:
     """Beam energy in the group microscope of an EMD file."""
-    import h5py
-
-    if isinstance(file.get("microscope", getlink=True), h5py.HardLink):
-        attributes = file["microscope"].attrs
-        for name in attributes:
-            if name.lower() in _VOLTAGE_NAMES:
-                return _number(attributes[name]), f"microscope.{name}"
+    microscope = inside(file["/"], "microscope")
+    for name in () if microscope is None else microscope.attrs:
+        if name.lower() in _VOLTAGE_NAMES:
+            return _number(microscope.attrs[name]), f"microscope.{name}"
     return None, ""
 
 
 def _py4dstem_calibration(node: Any) -> dict[str, Any]:
-    """Entries of the py4DSTEM calibration that belongs to a data cube; empty where there is none."""
-    import h5py
+    """Entries of the py4DSTEM calibration that belongs to a data cube; empty where there is none.
 
+    It lies in a group beside the cube or beside one of the groups around it; entries are attributes or
+    scalar datasets, by version.
+    """
     group = node.parent
     for _ in range(4):
         for place in ("metadatabundle/calibration", "calibration"):
-            if place in group and isinstance(group[place], h5py.Group):
-                found = dict(group[place].attrs)
-                for name in group[place]:
-                    item = group[place].get(name, getlink=True)
-                    if isinstance(item, h5py.HardLink) and isinstance(group[place][name], h5py.Dataset):
-                        if group[place][name].size == 1:
-                            found[name] = group[place][name][()]
-                if "Q_pixel_size" in found:
-                    return found
+            calibration = inside(group, place)
+            if calibration is None or not hasattr(calibration, "keys"):
+                continue
+            found = dict(calibration.attrs)
+            for name in calibration:
+                item = inside(calibration, name)
+                if getattr(item, "size", 0) == 1:
+                    found[name] = item[()]
+            if "Q_pixel_size" in found:
+                return found
         group = group.parent
     return {}
 

@@ -41,11 +41,9 @@ def open_scan(
     if path.is_file():
         if path.stat().st_size == 0:
             raise DataFormatError(f"{path}: empty file")
-        from nbedex.scan.hdf5 import is_hdf5
+        from nbedex.scan.hdf5 import is_hdf5, is_velox, open_hdf5
 
-        if is_hdf5(path):
-            from nbedex.scan.hdf5 import open_hdf5
-
+        if is_hdf5(path) and not is_velox(path):
             return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
     if dataset is not None:
         raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
@@ -53,6 +51,10 @@ def open_scan(
         from nbedex.scan.npy import open_npy
 
         return open_npy(path, scan_shape=scan_shape)
+    if path.suffix.lower() == ".zspy":
+        from nbedex.scan.zspy import open_zspy
+
+        return open_zspy(path, scan_shape=scan_shape)
     from nbedex.scan.rosetta import open_rosetta
 
     return open_rosetta(path, scan_shape=scan_shape)

@@ -1,0 +1,18 @@
+"""Crystal structures: reading, symmetry, reflections and structure factors; the phases that ship with nbedex."""
+
+from __future__ import annotations
+
+from nbedex.phases.catalogue import list_phases, load_phase, phase_names, templates_dir
+from nbedex.phases.phase import Phase
+from nbedex.phases.structure_factors import allowed, reflections, structure_factors
+
+__all__ = [
+    "Phase",
+    "allowed",
+    "list_phases",
+    "load_phase",
+    "phase_names",
+    "reflections",
+    "structure_factors",
+    "templates_dir",
+]
