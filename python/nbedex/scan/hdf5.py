@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan.scan import MIN_DETECTOR, Scan, check_dimensions
-from nbedex.scan.sources import FrameSource, GridSource, RawSource
+from nbedex.scan.sources import FrameSource, GridSource, RawSource, truncated
 
 log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Cache of unpacked chunks inside the HDF5 library: serves scattered reads; blocks have their own (GridSource).
+# Cache of unpacked chunks inside the HDF5 library, for scattered reads; blocks have GridSource's.
 _CHUNK_CACHE = 64 << 20
 _MAX_LINKS = 16
 _MAX_OBJECTS = 200_000
@@ -111,11 +111,11 @@ def _open_file(path: Path) -> Any:
         text = str(error)
         sizes = re.search(r"truncated file: eof = (\d+).*?stored_eof = (\d+)", text)
         if sizes:
-            raise DataFormatError(
-                f"{path}: truncated, expected {sizes[2]} bytes, the file has {sizes[1]}; copy it again"
-            ) from error
+            raise truncated(path, int(sizes[2]), int(sizes[1])) from error
         if "lock" in text:
-            raise DataFormatError(f"{path}: another program is writing this file; close it first ({text})") from error
+            raise DataFormatError(
+                f"{path}: another program writes to it; close that first ({text})"
+            ) from error
         raise DataFormatError(f"{path}: not a readable HDF5 file ({text})") from error
 
 
@@ -248,8 +248,8 @@ def _source(file: Any, node: Any, path: Path) -> tuple[FrameSource, list[str]]:
     notes = []
     if grid.uncached_tiles:
         notes.append(
-            f"the file's chunks {node.chunks} need {2 * grid.band_bytes / 2**30:.1f} GiB to be unpacked only once;"
-            " they will be unpacked repeatedly, which is slow: store chunks of (1, n) patterns instead"
+            f"unpacking the chunks {node.chunks} once would take {2 * grid.band_bytes / 2**30:.1f} GiB;"
+            " they are unpacked repeatedly, which is slow: store chunks of single scan rows instead"
         )
     return grid, notes
 
@@ -269,7 +269,7 @@ def _fetcher(node: Any) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
 def _contiguous(
     node: Any, path: Path, scan_shape: tuple[int, ...], frame_shape: tuple[int, int]
 ) -> RawSource | None:
-    """Source that reads a contiguous, unfiltered dataset past the HDF5 library; None where that is not possible.
+    """Source that reads a contiguous, unfiltered dataset past the HDF5 library; None where it can't.
 
     It is used only when first and last frame equal what the library reads.
     """
@@ -280,7 +280,7 @@ def _contiguous(
     count = int(np.prod(scan_shape, dtype=np.int64))
     for index, where in ((0, (0,) * len(scan_shape)), (count - 1, tuple(n - 1 for n in scan_shape))):
         if source.read(index, index + 1).tobytes() != np.ascontiguousarray(node[where]).tobytes():
-            log.warning("%s: direct read of %s differs from the HDF5 library's; using the library", path, node.name)
+            log.warning("%s: direct and library reads of %s differ; using the library", path, node.name)
             source.close()
             return None
     return source

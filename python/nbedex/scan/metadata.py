@@ -119,7 +119,7 @@ def _voltage(energy: float | None, source: str, notes: list[str], sources: dict[
         return energy
     if math.isfinite(energy) and 1e3 * low <= energy <= 1e3 * high:
         sources["voltage"] = f"{source}, {energy:g} taken as V"
-        notes.append(f"beam energy {energy:g} is far too high for keV and was taken as V: {energy / 1e3:g} kV")
+        notes.append(f"beam energy {energy:g} is too high for keV and was taken as V: {energy / 1e3:g} kV")
         return energy / 1e3
     notes.append(f"beam energy ignored: {energy:g} is not a beam energy in keV; give --voltage")
     return None
@@ -142,7 +142,7 @@ def _pixel_size(
         if not axis.units.strip() and axis.scale == 1.0:
             return None, None  # an axis that nobody calibrated, not worth a note
         if not _usable_scale(axis):
-            notes.append(f"pixel size ignored: scale {axis.scale} of axis {axis.name!r} is not positive; {remedy}")
+            notes.append(f"pixel size ignored: scale {axis.scale} of axis {axis.name!r}; {remedy}")
             return None, None
         assert axis.scale is not None
         factor = reciprocal_factor(axis.units)
@@ -151,9 +151,9 @@ def _pixel_size(
             notes.append(f"pixel size ignored: unit {axis.units!r} is not a reciprocal length; {remedy}")
             return None, None
         angular = factor is None
-        sizes.append(axis.scale * (angle if factor is None else factor))  # type: ignore[operator]
+        sizes.append(axis.scale * (factor or angle or 0.0))
     if max(sizes) > 1.01 * min(sizes):
-        notes.append(f"pixel size ignored: detector axes differ ({sizes[0]:.6g} and {sizes[1]:.6g}); {remedy}")
+        notes.append(f"pixel size ignored: axes differ ({sizes[0]:.6g} and {sizes[1]:.6g}); {remedy}")
         return None, None
     value = sum(sizes) / len(sizes)
     said = f"axis {axes[0].name!r}, {axes[0].scale:g} {axes[0].units}"
@@ -170,7 +170,7 @@ def _pixel_size(
 def _size_from_angle(
     angle: float, said: str, voltage: float | None, notes: list[str], sources: dict[str, str]
 ) -> float | None:
-    """Reciprocal length of a pixel seen under `angle`, k = 2 sin(angle / 2) / lambda; None without a voltage."""
+    """Reciprocal length of a pixel seen under `angle`, k = 2 sin(angle/2) / lambda; None without voltage."""
     if voltage is None:
         notes.append(f"pixel size not taken from {said}: an angle needs the beam energy; give --pixel-size")
         return None
@@ -186,8 +186,9 @@ def _check_edge(pixel_size: float, axes: Sequence[Axis], notes: list[str]) -> No
     low, high = _PLAUSIBLE_EDGE
     if not low <= edge <= high:
         notes.append(
-            f"pixel size {pixel_size:.4g} 1/angstrom looks wrong: the detector's edge would lie at {edge:.3g}"
-            f" 1/angstrom, usual is {low:g} to {high:g} (1/nm taken for 1/angstrom?); check it or give --pixel-size"
+            f"pixel size {pixel_size:.4g} 1/angstrom looks wrong: the detector's edge would lie at"
+            f" {edge:.3g} 1/angstrom, usual is {low:g} to {high:g} (1/nm taken for 1/angstrom?);"
+            " check it or give --pixel-size"
         )
 
 
@@ -198,11 +199,11 @@ def _step(axes: Sequence[Axis], notes: list[str], sources: dict[str, str]) -> tu
         if axis.scale is None or (not axis.units.strip() and axis.scale == 1.0):
             return None
         if not _usable_scale(axis):
-            notes.append(f"scan step ignored: scale {axis.scale} of axis {axis.name!r} is not positive; give --step")
+            notes.append(f"scan step ignored: scale {axis.scale} of axis {axis.name!r}; give --step")
             return None
         factor = length_factor(axis.units)
         if factor is None:
-            notes.append(f"scan step ignored: unit {axis.units!r} of axis {axis.name!r} is not a length; give --step")
+            notes.append(f"scan step ignored: unit {axis.units!r} is not a length; give --step")
             return None
         steps.append(axis.scale * factor)
     if not steps:

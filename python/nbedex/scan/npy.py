@@ -8,7 +8,7 @@ import numpy as np
 
 from nbedex.errors import DataFormatError
 from nbedex.scan.scan import Scan, check_dimensions
-from nbedex.scan.sources import ArraySource, FrameSource, RawSource
+from nbedex.scan.sources import ArraySource, FrameSource, RawSource, truncated
 
 
 def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
@@ -16,22 +16,23 @@ def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     with open(path, "rb") as file:
         try:
             version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read_header(file)
+            if version == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
         except ValueError as error:
             raise DataFormatError(f"{path}: not a NumPy .npy file ({error})") from error
         offset = file.tell()
     if dtype.hasobject:
-        raise DataFormatError(f"{path}: holds Python objects, which are never unpickled; save a numeric array")
+        raise DataFormatError(f"{path}: holds Python objects, never unpickled here; save a numeric array")
     check_dimensions(shape, path)
     source: FrameSource
     if fortran or 0 in shape or dtype.kind not in "biuf":
         needed, actual = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, path.stat().st_size
         if actual < needed:
-            raise DataFormatError(f"{path}: truncated, expected {needed} bytes, the file has {actual}; copy it again")
+            raise truncated(path, needed, actual)
         source = ArraySource(np.load(path, mmap_mode="r", allow_pickle=False))
     else:
-        source = RawSource(path, offset=offset, scan_shape=shape[:-2], frame_shape=shape[-2:], dtype=dtype)
+        frame_shape = (shape[-2], shape[-1])
+        source = RawSource(path, offset=offset, scan_shape=shape[:-2], frame_shape=frame_shape, dtype=dtype)
     return Scan(source, path=path, format="npy", scan_shape=scan_shape)

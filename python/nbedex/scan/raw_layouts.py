@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.sources import truncated
 
 _MAX_XML = 16 << 20
 
@@ -85,16 +86,16 @@ def _head(path: Path, size: int) -> bytes:
     with open(path, "rb") as file:
         head = file.read(size)
     if len(head) < size:
-        raise DataFormatError(f"{path}: truncated, the header has {size} bytes, the file {len(head)}; copy it again")
+        raise truncated(path, size, len(head))
     return head
 
 
 def _blo(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
     """NanoMEGAS block file: every frame of uint8 follows 6 bytes (AA 55 and its number)."""
     head = _head(path, 240)
-    magic, _vbf, data_offset, _flags, side, _rotation, columns, rows = struct.unpack_from("<HIIIHHHH", head, 6)
+    magic, _vbf, data_offset, _flags, side, _turn, columns, rows = struct.unpack_from("<HIIIHHHH", head, 6)
     if head[:6] != b"IMGBLO" or magic != 0x0102:
-        raise DataFormatError(f"{path}: not a .blo file, it starts with {head[:8]!r} instead of b'IMGBLO\\x02\\x01'")
+        raise DataFormatError(f"{path}: not a .blo file, it starts with {head[:8]!r}, not IMGBLO")
     if not (rows and columns and side):
         raise DataFormatError(f"{path}: empty, {rows} x {columns} patterns of {side} x {side} pixels")
     return RawLayout(
@@ -114,11 +115,11 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
         if not fields[0].startswith("MQ") or min(header, width, height) < 1:
             raise ValueError(fields[0])
     except (ValueError, IndexError) as error:
-        raise DataFormatError(f"{path}: not a Merlin .mib file, its header does not start with MQ1 fields") from error
+        raise DataFormatError(f"{path}: not a Merlin .mib file, its header has no MQ1 fields") from error
     types = {"U08": ">u1", "U16": ">u2", "U32": ">u4"}
     if kind not in types:
         raise DataFormatError(
-            f"{path}: pixel type {kind} (raw chip data) can't be read; save it as U08, U16 or U32 in Merlin's software"
+            f"{path}: pixel type {kind} (raw chip data) can't be read; save it as U08, U16 or U32"
         )
     dtype = np.dtype(types[kind])
     stride = header + width * height * dtype.itemsize
@@ -131,7 +132,7 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
         if scan_shape is None or not 0 < scan_shape[0] * scan_shape[1] <= frames:
             raise DataFormatError(
                 f"{path}: truncated, {expected} patterns need {expected * stride} bytes, the file has {size}"
-                f" ({frames} whole patterns); for an interrupted scan give --scan-shape with the complete rows"
+                f" ({frames} whole patterns); of an interrupted scan give --scan-shape of the whole rows"
             )
         notes.append(f"the scan was interrupted: {frames} of {expected} patterns are in the file")
         frames = scan_shape[0] * scan_shape[1]
@@ -146,7 +147,7 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
             options = {"navigation_shape": (columns, frames // columns)}
         else:
             options = {}  # RosettaSciIO looks for the pauses between rows in the time stamps
-            notes.append("the shape of the scan was guessed from the time stamps; if it is wrong give --scan-shape")
+            notes.append("the scan's shape was guessed from time stamps; if it is wrong give --scan-shape")
     return RawLayout(
         path=path,
         offset=header,
@@ -187,7 +188,9 @@ def _empad(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
     if not name:
         raise DataFormatError(f"{path}: not an EMPAD file, it names no raw_file")
     if name != PurePosixPath(name).name or name != PureWindowsPath(name).name or name == "..":
-        raise DataFormatError(f"{path}: raw_file {name!r} is not a plain file name; only files beside it are opened")
+        raise DataFormatError(
+            f"{path}: raw_file {name!r} is no plain file name; only files beside it are read"
+        )
     raw = path.with_name(name)
     if not raw.is_file():
         raise DataFormatError(f"{path}: its raw file {name!r} is missing; copy it beside the .xml file")
@@ -208,7 +211,7 @@ def _mrc(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
     frame = width * height * dtype.itemsize
     needed, size = 1024 + extended + frames * frame, path.stat().st_size
     if size < needed:
-        raise DataFormatError(f"{path}: truncated, expected {needed} bytes, the file has {size}; copy it again")
+        raise truncated(path, needed, size)
     return RawLayout(
         path=path,
         offset=1024 + extended,
@@ -237,9 +240,8 @@ def _dm_late(layout: RawLayout, signal: dict[str, Any]) -> RawLayout | None:
     data = signal["data"]
     dtype = np.dtype(data.dtype)
     height, width = int(data.shape[-2]), int(data.shape[-1])
-    return replace(
-        layout, offset=offset, stride=height * width * dtype.itemsize, frame_shape=(height, width), dtype=dtype
-    )
+    stride = height * width * dtype.itemsize
+    return replace(layout, offset=offset, stride=stride, frame_shape=(height, width), dtype=dtype)
 
 
 def _tvips_late(layout: RawLayout, signal: dict[str, Any]) -> RawLayout | None:

@@ -53,7 +53,7 @@ def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     notes = list(layout.notes) if layout else []
     if order != tuple(range(data.ndim)):
         data = data.transpose(order)
-        notes.append("the file has the detector axes first, as their units show; reading patterns from it is slow")
+        notes.append("the file has the detector axes first, as their units show; reading it is slow")
         layout = None
     if layout is not None:
         layout = layout.complete(signal)
@@ -77,8 +77,8 @@ def _plugin(path: Path) -> tuple[Any, str]:
     found.sort(key=lambda plugin: plugin["name"] != preferred.get(ending))
     if not ending or not found:
         raise ArgumentError(
-            f"{path}: unknown format {path.suffix!r}; expected .hspy, .zspy, .blo, .mib, .dm3, .dm4, .emd, .mrc,"
-            " .tvips, EMPAD .xml, HDF5 or .npy"
+            f"{path}: unknown format {path.suffix!r}; expected .hspy, .zspy, .blo, .mib, .dm3, .dm4, .emd,"
+            " .mrc, .tvips, EMPAD .xml, HDF5 or .npy"
         )
     names = {"QuantumDetector": "mib", "DigitalMicrograph": "dm", "Blockfile": "blo"}
     plugin = found[0]
@@ -131,7 +131,9 @@ def _choose(signals: list[dict[str, Any]], path: Path) -> dict[str, Any]:
             return best[0]
         if best:
             shapes = ", ".join(" x ".join(map(str, s["data"].shape)) for s in best)
-            raise DataFormatError(f"{path}: holds {len(best)} scans ({shapes}); export the one you want to .hspy")
+            raise DataFormatError(
+                f"{path}: holds {len(best)} scans ({shapes}); export the right one to .hspy"
+            )
     if not signals:
         raise DataFormatError(f"{path}: holds no data")
     return signals[0]
@@ -185,8 +187,8 @@ def _raw_source(layout: RawLayout, data: Any, path: Path) -> FrameSource:
         if plain.shape != lazy.shape or not np.array_equal(plain, lazy, equal_nan=plain.dtype.kind == "f"):
             source.close()
             raise DataFormatError(
-                f"{path}: pattern {index} read from its place in the file differs from what RosettaSciIO reads;"
-                " neither is trusted, convert the file to .hspy with the detector's own software"
+                f"{path}: pattern {index} as read from its place in the file is not what RosettaSciIO reads;"
+                " neither is trusted, export the scan to .hspy"
             )
     return source
 
@@ -197,9 +199,7 @@ def _lazy_source(data: Any) -> FrameSource:
     def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
         return np.asarray(data[where].compute(scheduler="synchronous"))
 
-    tile = tuple(max(sizes) for sizes in data.chunks[:-2])
-    # Its chunks are slices of a memory map or of an array on disk, cheap to read in part: no cache.
-    del tile
+    # No cache: its chunks are slices of a memory map or of an array on disk, cheap to read in part.
     return GridSource(
         fetch,
         scan_shape=tuple(int(n) for n in data.shape[:-2]),
@@ -219,12 +219,14 @@ def _check_lazy(module: Any, path: Path, data: Any, order: tuple[int, ...]) -> l
     """Compare first and last frame of a lazy array with an eager read; a note where that is too large."""
     size = path.stat().st_size if path.is_file() else EAGER_BUDGET + 1
     if max(size, data.nbytes) > EAGER_BUDGET:
-        return ["what the lazy reader returns could not be checked against a plain read (no second reader, file"
-                " too large to be read whole); look at the patterns before you trust them"]
+        return [
+            "the lazy reader could not be checked against a plain read (the file is too large for one);"
+            " look at the patterns before you trust them"
+        ]
     eager = _choose(_read(module, path, lazy=False, options={}), path)["data"].transpose(order)
     for index in ((0,) * (data.ndim - 2), tuple(n - 1 for n in data.shape[:-2])):
         if not np.array_equal(_compute(data[index], path), eager[index]):
-            raise DataFormatError(f"{path}: RosettaSciIO's lazy and eager reads differ; convert the file to .hspy")
+            raise DataFormatError(f"{path}: RosettaSciIO's lazy and eager reads differ; export it to .hspy")
     return []
 
 

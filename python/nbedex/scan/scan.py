@@ -135,7 +135,7 @@ class Scan:
         """
         self._check_open()
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < self.size):
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= self.size):
             raise ArgumentError(
                 f"patterns {wanted.min()} to {wanted.max()} are not within [0, {self.size}) of {self.path}"
             )
@@ -204,8 +204,8 @@ class Scan:
         self.close()
 
     def __repr__(self) -> str:
-        rows, columns, height, width = self.shape
-        return f"<Scan {self.path.name!r} {self.format}: {rows} x {columns} patterns of {height} x {width} {self.dtype}>"
+        scan, frame = " x ".join(map(str, self.scan_shape)), " x ".join(map(str, self.frame_shape))
+        return f"<Scan {self.path.name!r} {self.format}: {scan} patterns of {frame} {self.dtype}>"
 
 
 def memory_scan(array: NDArray[Any], metadata: ScanMetadata | None = None) -> Scan:
@@ -272,8 +272,8 @@ def _full_shape(
         raise DataFormatError(f"{path}: empty, shape {rows} x {columns} x {height} x {width}")
     if min(height, width) < MIN_DETECTOR:
         raise DataFormatError(
-            f"{path}: detector of {height} x {width} pixels; expected at least {MIN_DETECTOR} x {MIN_DETECTOR}"
-            " (are scan and detector axes exchanged?)"
+            f"{path}: detector of {height} x {width} pixels; expected at least {MIN_DETECTOR} x"
+            f" {MIN_DETECTOR} (are scan and detector axes exchanged?)"
         )
     return rows, columns, height, width
 
@@ -288,8 +288,8 @@ def delivered_dtype(stored: np.dtype[Any], path: Path) -> tuple[np.dtype[Any], t
     if stored.kind == "b":
         return np.dtype(np.uint8), ()
     if stored.kind == "f":
-        note = () if stored.itemsize <= 4 else (f"intensities are stored as {stored.name} and read as float32",)
-        return np.dtype(np.float32), note
+        note = f"intensities are stored as {stored.name} and read as float32"
+        return np.dtype(np.float32), (note,) if stored.itemsize > 4 else ()
     raise DataFormatError(
         f"{path}: intensities of type {stored}; expected integers, booleans or real floating-point numbers"
     )

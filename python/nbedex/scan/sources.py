@@ -133,10 +133,7 @@ class RawSource:
         actual = path.stat().st_size
         if actual < expected:
             self._file.close()
-            raise DataFormatError(
-                f"{path}: truncated, {count} patterns of {frame_shape[0]} x {frame_shape[1]} {dtype} pixels need"
-                f" {expected} bytes, the file has {actual}; copy it again or finish the acquisition"
-            )
+            raise truncated(path, expected, actual)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         count = stop - start
@@ -144,7 +141,7 @@ class RawSource:
         buffer = np.empty(span, np.uint8)
         with self._lock:
             self._file.seek(self._offset + start * self._stride)
-            _read_fully(self._file, memoryview(buffer), span)
+            _read_fully(self._file, memoryview(buffer.data), span)
         rows = np.lib.stride_tricks.as_strided(buffer, (count, self._frame_bytes), (self._stride, 1))
         if self._stride != self._frame_bytes:
             rows = np.ascontiguousarray(rows)
@@ -153,6 +150,13 @@ class RawSource:
 
     def close(self) -> None:
         self._file.close()
+
+
+def truncated(path: Path, expected: int, actual: int) -> DataFormatError:
+    """Error for a file that is shorter than its header says."""
+    return DataFormatError(
+        f"{path}: truncated, expected {expected} bytes, the file has {actual}; copy or export it again"
+    )
 
 
 def _read_fully(file: Any, view: memoryview, size: int) -> None:

@@ -35,7 +35,7 @@ _RECIPROCAL = re.compile(r"^(?:1/(?P<under>[^\d/^*-]+)|(?P<power>[^\d/^*-]+)(?:\
 def _plain(unit: str) -> str:
     """Unit in lower case without blanks, LaTeX, brackets and the prefix k_ or q_ of an axis name.
 
-    The angstrom sign (U+212B) becomes the letter, Greek mu (U+03BC) the micro sign, superscript -1 becomes ^-1.
+    The angstrom sign (U+212B) becomes the letter, Greek mu (U+03BC) the micro sign, a superscript -1 ^-1.
     """
     text = unit.replace("\u212b", "\u00c5").replace("\u03bc", "\u00b5").replace("\u207b\u00b9", "^-1")
     text = text.replace("\\AA", "A").replace("\\mathrm", "").replace("\u2212", "-")

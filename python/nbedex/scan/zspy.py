@@ -27,7 +27,7 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     try:
         import zarr
     except ImportError as error:
-        raise DataFormatError(f"{path}: reading .zspy needs the package zarr: pip install 'zarr<3'") from error
+        raise DataFormatError(f"{path}: reading .zspy needs zarr: pip install 'zarr<3'") from error
     try:
         root = zarr.open(str(path), mode="r")
         experiments = root["Experiments"]
@@ -46,8 +46,8 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     notes = []
     if node.nchunks_initialized < node.nchunks:
         notes.append(
-            f"{node.nchunks - node.nchunks_initialized} of {node.nchunks} chunks are missing in the file and read"
-            " as zeros: the copy may be incomplete"
+            f"{node.nchunks - node.nchunks_initialized} of {node.nchunks} chunks are missing, read as zeros:"
+            " the copy may be incomplete"
         )
 
     def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
@@ -70,4 +70,4 @@ def _refuse_codecs(node: Any, path: Path) -> None:
     codecs = [node.compressor, *(node.filters or ())]
     used = [codec.codec_id for codec in codecs if codec is not None]
     if node.dtype.hasobject or any(name in _UNSAFE_CODECS for name in used):
-        raise DataFormatError(f"{path}: holds Python objects (codec {', '.join(used)}), which are never unpickled")
+        raise DataFormatError(f"{path}: holds Python objects (codec {', '.join(used)}), never unpickled here")
