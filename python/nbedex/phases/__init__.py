@@ -1,4 +1,4 @@
-"""Crystal structures: reading, symmetry, reflections and structure factors; the phases that ship with nbedex."""
+"""Crystal structures: reading, symmetry, reflections, structure factors; the phases nbedex ships."""
 
 from __future__ import annotations
 

@@ -13,10 +13,7 @@ from typing import Any
 
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.phases.cif import CrystalStructure, read_cif
-from nbedex.phases.phase import Phase, PhaseDescription
-
-# For phases of the user's own; none of them is used in templates/phases.toml.
-_USER_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442", "#777777")
+from nbedex.phases.phase import USER_COLOURS, Phase, PhaseDescription
 
 
 def templates_dir() -> Path:
@@ -112,7 +109,7 @@ def _from_cif(path: Path) -> Phase:
     )
     phase = _build(path.stem, structure.title, structure, description)
     # The same crystal gets the same colour in every session.
-    return replace(phase, colour=_USER_COLOURS[int(phase.sha256[:8], 16) % len(_USER_COLOURS)])
+    return replace(phase, colour=USER_COLOURS[int(phase.sha256[:8], 16) % len(USER_COLOURS)])
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ Cell = tuple[float, float, float, float, float, float]
 
 _NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 _MIN_LENGTH, _MAX_LENGTH = 1.0, 1000.0
-# Volume over a*b*c below which a cell counts as flat. A rhombohedral cell with alpha = 15 degrees still has 0.05.
+# Volume over a*b*c below which a cell counts as flat; a rhombohedral cell with alpha = 15 degrees has 0.05.
 _MIN_VOLUME_RATIO = 1e-3
 # A cell may miss the symmetry of its space group by this much (0.1 % of a length, 0.1 degrees): it is then
 # rounded to it, because every later step relies on exact operators. Beyond it, the file contradicts itself.
@@ -45,7 +45,9 @@ def check_cell(cell: Sequence[float], where: str) -> Cell:
             )
     for name, value in zip(_NAMES[3:], values[3:], strict=True):
         if not (math.isfinite(value) and 1.0 < value < 179.0):
-            raise DataFormatError(f"{where}: cell angle {name} must lie between 1 and 179 degrees, got {value:g}")
+            raise DataFormatError(
+                f"{where}: cell angle {name} must lie between 1 and 179 degrees, got {value:g}"
+            )
     squared = _volume_ratio_squared(values)
     if squared < _MIN_VOLUME_RATIO**2:
         angles = ", ".join(f"{v:g}" for v in values[3:])
@@ -102,8 +104,8 @@ def fit_cell_to_symmetry(cell: Cell, rotations: NDArray[np.int64], where: str) -
         shown = ", ".join(f"{v:g}" for v in cell)
         raise DataFormatError(
             f"{where}: the unit cell ({shown}) doesn't have the symmetry of the space group"
-            f" (its metric changes by {deviation:.2g} under the group's operations, {_METRIC_TOLERANCE:g} allowed);"
-            " cell, setting or operations are wrong"
+            f" (its metric changes by {deviation:.2g} under the group's operations,"
+            f" {_METRIC_TOLERANCE:g} allowed); cell, setting or operations are wrong"
         )
     if deviation < 1e-9:
         return cell, deviation

@@ -122,20 +122,24 @@ def _only_possible(
             failures.append(error)
             continue
         if fitted != cell:
-            found.append(f"the unit cell was rounded to the symmetry of {reading.name} (it was off by {deviation:.1g})")
+            found.append(
+                f"the unit cell was rounded to the symmetry of {reading.name} (it was off by {deviation:.1g})"
+            )
         possible.append((reading, fitted, atoms, found))
     if not possible:
         raise failures[0]
     if len(possible) > 1:
         names = " or ".join(repr(entry[0].name) for entry in possible)
         raise DataFormatError(
-            f"{where}: the origin choice isn't stated and both readings are possible ({names}); state it in the space"
-            " group name or list the symmetry operations"
+            f"{where}: the origin choice isn't stated and both readings are possible ({names}); state it in"
+            " the space group name or list the symmetry operations"
         )
     reading, fitted, atoms, found = possible[0]
     notes += found
     if len(readings) > 1:
-        notes.append(f"the origin choice isn't stated; only {reading.name!r} gives a possible crystal and is used")
+        notes.append(
+            f"the origin choice isn't stated; only {reading.name!r} gives a possible crystal and is used"
+        )
     return reading, fitted, atoms
 
 
@@ -205,7 +209,9 @@ def _symmetry_text(block: cif.Block, where: str) -> SymmetryText:
 def _sites(block: cif.Block, cell: Cell, notes: list[str], where: str) -> Sites:
     """The atom sites listed, each with its element, position, occupancy and U_iso."""
     columns = {
-        key: text_of.column(block, tuple(tag for name in names for tag in (f"_atom_site_{name}", f"_atom_site.{name}")))
+        key: text_of.column(
+            block, tuple(tag for name in names for tag in (f"_atom_site_{name}", f"_atom_site.{name}"))
+        )
         for key, names in _SITE_COLUMNS.items()
     }
     rows = len(columns["x"])
@@ -224,11 +230,16 @@ def _sites(block: cif.Block, cell: Cell, notes: list[str], where: str) -> Sites:
         raise DataFormatError(f"{where}: no atoms are listed")
     labels = [filled["label"][i] or filled["type"][i] or f"atom {i + 1}" for i in keep]
     elements = [text_of.element_of(filled["type"][i], filled["label"][i], where) for i in keep]
-    positions = np.array([[_coordinate(filled[k][i], labels[n], where) for k in "xyz"] for n, i in enumerate(keep)])
+    positions = np.array(
+        [[_coordinate(filled[k][i], labels[n], where) for k in "xyz"] for n, i in enumerate(keep)]
+    )
     occupancies = np.array([_occupancy(filled["occupancy"][i], labels[n], where) for n, i in enumerate(keep)])
     aniso = _anisotropic(block, cell, where)
     u_iso = np.array(
-        [_u_iso(filled["u"][i], filled["b"][i], aniso.get(labels[n]), labels[n], where) for n, i in enumerate(keep)]
+        [
+            _u_iso(filled["u"][i], filled["b"][i], aniso.get(labels[n]), labels[n], where)
+            for n, i in enumerate(keep)
+        ]
     )
     return Sites(tuple(labels), tuple(elements), positions, occupancies, _repaired(u_iso, labels, notes))
 
@@ -249,8 +260,10 @@ _SITE_COLUMNS = {
 def _coordinate(text: str, label: str, where: str) -> float:
     result = text_of.number(text, f"coordinate of atom {label[:40]!r}", where)
     if abs(result) > 100:
-        raise DataFormatError(f"{where}: fractional coordinate of atom {label[:40]!r} is {result:g}, expected about 0 to 1")
-    return result
+        raise DataFormatError(
+            f"{where}: fractional coordinate of atom {label[:40]!r} is {result:g}, expected about 0 to 1"
+        )
+    return result - math.floor(result)
 
 
 def _occupancy(text: str, label: str, where: str) -> float:
@@ -280,19 +293,20 @@ def _anisotropic(block: cif.Block, cell: Cell, where: str) -> dict[str, float]:
     direct, reciprocal = direct_basis(cell), reciprocal_basis(cell)
     lengths = np.linalg.norm(reciprocal, axis=0)
     weights: NDArray[np.float64] = (direct.T @ direct) * np.outer(lengths, lengths) / 3.0
-    for symbol, scale in (("U", 1.0), ("B", 1.0 / (8 * math.pi**2))):
-        names = [f"aniso_{symbol}_{ij}" for ij in ("11", "22", "33", "12", "13", "23")]
-        table = [text_of.column(block, (f"_atom_site_{n}", f"_atom_site_{n.replace('_', '.', 1)}")) for n in names]
-        if all(len(values) == len(labels) for values in table):
-            break
-    else:
-        return {}
     result: dict[str, float] = {}
-    for label, *texts in zip(labels, *table, strict=True):
-        if all(texts):
-            u = [scale * text_of.number(t, f"anisotropic {symbol} of atom {label[:40]!r}", where) for t in texts]
-            tensor = np.array([[u[0], u[3], u[4]], [u[3], u[1], u[5]], [u[4], u[5], u[2]]])
-            result[label] = float(np.sum(weights * tensor))
+    for symbol, scale in (("B", 1.0 / (8 * math.pi**2)), ("U", 1.0)):
+        table = [
+            text_of.column(block, (f"_atom_site_aniso_{symbol}_{ij}", f"_atom_site_aniso.{symbol}_{ij}"))
+            for ij in ("11", "22", "33", "12", "13", "23")
+        ]
+        if not all(len(values) == len(labels) for values in table):
+            continue
+        for label, *texts in zip(labels, *table, strict=True):
+            if all(texts):
+                what = f"anisotropic {symbol} of atom {label[:40]!r}"
+                u = [scale * text_of.number(t, what, where) for t in texts]
+                tensor = np.array([[u[0], u[3], u[4]], [u[3], u[1], u[5]], [u[4], u[5], u[2]]])
+                result[label] = float(np.sum(weights * tensor))
     return result
 
 

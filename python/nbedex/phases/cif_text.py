@@ -45,7 +45,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DataFormatError(f"{path.name}: can't be read ({error.strerror})") from None
     if len(raw) > MAX_FILE_SIZE:
-        raise DataFormatError(f"{path.name}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure")
+        raise DataFormatError(
+            f"{path.name}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure"
+        )
     return decode(raw, path.name)
 
 
@@ -81,12 +83,15 @@ def structure_block(text: str, where: str) -> cif.Block:
     except (RuntimeError, ValueError) as error:
         detail = " ".join(str(error).removeprefix("string:").split())[:120]
         raise DataFormatError(f"{where}: not a valid CIF (line {detail})") from None
-    found = [block for block in document if value(block, ("_cell_length_a", "_cell.length_a")) and has_atoms(block)]
+    found = [
+        block for block in document if value(block, ("_cell_length_a", "_cell.length_a")) and has_atoms(block)
+    ]
     if len(found) == 1:
         return found[0]
     if not found:
         raise DataFormatError(
-            f"{where}: none of its {len(document)} data block(s) holds a unit cell and atoms with fractional coordinates"
+            f"{where}: none of its {len(document)} data block(s) holds a unit cell and atoms with fractional"
+            " coordinates"
         )
     names = ", ".join(repr(block.name[:40]) for block in found[:8])
     raise DataFormatError(

@@ -8,13 +8,13 @@ unique axis b that makes misorientations wrong by up to 117 degrees.
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
-from nbedex.phases.phase import Phase, _quaternions
+from nbedex.phases.phase import USER_COLOURS, Phase, nearest_rotations, quaternions
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase as OrixPhase
@@ -59,12 +59,13 @@ def to_orix(phase: Phase) -> OrixPhase:
             phase.elements, phase.positions, phase.occupancies, phase.u_iso, strict=True
         )
     ]
+    colour = _orix_colour(phase.colour)
     structure = Structure(atoms=atoms, lattice=Lattice(*phase.cell), title=phase.name)
     ours = _point_group(phase)
     if phase.space_group and _same_operators(ours, get_point_group(phase.space_group)):
-        return OrixPhase(phase.name, space_group=phase.space_group, structure=structure, color=phase.colour)
+        return OrixPhase(phase.name, space_group=phase.space_group, structure=structure, color=colour)
     log.debug("%s: orix gets the point group without the space group, its own would be wrong", phase.name)
-    return OrixPhase(phase.name, point_group=ours, structure=structure, color=phase.colour)
+    return OrixPhase(phase.name, point_group=ours, structure=structure, color=colour)
 
 
 def _point_group(phase: Phase) -> Symmetry:
@@ -76,7 +77,7 @@ def _point_group(phase: Phase) -> Symmetry:
     matrices = basis @ fractional @ np.linalg.inv(basis)
     improper = np.linalg.det(matrices) < 0
     matrices[improper] *= -1
-    group = Symmetry(_quaternions(_orthogonal(matrices)))
+    group = Symmetry(quaternions(nearest_rotations(matrices)))
     group.improper = improper
     if phase.space_group:
         name = gemmi.find_spacegroup_by_number(phase.space_group).point_group_hm()
@@ -86,6 +87,21 @@ def _point_group(phase: Phase) -> Symmetry:
     return group
 
 
+def _orix_colour(colour: str) -> str:
+    """`colour`, or the nearest one that orix takes: it only knows Matplotlib's named colours."""
+    from orix.crystal_map import Phase as OrixPhase
+
+    try:
+        OrixPhase(color=colour)
+    except (KeyError, ValueError):
+        if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+            return USER_COLOURS[-1]
+        wanted = np.array(list(bytes.fromhex(colour[1:])), dtype=float)
+        palette = np.array([list(bytes.fromhex(c[1:])) for c in USER_COLOURS], dtype=float)
+        return USER_COLOURS[int(np.argmin(np.linalg.norm(palette - wanted, axis=1)))]
+    return colour
+
+
 def _same_operators(one: Symmetry, other: Symmetry) -> bool:
     """Whether two groups hold the same operators, whatever their order."""
     if one.size != other.size:
@@ -93,8 +109,3 @@ def _same_operators(one: Symmetry, other: Symmetry) -> bool:
     dots = np.abs(np.asarray(one.data) @ np.asarray(other.data).T)
     same = (dots > 1 - 1e-6) & (np.asarray(one.improper)[:, None] == np.asarray(other.improper))
     return bool(np.all(same.any(axis=1)))
-
-
-def _orthogonal(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    u, _, vt = np.linalg.svd(matrices)
-    return np.asarray(u @ vt)

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from orix.crystal_map import Phase as OrixPhase
 
 _DICT_VERSION = 1
+# For phases of the user's own; none of them is used in templates/phases.toml. Named colours of Matplotlib
+# (after Okabe & Ito's scheme), since orix takes no others.
+USER_COLOURS = (
+    "#f2ab15",
+    "#7bc8f6",
+    "#10a674",
+    "#cd5909",
+    "#d1768f",
+    "#1f77b4",
+    "#ddd618",
+    "#7f7f7f",
+)
 _CRYSTAL_SYSTEMS = {
     "-1": "triclinic",
     "2/m": "monoclinic",
@@ -208,7 +220,7 @@ class Phase:
         return _read_only(np.concatenate([self.symmetry_rotations, -self.symmetry_rotations]))
 
     @cached_property
-    def symmetryquaternions(self) -> NDArray[np.float64]:
+    def symmetry_quaternions(self) -> NDArray[np.float64]:
         """`symmetry_rotations` as unit quaternions (m, 4), scalar first and not negative.
 
         A quaternion (w, x, y, z) stands for the matrix R with v' = R v, so that it turns vectors actively,
@@ -294,7 +306,8 @@ class Phase:
         try:
             if values["version"] != _DICT_VERSION:
                 raise DataFormatError(
-                    f"{where}: stored phase has version {values['version']!r}, this nbedex reads {_DICT_VERSION}"
+                    f"{where}: stored phase has version {values['version']!r},"
+                    f" this nbedex reads {_DICT_VERSION}"
                 )
             atoms = Sites(
                 tuple(str(e) for e in values["elements"]),
@@ -323,9 +336,11 @@ class Phase:
             )
             stored = values["sha256"]
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataFormatError(f"{where}: a stored phase is damaged ({type(error).__name__}: {error})") from None
+            raise DataFormatError(
+                f"{where}: a stored phase is damaged ({type(error).__name__}: {error})"
+            ) from None
         if phase.sha256 != stored:
-            raise DataFormatError(f"{where}: the stored phase {phase.name!r} is damaged (its hash doesn't match)")
+            raise DataFormatError(f"{where}: stored phase {phase.name!r} is damaged (its hash doesn't match)")
         return phase
 
 

@@ -37,7 +37,7 @@ class Candidate:
     operations
         The operations to apply.
     number
-        International Tables number, 0 where the operations match no tabulated setting and the file gives none.
+        International Tables number; 0 where no table has these operations and the file gives none.
     name
         Hermann-Mauguin name with setting.
     note
@@ -75,8 +75,8 @@ def candidates(text: SymmetryText, *, alpha: float, gamma: float, where: str) ->
     from_hall = _from_hall(text.hall, where)
     if named is not None and number is not None and named.number != number:
         raise DataFormatError(
-            f"{where}: space group name {text.hermann_mauguin!r} is number {named.number}, but the number given is"
-            f" {number}"
+            f"{where}: space group name {text.hermann_mauguin!r} is number {named.number},"
+            f" but the number given is {number}"
         )
     if text.triplets:
         operations = operations_from_triplets(text.triplets, where)
@@ -87,8 +87,8 @@ def candidates(text: SymmetryText, *, alpha: float, gamma: float, where: str) ->
         return _from_table(named, stated=_states_setting(text.hermann_mauguin), where=where)
     if text.hermann_mauguin:
         raise DataFormatError(
-            f"{where}: space group name {text.hermann_mauguin[:40]!r} isn't known and no symmetry operations are"
-            " listed; give a Hermann-Mauguin name with setting, or list the operations"
+            f"{where}: space group name {text.hermann_mauguin[:40]!r} isn't known and no symmetry operations"
+            " are listed; give a Hermann-Mauguin name with setting, or list the operations"
         )
     if number is not None:
         standard = gemmi.find_spacegroup_by_number(number)
@@ -128,7 +128,9 @@ def _listed(
                 f" {text.hermann_mauguin!r}{actual}"
             )
         if not same and named.ext not in ("1", "2"):
-            note = f"the operations given are in another setting than the name {text.hermann_mauguin!r}; they are used"
+            note = (
+                f"the operations given (used) are in another setting than the name {text.hermann_mauguin!r}"
+            )
     elif text.hermann_mauguin:
         note = f"space group name {text.hermann_mauguin[:40]!r} isn't known; the operations given are used"
     if tabulated is not None:
@@ -137,9 +139,7 @@ def _listed(
     return Candidate(operations, claimed or 0, text.hermann_mauguin or "nonstandard setting", note)
 
 
-def _check_type(
-    operations: Operations, tabulated: gemmi.SpaceGroup | None, claimed: int, where: str
-) -> None:
+def _check_type(operations: Operations, tabulated: gemmi.SpaceGroup | None, claimed: int, where: str) -> None:
     """Raise if the operations can't be those of the space group with number `claimed`."""
     if tabulated is not None:
         if tabulated.number != claimed:
@@ -152,8 +152,8 @@ def _check_type(
     reference = operations_from_group(gemmi.find_spacegroup_by_number(claimed).operations(), where)
     if _point_class(reference) != _point_class(operations):
         raise DataFormatError(
-            f"{where}: the symmetry operations given (Laue class {operations.laue_class()}) contradict space group"
-            f" {claimed}"
+            f"{where}: the symmetry operations given (Laue class {operations.laue_class()}) contradict space"
+            f" group {claimed}"
         )
 
 

@@ -51,8 +51,8 @@ def reflections(phase: Phase, *, k_max: float) -> NDArray[np.int64]:
     basis = phase.reciprocal_basis
     # |h| = |g . a| <= |g| |a|, with equality possible: the limit is k_max |a|, not k_max / |a*|.
     h_max, k_index_max, _ = np.floor(radius * np.linalg.norm(phase.direct_basis, axis=0)).astype(np.int64)
-    h, k = np.meshgrid(np.arange(-h_max, h_max + 1), np.arange(-k_index_max, k_index_max + 1), indexing="ij")
-    h, k = h.ravel(), k.ravel()
+    h = np.repeat(np.arange(-h_max, h_max + 1), 2 * k_index_max + 1)
+    k = np.tile(np.arange(-k_index_max, k_index_max + 1), 2 * h_max + 1)
     # |p + l c*|^2 <= radius^2 with p = h a* + k b*
     p = np.outer(h, basis[:, 0]) + np.outer(k, basis[:, 1])
     c_star = basis[:, 2]
@@ -185,7 +185,6 @@ def _indices(hkl: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(hkl)
     if array.ndim != 2 or array.shape[1] != 3:
         raise ArgumentError(f"hkl must have shape (n, 3), got {array.shape}")
-    if not np.issubdtype(array.dtype, np.integer):
-        if not np.array_equal(array, np.rint(array)):
-            raise ArgumentError("hkl must be whole numbers")
+    if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(array, np.rint(array)):
+        raise ArgumentError("hkl must be whole numbers")
     return np.asarray(array, dtype=np.int64)

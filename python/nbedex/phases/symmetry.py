@@ -50,7 +50,7 @@ class Operations:
 
     def keys(self) -> frozenset[int]:
         """One integer per operation: equal sets mean equal groups in equal settings."""
-        return frozenset(_encode(self.rotations, self.translations).tolist())
+        return frozenset(int(key) for key in _encode(self.rotations, self.translations))
 
     def tabulated(self) -> gemmi.SpaceGroup | None:
         """The entry of gemmi's table with exactly these operations, or None."""
@@ -59,7 +59,7 @@ class Operations:
     def point_rotations(self) -> NDArray[np.int64]:
         """Distinct rotation parts W, int64 (p, 3, 3), identity first: the point group."""
         _, first = np.unique(self.rotations.reshape(len(self), 9), axis=0, return_index=True)
-        return self.rotations[np.sort(first)]
+        return np.asarray(self.rotations[np.sort(first)])
 
     def laue_rotations(self) -> NDArray[np.int64]:
         """Proper rotations of the Laue group, int64 (m, 3, 3), identity first.
@@ -119,7 +119,8 @@ def operations_from_triplets(triplets: Sequence[str], where: str) -> Operations:
     # A list may repeat itself, but not without bound.
     if len(triplets) > 4 * MAX_OPERATIONS:
         raise DataFormatError(
-            f"{where}: {len(triplets)} symmetry operations are listed, a space group has at most {MAX_OPERATIONS}"
+            f"{where}: {len(triplets)} symmetry operations are listed,"
+            f" a space group has at most {MAX_OPERATIONS}"
         )
     return _closed_group([_parse_triplet(text, where) for text in triplets], where)
 
@@ -138,10 +139,13 @@ def _parse_triplet(text: str, where: str) -> gemmi.Op:
     try:
         op = gemmi.Op(text)
     except RuntimeError as error:
-        raise DataFormatError(f"{where}: symmetry operation {shown} isn't valid ({error}), {expected}") from None
+        raise DataFormatError(
+            f"{where}: symmetry operation {shown} isn't valid ({error}), {expected}"
+        ) from None
     if abs(op.det_rot()) != gemmi.Op.DEN**3:
         raise DataFormatError(
-            f"{where}: symmetry operation {shown} isn't a rotation or rotoinversion (its determinant isn't +1 or -1)"
+            f"{where}: symmetry operation {shown} isn't a rotation or rotoinversion"
+            " (its determinant isn't +1 or -1)"
         )
     return op
 
@@ -159,7 +163,8 @@ def _closed_group(ops: list[gemmi.Op], where: str) -> Operations:
     first = np.sort(np.unique(keys, return_index=True)[1])
     if len(first) > MAX_OPERATIONS:
         raise DataFormatError(
-            f"{where}: {len(first)} symmetry operations are listed, a space group has at most {MAX_OPERATIONS}"
+            f"{where}: {len(first)} symmetry operations are listed,"
+            f" a space group has at most {MAX_OPERATIONS}"
         )
     identity = _encode(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3), dtype=np.int64))[0]
     if identity not in keys:
@@ -168,17 +173,19 @@ def _closed_group(ops: list[gemmi.Op], where: str) -> Operations:
     rotations, translations, keys = rotations[first], translations[first], keys[first]
     # (W1, w1)(W2, w2) = (W1 W2, W1 w2 + w1)
     product_rotations = rotations[:, None] @ rotations[None]
-    product_translations = (rotations[:, None] @ translations[None, :, :, None])[..., 0] + translations[:, None]
+    moved = (rotations[:, None] @ translations[None, :, :, None])[..., 0]
+    product_translations = moved + translations[:, None]
     # Entries outside the encodable range can't belong to the set; clip them to a value no member has.
     outside = np.any(np.abs(product_rotations) > 3, axis=(2, 3))
-    product_keys = np.where(outside, -1, _encode(np.clip(product_rotations, -4, 4), product_translations % 24))
+    product_keys = _encode(np.clip(product_rotations, -4, 4), product_translations % 24)
+    product_keys[outside] = -1
     order = np.argsort(keys)
     position = np.clip(np.searchsorted(keys[order], product_keys), 0, len(keys) - 1)
     products = order[position]
     if np.any(keys[products] != product_keys):
         raise DataFormatError(
-            f"{where}: the {len(keys)} symmetry operations listed don't form a group (some product of two of them is"
-            " missing); the list is incomplete or wrong"
+            f"{where}: the {len(keys)} symmetry operations listed don't form a group (some product of two of"
+            " them is missing); the list is incomplete or wrong"
         )
     return Operations(rotations, translations, products)
 
@@ -187,4 +194,5 @@ def _encode(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> ND
     """One int64 per operation (..., 3, 3), (..., 3): nine base-9 digits and three base-24 ones."""
     flat = (rotations + 4).reshape(*rotations.shape[:-2], 9)
     rotation_key = flat @ (9 ** np.arange(9, dtype=np.int64))
-    return np.asarray(rotation_key * 24**3 + translations @ np.array([1, 24, 576], dtype=np.int64), dtype=np.int64)
+    translation_key = translations @ np.array([1, 24, 576], dtype=np.int64)
+    return np.asarray(rotation_key * 24**3 + translation_key, dtype=np.int64)

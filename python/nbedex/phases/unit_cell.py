@@ -62,7 +62,8 @@ def expand(sites: Sites, operations: Operations, cell: Cell, where: str) -> Site
         total += len(found)
         if total > MAX_ATOMS:
             raise DataFormatError(
-                f"{where}: more than {MAX_ATOMS} atoms in the unit cell; nbedex is made for smaller crystal structures"
+                f"{where}: more than {MAX_ATOMS} atoms in the unit cell;"
+                " nbedex is made for smaller crystal structures"
             )
         source.append(np.full(len(found), index))
         images.append(found)
@@ -93,7 +94,8 @@ def _orbit(
         snapped = position + offsets[stabiliser].mean(axis=0)
         # Operations g and g s with s in the stabiliser give the same atom: one per coset.
         representatives = np.unique(operations.products[:, stabiliser].min(axis=1))
-        images = operations.rotations[representatives] @ snapped + operations.translations[representatives] / 24.0
+        images = operations.rotations[representatives] @ snapped
+        images += operations.translations[representatives] / 24.0
     return _wrap(images)
 
 
@@ -108,7 +110,7 @@ def _generated(members: NDArray[np.int64], products: NDArray[np.int64]) -> NDArr
 
 def _wrap(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coordinates in [0, 1), rounding noise removed so that 1 - 1e-17 becomes 0 on every machine."""
-    wrapped = np.round(positions - np.floor(positions), 12)
+    wrapped = np.round(positions - np.floor(positions), 14)
     wrapped[wrapped >= 1.0] = 0.0
     return np.asarray(wrapped + 0.0)
 
@@ -134,6 +136,7 @@ def _check_overlap(atoms: Sites, cell: Cell, where: str) -> None:
         if occupancy > 1 + _OCCUPANCY_TOLERANCE:
             labels = ", ".join(sorted({atoms.labels[i][:20] for i in near})[:6])
             raise DataFormatError(
-                f"{where}: {len(near)} atoms ({labels}) lie within {_SHARED_DISTANCE:g} angstrom with a total occupancy"
-                f" of {occupancy:.3g}, at most 1 is possible; symmetry, coordinates or occupancies are wrong"
+                f"{where}: {len(near)} atoms ({labels}) lie within {_SHARED_DISTANCE:g} angstrom with a"
+                f" total occupancy of {occupancy:.3g}, at most 1 is possible;"
+                " symmetry, coordinates or occupancies are wrong"
             )
