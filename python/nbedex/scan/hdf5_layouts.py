@@ -61,6 +61,8 @@ def _from_axes(axes: list[Axis], energy: float | None, said: str) -> ScanMetadat
 def inside(group: Any, path: str) -> Any:
     """Object at a path of hard links below a group; None where there is none (links are not followed)."""
     for part in path.split("/"):
+        if part in ("", ".", ".."):
+            return None  # NeXus writes "." for an axis without values
         getlink = {"getlink": True} if hasattr(group, "id") and hasattr(group.id, "links") else {}
         if getlink and type(group.get(part, **getlink)).__name__ != "HardLink":
             return None
@@ -200,7 +202,14 @@ def _from_py4dstem(calibration: dict[str, Any], node: Any) -> ScanMetadata:
                 units=_plain_pixels(_text(calibration.get(f"{letter}_pixel_units", ""))),
             )
         )
-    return read_metadata(axes[:2], axes[2:])
+    metadata = read_metadata(axes[:2], axes[2:])
+    turned = [name for name in ("QR_rotation", "QR_rotation_degrees", "QR_flip") if calibration.get(name)]
+    if turned:
+        said = ", ".join(f"{name} = {calibration[name]}" for name in turned)
+        metadata = metadata.with_notes(
+            f"py4DSTEM's {said} is not applied: set rotation and handedness of the detector yourself"
+        )
+    return metadata
 
 
 def _plain_pixels(units: str) -> str:

@@ -41,10 +41,13 @@ def open_scan(
     if path.is_file():
         if path.stat().st_size == 0:
             raise DataFormatError(f"{path}: empty file")
+        from nbedex.scan.guard import first_contact
         from nbedex.scan.hdf5 import is_hdf5, is_velox, open_hdf5
 
-        if is_hdf5(path) and not is_velox(path):
-            return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
+        if is_hdf5(path) and path.suffix.lower() != ".app5":
+            first_contact(path, dataset=dataset, scan_shape=scan_shape)
+            if not is_velox(path):
+                return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
     if dataset is not None:
         raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
     if path.suffix.lower() == ".npy":

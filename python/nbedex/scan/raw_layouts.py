@@ -10,15 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan.sources import truncated
-
-_MAX_XML = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +35,8 @@ class RawLayout:
         Whether RosettaSciIO, and we, turn the frame upside down.
     frames
         Number of frames, where it is not the number that RosettaSciIO reports.
+    saturation
+        Largest count of the detector, where it is below the largest number of the type.
     options
         Arguments for RosettaSciIO's reader.
     notes
@@ -52,6 +52,7 @@ class RawLayout:
     dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009
     flip_rows: bool = False
     frames: int | None = None
+    saturation: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     late: Callable[[RawLayout, dict[str, Any]], RawLayout | None] | None = None
@@ -125,7 +126,7 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
     stride = header + width * height * dtype.itemsize
     size = path.stat().st_size
     frames, rest = divmod(size, stride)
-    said, columns = _merlin_hdr(path)
+    said, columns, depth = _merlin_hdr(path)
     expected = said or (frames + 1 if rest else frames)
     notes = ["detector rows are turned upside down against the .mib file, as RosettaSciIO and HyperSpy do"]
     if rest or frames < expected:
@@ -156,45 +157,35 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
         dtype=dtype,
         flip_rows=True,
         frames=frames,
+        saturation=2**depth - 1 if depth in (6, 12, 24) else None,
         options=options,
         notes=tuple(notes),
     )
 
 
-def _merlin_hdr(path: Path) -> tuple[int | None, int]:
-    """Number of frames and frames per row in the .hdr file beside a .mib file; (None, 0) without one."""
+def _merlin_hdr(path: Path) -> tuple[int | None, int, int]:
+    """Number of frames, frames per row and bits of the counters in the .hdr file beside a .mib file.
+
+    (None, 0, 0) without one.
+    """
     hdr = path.with_suffix(".hdr")
     if not hdr.is_file():
-        return None, 0
+        return None, 0, 0
     found = {}
     for line in hdr.read_text(encoding="latin-1")[:1_000_000].splitlines():
         key, _, value = line.partition("\t")
         if value.strip().isdigit():
             found[key.rstrip(": ")] = int(value)
-    return found.get("Frames in Acquisition (Number)") or None, found.get("Frames per Trigger (Number)", 0)
+    names = ("Frames in Acquisition (Number)", "Frames per Trigger (Number)", "Counter Depth (number)")
+    frames, columns, depth = (found.get(name, 0) for name in names)
+    return frames or None, columns, depth
 
 
 def _empad(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
-    """EMPAD: an .xml file that names a raw file of 130 x 128 float32, the last two rows no image."""
-    from xml.etree import ElementTree
+    """EMPAD: a raw file of 130 x 128 float32 per frame, the last two rows no image."""
+    from nbedex.scan.empad import raw_file
 
-    if path.stat().st_size > _MAX_XML:
-        raise DataFormatError(f"{path}: {path.stat().st_size} bytes are too many for an EMPAD .xml file")
-    try:
-        node = ElementTree.parse(path).getroot().find("raw_file")
-    except ElementTree.ParseError as error:
-        raise DataFormatError(f"{path}: not a readable XML file ({error})") from error
-    name = "" if node is None else node.get("filename", "")
-    if not name:
-        raise DataFormatError(f"{path}: not an EMPAD file, it names no raw_file")
-    if name != PurePosixPath(name).name or name != PureWindowsPath(name).name or name == "..":
-        raise DataFormatError(
-            f"{path}: raw_file {name!r} is no plain file name; only files beside it are read"
-        )
-    raw = path.with_name(name)
-    if not raw.is_file():
-        raise DataFormatError(f"{path}: its raw file {name!r} is missing; copy it beside the .xml file")
-    return RawLayout(path=raw, stride=130 * 128 * 4, frame_shape=(128, 128), dtype=np.dtype("<f4"))
+    return RawLayout(path=raw_file(path), stride=130 * 128 * 4, frame_shape=(128, 128), dtype=np.dtype("<f4"))
 
 
 def _mrc(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:

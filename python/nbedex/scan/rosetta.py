@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
+from nbedex.scan.empad import empad_calibration
 from nbedex.scan.metadata import Axis, ScanMetadata, read_metadata
 from nbedex.scan.raw_layouts import RawLayout, raw_layout
 from nbedex.scan.scan import Scan, check_dimensions
@@ -33,9 +34,10 @@ EAGER_BUDGET = 1 << 30
 
 _REFUSED = {
     ".prz": "RosettaSciIO 0.15 returns wrong numbers for compressed .prz files; convert it to .hspy",
+    ".app5": "TopSpin files can only be read whole; export the scan to .hspy",
     ".zip": "unpack it first",
 }
-# Scales that RosettaSciIO makes up where the file says nothing: (format, scale) of scan and detector axes.
+# Axes where RosettaSciIO 0.15 writes a scale of 1 that the file does not have.
 _INVENTED = {"tvips": "scan", "mrc": "both"}
 
 
@@ -63,8 +65,18 @@ def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     else:
         source = _lazy_source(data)
         notes += _check_lazy(module, path, data, order)
+    if name == "empad":
+        signal, axes, more = empad_calibration(path, signal, axes)
+        notes += more
     metadata = _metadata(signal, axes, name, scan_shape).with_notes(*notes)
-    return Scan(source, path=path, format=name, metadata=metadata, scan_shape=scan_shape)
+    return Scan(
+        source,
+        path=path,
+        format=name,
+        metadata=metadata,
+        scan_shape=scan_shape,
+        saturation=layout.saturation if layout else None,
+    )
 
 
 def _plugin(path: Path) -> tuple[Any, str]:
@@ -117,7 +129,7 @@ def _call(
     """Call a reader; without our chunks where the number of dimensions turns out to be another one."""
     try:
         return reader(str(path), lazy=lazy, **keywords)
-    except ValueError:
+    except (TypeError, ValueError):
         if "chunks" not in keywords:
             raise
         return reader(str(path), lazy=lazy, **{k: v for k, v in keywords.items() if k != "chunks"})

@@ -39,6 +39,8 @@ class Scan:
     scan_shape
         (rows, columns); must hold as many frames as the source. None keeps the source's own shape, and
         makes a plain stack one row.
+    saturation
+        Largest count of the detector, where it is not the largest number of the stored type.
 
     Raises
     ------
@@ -57,12 +59,14 @@ class Scan:
         dataset: str | None = None,
         metadata: ScanMetadata | None = None,
         scan_shape: tuple[int, int] | None = None,
+        saturation: int | None = None,
     ) -> None:
         self.path = path
         self.format = format
         self.dataset = dataset
         self._source = source
         self._closed = False
+        self._saturation = saturation
         self._stored = source.dtype
         try:
             self.dtype, notes = delivered_dtype(source.dtype, path)
@@ -89,7 +93,9 @@ class Scan:
 
     @property
     def saturation_value(self) -> int | None:
-        """Largest number that the stored type can hold; None where it is not an integer type."""
+        """Largest count: the detector's, or that of the stored integer type; None for other types."""
+        if self._saturation is not None:
+            return self._saturation
         return int(np.iinfo(self._stored).max) if self._stored.kind in "iu" else None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
@@ -244,8 +250,9 @@ def check_dimensions(shape: tuple[int, ...], path: Path, dataset: str | None = N
             " detector rows, detector columns), or 3 with --scan-shape"
         )
     if len(shape) not in (3, 4):
+        count = f"{len(shape)} dimension{'s' if len(shape) != 1 else ''}"
         raise DataFormatError(
-            f"{where}: {len(shape)} dimensions ({said}); expected 4 (scan rows, scan columns, detector rows,"
+            f"{where}: an array of {count} ({said}); expected 4 (scan rows, scan columns, detector rows,"
             " detector columns), or 3 with --scan-shape; cut out one scan first"
         )
 

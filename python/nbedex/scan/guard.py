@@ -1,0 +1,92 @@
+"""First contact with an HDF5 file in a child process.
+
+A damaged HDF5 file can keep the HDF5 library busy for ever, or end the process, inside a call that no
+Python code can interrupt. So a child opens the file first and reads its first and last pattern; only
+when it comes back does this process open the file. What the child finds wrong in an orderly way is found
+again, and reported, here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from nbedex.errors import DataFormatError
+
+log = logging.getLogger(__name__)
+
+# Slow network drives need seconds; a loop in the library never ends.
+TIMEOUT = 120.0
+
+_CHILD = "import sys; from nbedex.scan.guard import child; child(sys.argv[1])"
+# Files that have passed, by path, size and time of change.
+_passed: set[tuple[str, int, int]] = set()
+
+
+def first_contact(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | None) -> None:
+    """Let a child process open an HDF5 file and read its first and last pattern.
+
+    Parameters
+    ----------
+    path, dataset, scan_shape
+        As for `nbedex.scan.open_scan`.
+
+    Raises
+    ------
+    DataFormatError
+        The child did not come back in `TIMEOUT` seconds, or was ended by the system.
+    """
+    state = path.stat()
+    key = (str(path.resolve()), state.st_size, state.st_mtime_ns)
+    if key in _passed or not sys.executable or getattr(sys, "frozen", False):
+        return
+    task = json.dumps({"path": str(path), "dataset": dataset, "scan_shape": scan_shape})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, task],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataFormatError(
+            f"{path}: the HDF5 library did not come back from this file within {TIMEOUT:g} s;"
+            " the file is damaged, or its drive is very slow (copy the file to a local drive)"
+        ) from error
+    except OSError as error:
+        log.info("%s: opened without a child process (%s)", path, error)
+        return
+    # Python ends with 0 or 1; everything else is a signal, or an exception code of Windows.
+    if done.returncode not in (0, 1):
+        raise DataFormatError(
+            f"{path}: the HDF5 library crashed on this file (code {done.returncode}); the file is damaged,"
+            " copy or export it again"
+        )
+    if done.returncode == 1:
+        log.info("%s: %s", path, done.stderr.decode(errors="replace").strip().splitlines()[-1:])
+    _passed.add(key)
+
+
+def child(task: str) -> None:
+    """Run in the child: open, read two patterns, end; errors in order are the parent's to report."""
+    from nbedex.errors import NbedexError
+    from nbedex.scan.hdf5 import open_hdf5
+
+    arguments = json.loads(task)
+    shape = arguments["scan_shape"]
+    try:
+        with open_hdf5(
+            Path(arguments["path"]),
+            dataset=arguments["dataset"],
+            scan_shape=tuple(shape) if shape else None,
+        ) as scan:
+            scan.read_at([0, scan.size - 1])
+    except NbedexError:
+        return
