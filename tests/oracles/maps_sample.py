@@ -65,7 +65,7 @@ def _fill(
         ("half_turn_margin", 0.0, 10.0),
     ):
         getattr(result, name)[indexed] = rng.uniform(low, high, shape)[indexed]
-    result.reliability[0, 1] = np.nan  # no rival
+    result.reliability[0, :2] = np.nan  # no rival
     result.mirror_margin[::3] = np.nan
     result.center[:] = 128 + rng.normal(size=(*shape, 2))
     result.template_id[indexed] = rng.integers(0, 9000, shape)[indexed]
