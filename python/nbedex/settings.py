@@ -31,7 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if isinstance(value, Settings):
                 continue
             try:
-                msgspec.convert(value, field.type)
+                # An int given for a float becomes one, so that equal settings have equal text and hashes.
+                msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
             except msgspec.ValidationError as error:
                 raise ArgumentError(f"{field.name}: {_lower(error)}, got {value!r}") from None
 

@@ -1,0 +1,311 @@
+"""From a block of raw patterns to records of what was found: pure functions, no files, no state.
+
+Records do not depend on the block a pattern is in, nor on the number of threads. Everything that indexes patterns,
+on one machine or many, goes through `index_block`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex import _core
+from nbedex.calibration import Calibration
+from nbedex.errors import ArgumentError
+from nbedex.indexing.settings import IndexingSettings
+from nbedex.library import TemplateLibrary
+from nbedex.maps.orientation import canonical, multiply
+from nbedex.maps.result import Status
+
+Array = NDArray[np.float64]
+Match = dict[str, NDArray[Any]]
+
+_HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Everything that is the same for all patterns of a run.
+
+    Attributes
+    ----------
+    sampler, preprocessing, mask
+        How a frame becomes a polar pattern.
+    grid
+        The polar bins.
+    templates
+        Packed templates, by phase.
+    orientations
+        Orientations of the templates (n, 4), by phase.
+    settings
+        Options of matching.
+    noise_level
+        Score that the best of all templates reaches on a pattern unrelated to them, by phase.
+    """
+
+    sampler: _core.PolarSampler
+    preprocessing: _core.Preprocessing
+    mask: NDArray[np.uint8] | None
+    grid: _core.PolarGrid
+    templates: tuple[_core.TemplateSet, ...]
+    orientations: tuple[Array, ...]
+    settings: IndexingSettings
+    noise_level: tuple[float, ...]
+
+
+def make_engine(
+    library: TemplateLibrary,
+    calibration: Calibration,
+    settings: IndexingSettings,
+    *,
+    frame_shape: tuple[int, int],
+    center: tuple[float, float],
+    saturation_value: int | None = None,
+    mask: NDArray[np.uint8] | None = None,
+) -> Engine:
+    """Pack the library for a detector.
+
+    Parameters
+    ----------
+    library, calibration, settings
+        Templates, geometry, options.
+    frame_shape
+        Detector rows and columns.
+    center
+        Typical direct beam (row, column), pixels; limits the annulus to what the detector sees all around.
+    saturation_value
+        Value at which the detector saturates, if known.
+    mask : (det_y, det_x) uint8 or None
+        Non-zero where a pixel must not be used.
+
+    Raises
+    ------
+    ArgumentError
+        Library and calibration belong to different voltages, or the annulus is empty.
+    """
+    if abs(library.settings.voltage - calibration.voltage) > 0.01 * calibration.voltage:
+        raise ArgumentError(
+            f"the library was simulated for {library.settings.voltage:g} kV, the scan was taken at"
+            f" {calibration.voltage:g} kV; build a library for the scan's voltage (or correct --voltage)"
+        )
+    grid = polar_grid(library, calibration, settings, frame_shape=frame_shape, center=center)
+    options = settings.preprocess
+    packed = tuple(
+        _core.pack_templates(
+            spots.offset, spots.kx, spots.ky, spots.intensity, grid, settings.match.template_exponent,
+            spots.orientation, np.ascontiguousarray(phase.symmetry_quaternions),
+        )
+        for phase, spots in zip(library.phases, library.spots, strict=True)
+    )  # fmt: skip
+    n_bins = grid.n_rings * grid.n_azimuths
+    pixels = np.pi * (grid.k_max**2 - grid.k_min**2) / calibration.pixel_size**2
+    return Engine(
+        sampler=_core.PolarSampler(grid, np.ascontiguousarray(calibration.detector_from_sample())),
+        preprocessing=_core.Preprocessing(
+            remove_background=options.remove_background,
+            background_sigma=options.background_sigma,
+            exponent=options.exponent,
+            saturation=float(saturation_value or 0),
+            max_saturated=options.max_saturated,
+            max_non_finite=0.01,
+        ),
+        mask=mask,
+        grid=grid,
+        templates=packed,
+        orientations=tuple(spots.orientation for spots in library.spots),
+        settings=settings,
+        noise_level=tuple(noise_level(t.size, grid.n_azimuths, min(n_bins, pixels)) for t in packed),
+    )
+
+
+def polar_grid(
+    library: TemplateLibrary,
+    calibration: Calibration,
+    settings: IndexingSettings,
+    *,
+    frame_shape: tuple[int, int],
+    center: tuple[float, float],
+) -> _core.PolarGrid:
+    """The annulus that library, options and detector have in common."""
+    options = settings.preprocess
+    rows, columns = frame_shape
+    to_edge = min(center[0], rows - 1 - center[0], center[1], columns - 1 - center[1])
+    stretch = np.linalg.norm(calibration.detector_from_sample(), ord=2)  # pixels per 1/angstrom, at most
+    k_max = min(options.k_max or np.inf, library.settings.k_max, to_edge / stretch)
+    n_rings = int((k_max - options.k_min) / options.ring_width + 1e-9)
+    if n_rings < 4:
+        raise ArgumentError(
+            f"hardly anything is left to match: k_min = {options.k_min:g}, k_max = {k_max:.3g} 1/angstrom (the library"
+            f" ends at {library.settings.k_max:g}, the detector at {to_edge / stretch:.3g}); check --pixel-size,"
+            " --k-min and --k-max"
+        )
+    return _core.PolarGrid(
+        n_rings=n_rings,
+        n_azimuths=options.n_azimuths,
+        k_min=options.k_min,
+        k_max=options.k_min + n_rings * options.ring_width,
+    )
+
+
+def noise_level(n_templates: int, n_azimuths: int, n_independent: float) -> float:
+    """Score that the best of many templates reaches on a pattern that has nothing to do with them.
+
+    A correlation over N independent values of unrelated patterns is distributed about normally with deviation 1 / sqrt(N);
+    the largest of M trials lies near sqrt(2 ln M) deviations.
+    """
+    trials = max(2.0 * n_templates * n_azimuths, 2.0)
+    return float(np.sqrt(2 * np.log(trials) / n_independent))
+
+
+def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
+    """Layout of one pixel's record; the fields are those of `IndexingResult`."""
+    return np.dtype(
+        [
+            ("phase_id", "<i2"),
+            ("orientation", "<f8", (4,)),
+            ("index", "<f4"),
+            ("reliability", "<f4"),
+            ("phase_reliability", "<f4"),
+            ("mirror_margin", "<f4"),
+            ("half_turn_margin", "<f4"),
+            ("center", "<f4", (2,)),
+            ("status", "u1"),
+            ("rival_phase_id", "<i2", (n_best,)),
+            ("rival_orientation", "<f8", (n_best, 4)),
+            ("rival_score", "<f4", (n_best,)),
+            ("phase_score", "<f4", (n_phases,)),
+            ("template_id", "<i4"),
+            ("mirrored", "?"),
+        ]
+    )
+
+
+def empty_records(n: int, n_best: int, n_phases: int, status: Status) -> NDArray[Any]:
+    """Records (n,) of pixels about which nothing is known."""
+    records = np.zeros(n, dtype=record_dtype(n_best, n_phases))
+    for name in records.dtype.names or ():
+        if records.dtype[name].base.kind == "f":
+            records[name] = np.nan
+    records["phase_id"] = records["rival_phase_id"] = records["template_id"] = -1
+    records["status"] = status
+    return records
+
+
+def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:
+    """Index patterns.
+
+    Parameters
+    ----------
+    frames : (n, det_y, det_x)
+        8, 16 or 32 bit integers or float32.
+    centers : (n, 2) float64
+        Direct beam (row, column) of each, pixels.
+    engine
+        From `make_engine`.
+    threads
+        0: all this process may use.
+
+    Returns
+    -------
+    (n,) structured
+        See `record_dtype`.
+    """
+    polar, status = _core.prepare_patterns(
+        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads
+    )
+    options = engine.settings.match
+    records = empty_records(len(frames), options.n_best, len(engine.templates), Status.OK)
+    records["center"] = centers
+    records["status"] = status
+    usable = np.flatnonzero(status == Status.OK)
+    if len(usable):
+        patterns = polar if len(usable) == len(polar) else np.ascontiguousarray(polar[usable])
+        records[usable] = _fill(records[usable], match_phases(patterns, engine, threads=threads), engine)
+    return records
+
+
+def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
+    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core gives them."""
+    options = _core.MatchOptions(
+        n_best=engine.settings.match.n_best,
+        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
+        threads=threads,
+    )
+    return [_core.match_exhaustive(templates, patterns, options) for templates in engine.templates]
+
+
+def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
+    """Quaternions (n, k, 4), sample to crystal, of matches; NaN where there is none.
+
+    O = O_template [R_y(180 deg) if mirrored] R_z(-azimuth), with the azimuth interpolated between bins.
+    """
+    missing = match["template_id"] < 0
+    base = orientations[np.where(missing, 0, match["template_id"])]
+    base = np.where((match["mirrored"] != 0)[..., None], multiply(base, _HALF_TURN_Y), base)
+    half = np.pi * (match["azimuth"] + match["azimuth_offset"].astype(np.float64)) / n_azimuths
+    zero = np.zeros_like(half)
+    turned = canonical(multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1)))
+    turned[missing] = np.nan
+    return turned
+
+
+def _fill(records: NDArray[Any], matches: list[Match], engine: Engine) -> NDArray[Any]:
+    """Records with the matches of all phases merged into them."""
+    n_best = engine.settings.match.n_best
+    score = np.stack([m["score"] for m in matches], axis=1)  # (n, phases, k)
+    score = np.where(np.stack([m["template_id"] for m in matches], axis=1) < 0, np.nan, score)
+    orientation = np.stack(
+        [
+            matched_orientations(m, o, engine.grid.n_azimuths)
+            for m, o in zip(matches, engine.orientations, strict=True)
+        ],
+        axis=1,
+    )
+    n, n_phases, _ = score.shape
+    pixel = np.arange(n)
+    records["phase_score"] = score[:, :, 0]
+    best_of_phase = np.where(np.isnan(score[:, :, 0]), -np.inf, score[:, :, 0])
+    winner = best_of_phase.argmax(axis=1)  # the first of equals
+
+    # All phases' candidates, best first; equal scores stay in the order of phases and ranks.
+    flat = score.reshape(n, -1)
+    order = np.argsort(np.where(np.isnan(flat), np.inf, -flat), axis=1, kind="stable")[:, :n_best]
+    records["rival_score"] = np.take_along_axis(flat, order, axis=1)
+    records["rival_orientation"] = np.take_along_axis(orientation.reshape(n, -1, 4), order[..., None], axis=1)
+    phase_of = np.where(np.isnan(records["rival_score"]), -1, order // score.shape[2])
+    records["rival_phase_id"] = phase_of
+
+    first = score[pixel, winner, 0]
+    records["phase_id"] = winner
+    records["index"] = first
+    records["orientation"] = orientation[pixel, winner, 0]
+    records["reliability"] = margin(first, score[pixel, winner, 1])
+    if n_phases > 1:
+        others = best_of_phase.copy()
+        others[pixel, winner] = -np.inf
+        records["phase_reliability"] = margin(first, others.max(axis=1))
+    for name, key in (("mirror_margin", "mirror_score"), ("half_turn_margin", "half_turn_score")):
+        rival = np.stack([m[key] for m in matches], axis=1)
+        records[name] = margin(first, rival[pixel, winner])
+    for name in ("template_id", "mirrored"):
+        records[name] = np.stack([m[name][:, 0] for m in matches], axis=1)[pixel, winner]
+
+    limit = engine.settings.match.noise_factor * np.array(engine.noise_level)[winner]
+    lost = ~(first > limit)
+    records["status"][lost] = Status.NO_MATCH
+    for name in ("phase_id", "template_id"):
+        records[name][lost] = -1
+    records["mirrored"][lost] = False
+    records["orientation"][lost] = np.nan
+    return records
+
+
+def margin(best: NDArray[Any], rival: NDArray[Any]) -> NDArray[np.float32]:
+    """100 (1 - rival / best) in percent, between 0 and 100; NaN where there is no rival or no positive best score."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = 100.0 * (1.0 - np.maximum(rival, 0.0) / best)
+    percent = np.where(np.isnan(rival) | ~(best > 0), np.nan, np.clip(percent, 0.0, 100.0))
+    return np.asarray(percent, dtype=np.float32)

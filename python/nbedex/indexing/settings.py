@@ -1,0 +1,112 @@
+"""Options of indexing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from nbedex.errors import ArgumentError
+from nbedex.settings import Settings
+
+
+class CenterSettings(Settings):
+    """Where the direct beam is.
+
+    Attributes
+    ----------
+    method
+        fit: found in a sample of the scan, then a smooth surface through those (drift and descan, robust
+        against single failures). per-pattern: found in every pattern. fixed: at `position`, or the middle.
+    finder
+        beam: the bright disk. friedel: the centre of symmetry of the whole pattern, for a masked or stopped beam.
+        auto: beam, and friedel where that finds none in most patterns.
+    position
+        Expected (row, column) in pixels; the middle of the detector by default.
+    search_radius
+        The beam lies within this many pixels of `position`; an eighth of the detector by default.
+    beam_radius
+        Radius of the direct-beam disk in pixels, roughly.
+    order
+        Order of the polynomial in scan row and column, 0 to 3.
+    samples
+        Patterns looked at for the fit.
+    """
+
+    method: Literal["fit", "per-pattern", "fixed"] = "fit"
+    finder: Literal["auto", "beam", "friedel"] = "auto"
+    position: tuple[float, float] | None = None
+    search_radius: Annotated[float, Meta(gt=1)] | None = None
+    beam_radius: Annotated[float, Meta(ge=0.5, le=200)] = 3.0
+    order: Annotated[int, Meta(ge=0, le=3)] = 2
+    samples: Annotated[int, Meta(ge=1)] = 1024
+
+
+class PreprocessSettings(Settings):
+    """From a raw pattern to the polar one that is matched.
+
+    Attributes
+    ----------
+    k_min
+        Inner edge of the annulus used, 1/angstrom: outside the direct beam, inside the first spots.
+    k_max
+        Outer edge, 1/angstrom; by default that of the library or the detector's nearest edge, whichever is smaller.
+    ring_width
+        Width of a polar ring, 1/angstrom.
+    n_azimuths
+        Azimuth bins.
+    remove_background
+        Take mean + `background_sigma` standard deviations of each ring off it and clip at zero.
+    exponent
+        Exponent on the intensities. 0.25 suits patterns taken without precession, 0.4 precessed ones.
+    hot_pixels
+        Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
+    max_saturated
+        A pattern with a larger share of saturated pixels is not indexed.
+    """
+
+    k_min: Annotated[float, Meta(ge=0)] = 0.07
+    k_max: Annotated[float, Meta(gt=0)] | None = None
+    ring_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0125
+    n_azimuths: Annotated[int, Meta(ge=36, le=7200)] = 360
+    remove_background: bool = True
+    background_sigma: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+    hot_pixels: bool = True
+    max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
+
+
+class MatchSettings(Settings):
+    """How patterns are compared with templates.
+
+    Attributes
+    ----------
+    template_exponent
+        Exponent on template intensities.
+    n_best
+        Distinct orientations kept per phase, and per pixel over all phases.
+    distinct_deg
+        Orientations of a phase closer than this (disorientation) count as one.
+    noise_factor
+        A pattern whose best score is below this many times what a pattern without any relation to the templates
+        would reach is given the status "no match"; 0 switches the test off.
+    """
+
+    template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
+    n_best: Annotated[int, Meta(ge=2, le=50)] = 5
+    distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.75
+
+
+class IndexingSettings(Settings):
+    """All options of indexing that are not calibration, library or files."""
+
+    center: CenterSettings = CenterSettings()
+    preprocess: PreprocessSettings = PreprocessSettings()
+    match: MatchSettings = MatchSettings()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        k_min, k_max = self.preprocess.k_min, self.preprocess.k_max
+        if k_max is not None and k_max <= k_min:
+            raise ArgumentError(f"k_max must exceed k_min, got k_max = {k_max:g}, k_min = {k_min:g} 1/angstrom")

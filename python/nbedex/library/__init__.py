@@ -1,0 +1,27 @@
+"""Template libraries: zone-axis grid, kinematical simulation, file and cache."""
+
+from __future__ import annotations
+
+from nbedex.library.grid import zone_axis_grid, zone_axis_orientations
+from nbedex.library.library import (
+    TemplateLibrary,
+    build_library,
+    cached_library,
+    load_library,
+    save_library,
+)
+from nbedex.library.simulation import SimulationSettings, Spots, simulate, simulate_templates
+
+__all__ = [
+    "SimulationSettings",
+    "Spots",
+    "TemplateLibrary",
+    "build_library",
+    "cached_library",
+    "load_library",
+    "save_library",
+    "simulate",
+    "simulate_templates",
+    "zone_axis_grid",
+    "zone_axis_orientations",
+]
