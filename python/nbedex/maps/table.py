@@ -86,6 +86,8 @@ def edax_code(laue_class: str, rotations: NDArray[np.float64], name: str) -> str
     For 2/m the code names the axis, which is read off the operators (m, 3, 3): "20" along b, "2" along
     c. Any other setting has no code and is written as triclinic, with a warning.
     """
+    if laue_class == "-3m" and not any(np.trace(r) < 0 and r[0, 0] > 0.999 for r in rotations):
+        log.warning("phase %s: its 2-fold axes are not along a, where readers of this format put them", name)
     if laue_class in _EDAX:
         return _EDAX[laue_class]
     if laue_class != "2/m":
