@@ -70,17 +70,17 @@ def open_hdf5(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | 
             raise ArgumentError(f"{path}: {dataset} is a group, not a dataset; {_list_of(inner)}")
         _refuse_outside_storage(node, path)
         check_dimensions(node.shape or (), path, dataset)
-        format_name, metadata = layout_of(file, node)
-        source, notes = _source(file, node, path)
+        layout, name = layout_of(file, node), str(node.name)
+        source, notes = _source(file, node, path, layout.order)
     except Exception:
         file.close()
         raise
     return Scan(
         source,
         path=path,
-        format=format_name,
-        dataset=str(node.name),
-        metadata=metadata.with_notes(*notes),
+        format=layout.name,
+        dataset=name,
+        metadata=layout.metadata.with_notes(*notes),
         scan_shape=scan_shape,
     )
 
@@ -224,25 +224,21 @@ def _refuse_outside_storage(node: Any, path: Path) -> None:
         )
 
 
-def _source(file: Any, node: Any, path: Path) -> tuple[FrameSource, list[str]]:
+def _source(file: Any, node: Any, path: Path, order: tuple[int, ...]) -> tuple[FrameSource, list[str]]:
     """Fastest source of a dataset's frames that delivers the same as a plain read; and notes."""
-    frame_shape = (int(node.shape[-2]), int(node.shape[-1]))
-    scan_shape = tuple(int(n) for n in node.shape[:-2])
-    if node.dtype.kind not in "biuf" or 0 in node.shape:
-        # Scan refuses these with its own message.
-        return GridSource(
-            _fetcher(node), scan_shape=scan_shape, frame_shape=frame_shape, dtype=node.dtype, close=file.close
-        ), []
-    raw = _contiguous(node, path, scan_shape, frame_shape)
-    if raw is not None:
-        file.close()
-        return raw, []
+    shape = [int(node.shape[number]) for number in order]
+    plain = order == tuple(range(len(order)))
+    if plain and node.dtype.kind in "iuf" and 0 not in shape:
+        raw = _contiguous(node, path, tuple(shape[:-2]), (shape[-2], shape[-1]))
+        if raw is not None:
+            file.close()
+            return raw, []
     grid = GridSource(
-        _fetcher(node),
-        scan_shape=scan_shape,
-        frame_shape=frame_shape,
+        _fetcher(node) if plain else _reordering_fetcher(node, order),
+        scan_shape=tuple(shape[:-2]),
+        frame_shape=(shape[-2], shape[-1]),
         dtype=node.dtype,
-        tile=tuple(node.chunks[:-2]) if node.chunks else (),
+        tile=tuple(node.chunks[number] for number in order[:-2]) if node.chunks else (),
         close=file.close,
     )
     notes = []
@@ -266,6 +262,19 @@ def _fetcher(node: Any) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
     return fetch
 
 
+def _reordering_fetcher(node: Any, order: tuple[int, ...]) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
+    """Like `_fetcher`, for a dataset whose axes come in another order."""
+
+    def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
+        parts = (*where, slice(None), slice(None))
+        stored = [slice(None)] * len(order)
+        for number, part in zip(order, parts, strict=True):
+            stored[number] = part
+        return np.ascontiguousarray(np.asarray(node[tuple(stored)]).transpose(order))
+
+    return fetch
+
+
 def _contiguous(
     node: Any, path: Path, scan_shape: tuple[int, ...], frame_shape: tuple[int, int]
 ) -> RawSource | None:
@@ -274,7 +283,7 @@ def _contiguous(
     It is used only when first and last frame equal what the library reads.
     """
     offset = node.id.get_offset() if node.chunks is None and not node.is_virtual else None
-    if offset is None or node.dtype.kind == "b":
+    if offset is None:
         return None
     source = RawSource(path, offset=offset, scan_shape=scan_shape, frame_shape=frame_shape, dtype=node.dtype)
     count = int(np.prod(scan_shape, dtype=np.int64))

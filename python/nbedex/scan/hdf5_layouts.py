@@ -9,11 +9,12 @@ NeXus (.nxs): a group whose attribute axes names the datasets of its axes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nbedex.scan.metadata import Axis, ScanMetadata, read_metadata
+from nbedex.scan.metadata import Axis, ScanMetadata, detector_first, read_metadata
 
 _MICROSCOPE = "metadata/Acquisition_instrument/TEM"
 # What HyperSpy has written for a unit that nobody gave.
@@ -22,8 +23,28 @@ _UNDEFINED = ("_None_", "<undefined>", "t.Undefined")
 _VOLTAGE_NAMES = ("beam_energy", "voltage", "accelerating_voltage", "accelerating voltage", "high_tension")
 
 
-def layout_of(file: Any, node: Any) -> tuple[str, ScanMetadata]:
-    """Name of the layout a dataset belongs to, and the calibration it carries.
+@dataclass(frozen=True)
+class Layout:
+    """How a dataset is to be read.
+
+    Parameters
+    ----------
+    name
+        "hspy", "py4dstem", "emd", "nexus" or "hdf5".
+    metadata
+        The calibration it carries; empty for unknown layouts.
+    order
+        Order of the dataset's axes that makes the array (scan_y, scan_x, det_y, det_x); the plain one is
+        (0, 1, 2, 3).
+    """
+
+    name: str
+    metadata: ScanMetadata
+    order: tuple[int, ...]
+
+
+def layout_of(file: Any, node: Any) -> Layout:
+    """Layout that a dataset belongs to.
 
     Parameters
     ----------
@@ -32,25 +53,25 @@ def layout_of(file: Any, node: Any) -> tuple[str, ScanMetadata]:
     node
         The scan's h5py.Dataset.
 
-    Returns
-    -------
-    str
-        "hspy", "py4dstem", "emd", "nexus" or "hdf5".
-    ScanMetadata
-        Empty for unknown layouts.
     """
     group = node.parent
+    plain = tuple(range(len(node.shape)))
     if inside(group, "axis-0") is not None:
-        return "hspy", hyperspy_metadata(group, node.shape)
+        return Layout("hspy", hyperspy_metadata(group, node.shape), plain)
     calibration = _py4dstem_calibration(node)
     if calibration:
-        return "py4dstem", _from_py4dstem(calibration, node)
+        return Layout("py4dstem", _from_py4dstem(calibration, node), plain)
     energy, said = _microscope_energy(file)
     if inside(group, "dim1") is not None or inside(group, "dim0") is not None:
-        return "emd", _from_axes(list(_emd_axes(group, node)), energy, said)
+        axes = list(_emd_axes(group, node))
+        order = _emd_order(axes, node)
+        metadata = _from_axes([axes[number] for number in order], energy, said)
+        if order != plain:
+            metadata = metadata.with_notes("EMD file with the scan as its last axes, read in reversed order")
+        return Layout("emd", metadata, order)
     if "axes" in group.attrs or "signal" in group.attrs:
-        return "nexus", _from_axes(list(_nexus_axes(group, node)), energy, said)
-    return "hdf5", read_metadata((), (), beam_energy=energy, beam_energy_source=said)
+        return Layout("nexus", _from_axes(list(_nexus_axes(group, node)), energy, said), plain)
+    return Layout("hdf5", read_metadata((), (), beam_energy=energy, beam_energy_source=said), plain)
 
 
 def _from_axes(axes: list[Axis], energy: float | None, said: str) -> ScanMetadata:
@@ -123,6 +144,22 @@ def _emd_axes(group: Any, node: Any) -> Iterator[Axis]:
     for number, size in enumerate(node.shape):
         name = f"dim{number + first}"
         yield _axis_from_values(group, name, size)
+
+
+def _emd_order(axes: list[Axis], node: Any) -> tuple[int, ...]:
+    """Order of the axes of an EMD 0.2 dataset, where writers disagree.
+
+    HyperSpy and RosettaSciIO store, and expect, the fastest axis first: (kx, ky, x, y). Others store
+    (y, x, ky, kx), and number it from dim0 or call it datacube. Where units tell, they decide.
+    """
+    plain = tuple(range(len(axes)))
+    if detector_first(axes):
+        return plain[::-1]
+    scan_first = detector_first([axes[n] for n in (2, 3, 0, 1)]) if len(axes) == 4 else False
+    numbered_from_0 = inside(node.parent, "dim0") is not None
+    if scan_first or numbered_from_0 or node.name.endswith("/datacube"):
+        return plain
+    return plain[::-1]
 
 
 def _nexus_axes(group: Any, node: Any) -> Iterator[Axis]:
@@ -199,7 +236,7 @@ def _from_py4dstem(calibration: dict[str, Any], node: Any) -> ScanMetadata:
                 name=f"{letter}_pixel_size of the py4DSTEM calibration",
                 size=size,
                 scale=_number(calibration.get(f"{letter}_pixel_size")),
-                units=_plain_pixels(_text(calibration.get(f"{letter}_pixel_units", ""))),
+                units=_text(calibration.get(f"{letter}_pixel_units", "")),
             )
         )
     metadata = read_metadata(axes[:2], axes[2:])
@@ -211,6 +248,3 @@ def _from_py4dstem(calibration: dict[str, Any], node: Any) -> ScanMetadata:
         )
     return metadata
 
-
-def _plain_pixels(units: str) -> str:
-    return "" if units == "pixels" else units

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from nbedex.scan.units import angle_factor, length_factor, reciprocal_factor
+from nbedex.scan.units import angle_factor, is_unit, length_factor, reciprocal_factor
 
 # Scattering vector at the nearer edge of the detector, 1/angstrom. Outside of it a unit is probably wrong
 # by a factor of ten; 1 to 2.5 is usual for nanobeam diffraction.
@@ -67,6 +67,15 @@ class Axis:
     size: int
     scale: float | None
     units: str
+
+
+def detector_first(axes: Sequence[Axis]) -> bool:
+    """Whether units prove that the detector axes come first: 1/length, 1/length, length, length."""
+    if len(axes) != 4:
+        return False
+    reciprocal = [bool(reciprocal_factor(axis.units) or angle_factor(axis.units)) for axis in axes]
+    lengths = [length_factor(axis.units) is not None for axis in axes]
+    return all(reciprocal[:2]) and all(lengths[2:])
 
 
 def read_metadata(
@@ -139,7 +148,7 @@ def _pixel_size(
     sizes: list[float] = []
     angular = False
     for axis in axes:
-        if not axis.units.strip() and axis.scale == 1.0:
+        if axis.scale == 1.0 and not is_unit(axis.units):
             return None, None  # an axis that nobody calibrated, not worth a note
         if not _usable_scale(axis):
             notes.append(f"pixel size ignored: scale {axis.scale} of axis {axis.name!r}; {remedy}")
@@ -196,7 +205,7 @@ def _step(axes: Sequence[Axis], notes: list[str], sources: dict[str, str]) -> tu
     """Scan step (rows, columns) in nm; a line scan has the same step in both directions."""
     steps: list[float] = []
     for axis in axes:
-        if axis.scale is None or (not axis.units.strip() and axis.scale == 1.0):
+        if axis.scale is None or (axis.scale == 1.0 and not is_unit(axis.units)):
             return None
         if not _usable_scale(axis):
             notes.append(f"scan step ignored: scale {axis.scale} of axis {axis.name!r}; give --step")

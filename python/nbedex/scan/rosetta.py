@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.scan.empad import empad_calibration
-from nbedex.scan.metadata import Axis, ScanMetadata, read_metadata
+from nbedex.scan.metadata import Axis, ScanMetadata, detector_first, read_metadata
 from nbedex.scan.raw_layouts import RawLayout, raw_layout
 from nbedex.scan.scan import Scan, check_dimensions
 from nbedex.scan.sources import FrameSource, GridSource, RawSource
-from nbedex.scan.units import angle_factor, length_factor, reciprocal_factor
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ _REFUSED = {
 }
 # Axes where RosettaSciIO 0.15 writes a scale of 1 that the file does not have.
 _INVENTED = {"tvips": "scan", "mrc": "both"}
+# Formats whose header has no room for a pixel size: TVIPS keeps it as a whole number.
+_NO_PIXEL_SIZE = ("tvips",)
 
 
 def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
@@ -167,9 +168,9 @@ def _ordered_axes(signal: dict[str, Any]) -> tuple[list[Axis], tuple[int, ...]]:
         )
         for number, axis in enumerate(given)
     ]
-    detector = [bool(reciprocal_factor(a.units) or angle_factor(a.units)) for a in axes]
-    lengths = [length_factor(a.units) is not None for a in axes]
-    if not (len(axes) == 4 and sum(detector) == 2 and sum(lengths) == 2):
+    if detector_first(axes):
+        detector = [True, True, False, False]
+    else:
         detector = [not axis.get("navigate", number < len(given) - 2) for number, axis in enumerate(given)]
         if sum(detector) != 2:
             detector = [number >= len(given) - 2 for number in range(len(given))]
@@ -251,7 +252,7 @@ def _metadata(
     invented = _INVENTED.get(name)
     if invented and all(axis.scale == 1.0 for axis in scan_axes):
         scan_axes = []
-    if invented == "both" and all(axis.scale == 1.0 for axis in detector_axes):
+    if name in _NO_PIXEL_SIZE or (invented == "both" and all(axis.scale == 1.0 for axis in detector_axes)):
         detector_axes = [Axis(name=a.name, size=a.size, scale=None, units="") for a in detector_axes]
     if len(scan_axes) == 1 and scan_shape is not None:
         scan_axes = []  # the axis of a stack says nothing of the grid it is folded into

@@ -44,6 +44,11 @@ def _plain(unit: str) -> str:
     return text.replace("_", "")
 
 
+def is_unit(unit: str) -> bool:
+    """Whether a file gives any unit at all; pixels are none."""
+    return _plain(unit) not in ("", "px", "pixel", "pixels")
+
+
 def reciprocal_factor(unit: str) -> float | None:
     """Factor from a reciprocal length in `unit` to 1/angstrom, or None where `unit` is no such unit."""
     match = _RECIPROCAL.match(_plain(unit))

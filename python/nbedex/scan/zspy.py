@@ -29,7 +29,8 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     except ImportError as error:
         raise DataFormatError(f"{path}: reading .zspy needs zarr: pip install 'zarr<3'") from error
     try:
-        root = zarr.open(str(path), mode="r")
+        store = zarr.storage.ZipStore(str(path), mode="r") if path.is_file() else str(path)
+        root = zarr.open(store, mode="r")
         experiments = root["Experiments"]
         names = sorted(name for name in experiments.group_keys() if "data" in experiments[name])
     except Exception as error:
