@@ -36,9 +36,7 @@ def raw_file(path: Path) -> Path:
     if not name:
         raise DataFormatError(f"{path}: not an EMPAD file, it names no raw_file")
     if name != PurePosixPath(name).name or name != PureWindowsPath(name).name or name == "..":
-        raise DataFormatError(
-            f"{path}: raw_file {name!r} is no plain file name; only files beside it are read"
-        )
+        raise DataFormatError(f"{path}: raw_file {name!r} is no plain file name; only files beside it are read")
     raw = path.with_name(name)
     if not raw.is_file():
         raise DataFormatError(f"{path}: its raw file {name!r} is missing; copy it beside the .xml file")
@@ -71,8 +69,7 @@ def empad_calibration(
     notes = []
     if axes[-1].units:
         notes.append(
-            "pixel size ignored: what EMPAD files call calibrated_pixelsize is no reciprocal length;"
-            " give --pixel-size"
+            "pixel size ignored: what EMPAD files call calibrated_pixelsize is no reciprocal length; give --pixel-size"
         )
         axes = [*axes[:-2], *(replace(axis, scale=None, units="") for axis in axes[-2:])]
     measured = _root(path).find("iom_measurements")

@@ -113,9 +113,7 @@ def _open_file(path: Path) -> Any:
         if sizes:
             raise truncated(path, int(sizes[2]), int(sizes[1])) from error
         if "lock" in text:
-            raise DataFormatError(
-                f"{path}: another program writes to it; close that first ({text})"
-            ) from error
+            raise DataFormatError(f"{path}: another program writes to it; close that first ({text})") from error
         raise DataFormatError(f"{path}: not a readable HDF5 file ({text})") from error
 
 
@@ -275,9 +273,7 @@ def _reordering_fetcher(node: Any, order: tuple[int, ...]) -> Callable[[tuple[sl
     return fetch
 
 
-def _contiguous(
-    node: Any, path: Path, scan_shape: tuple[int, ...], frame_shape: tuple[int, int]
-) -> RawSource | None:
+def _contiguous(node: Any, path: Path, scan_shape: tuple[int, ...], frame_shape: tuple[int, int]) -> RawSource | None:
     """Source that reads a contiguous, unfiltered dataset past the HDF5 library; None where it can't.
 
     It is used only when first and last frame equal what the library reads.

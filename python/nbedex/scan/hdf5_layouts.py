@@ -247,4 +247,3 @@ def _from_py4dstem(calibration: dict[str, Any], node: Any) -> ScanMetadata:
             f"py4DSTEM's {said} is not applied: set rotation and handedness of the detector yourself"
         )
     return metadata
-

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.scan.scan import Scan
 
 
-def open_scan(
-    path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None
-) -> Scan:
+def open_scan(path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None) -> Scan:
     """Open a 4D-STEM file for reading patterns block by block; nothing is loaded but the headers.
 
     Parameters
@@ -38,23 +36,39 @@ def open_scan(
     path = Path(path)
     if not path.exists():
         raise ArgumentError(f"no such file: {path}")
-    if path.is_file():
-        if path.stat().st_size == 0:
-            raise DataFormatError(f"{path}: empty file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataFormatError(f"{path}: empty file")
+    try:
+        return _open(path, dataset, scan_shape)
+    except (NbedexError, MemoryError):
+        raise
+    except PermissionError as error:
+        raise DataFormatError(f"{path}: no permission to read it; change the file's rights") from error
+    except Exception as error:
+        # Libraries raise anything at a damaged header: KeyError, SyntaxError, struct.error, RuntimeError ...
+        raise DataFormatError(
+            f"{path}: damaged, or not what its name says ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -> Scan:
+    """Choose the reader by the file's content where it is HDF5, by its name elsewhere."""
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix != ".app5":
         from nbedex.scan.guard import first_contact
         from nbedex.scan.hdf5 import is_hdf5, is_velox, open_hdf5
 
-        if is_hdf5(path) and path.suffix.lower() != ".app5":
+        if is_hdf5(path):
             first_contact(path, dataset=dataset, scan_shape=scan_shape)
             if not is_velox(path):
                 return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
     if dataset is not None:
         raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
-    if path.suffix.lower() == ".npy":
+    if suffix == ".npy":
         from nbedex.scan.npy import open_npy
 
         return open_npy(path, scan_shape=scan_shape)
-    if path.suffix.lower() == ".zspy":
+    if suffix == ".zspy":
         from nbedex.scan.zspy import open_zspy
 
         return open_zspy(path, scan_shape=scan_shape)

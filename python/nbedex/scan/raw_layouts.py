@@ -119,9 +119,7 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
         raise DataFormatError(f"{path}: not a Merlin .mib file, its header has no MQ1 fields") from error
     types = {"U08": ">u1", "U16": ">u2", "U32": ">u4"}
     if kind not in types:
-        raise DataFormatError(
-            f"{path}: pixel type {kind} (raw chip data) can't be read; save it as U08, U16 or U32"
-        )
+        raise DataFormatError(f"{path}: pixel type {kind} (raw chip data) can't be read; save it as U08, U16 or U32")
     dtype = np.dtype(types[kind])
     stride = header + width * height * dtype.itemsize
     size = path.stat().st_size

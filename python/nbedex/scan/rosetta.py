@@ -144,9 +144,7 @@ def _choose(signals: list[dict[str, Any]], path: Path) -> dict[str, Any]:
             return best[0]
         if best:
             shapes = ", ".join(" x ".join(map(str, s["data"].shape)) for s in best)
-            raise DataFormatError(
-                f"{path}: holds {len(best)} scans ({shapes}); export the right one to .hspy"
-            )
+            raise DataFormatError(f"{path}: holds {len(best)} scans ({shapes}); export the right one to .hspy")
     if not signals:
         raise DataFormatError(f"{path}: holds no data")
     return signals[0]
@@ -243,9 +241,7 @@ def _check_lazy(module: Any, path: Path, data: Any, order: tuple[int, ...]) -> l
     return []
 
 
-def _metadata(
-    signal: dict[str, Any], axes: list[Axis], name: str, scan_shape: tuple[int, int] | None
-) -> ScanMetadata:
+def _metadata(signal: dict[str, Any], axes: list[Axis], name: str, scan_shape: tuple[int, int] | None) -> ScanMetadata:
     """Calibration of a signal; scales that RosettaSciIO made up are left out."""
     energy, said = _beam_energy(signal)
     scan_axes, detector_axes = axes[:-2], axes[-2:]

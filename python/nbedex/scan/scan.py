@@ -257,9 +257,7 @@ def check_dimensions(shape: tuple[int, ...], path: Path, dataset: str | None = N
         )
 
 
-def _full_shape(
-    source: FrameSource, scan_shape: tuple[int, int] | None, path: Path
-) -> tuple[int, int, int, int]:
+def _full_shape(source: FrameSource, scan_shape: tuple[int, int] | None, path: Path) -> tuple[int, int, int, int]:
     """Shape (scan_y, scan_x, det_y, det_x) of a source, checked."""
     stored = source.scan_shape
     height, width = source.frame_shape

@@ -45,11 +45,9 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     _refuse_codecs(node, path)
     check_dimensions(node.shape, path, dataset)
     notes = []
-    if node.nchunks_initialized < node.nchunks:
-        notes.append(
-            f"{node.nchunks - node.nchunks_initialized} of {node.nchunks} chunks are missing, read as zeros:"
-            " the copy may be incomplete"
-        )
+    missing = node.nchunks - _stored_chunks(path / dataset) if path.is_dir() else 0
+    if missing > 0:
+        notes.append(f"{missing} of {node.nchunks} chunks are missing, read as zeros: the copy may be incomplete")
 
     def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
         return np.asarray(node[where])
@@ -64,6 +62,11 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     )
     metadata = hyperspy_metadata(experiments[dataset.split("/")[1]], node.shape).with_notes(*notes)
     return Scan(source, path=path, format="zspy", dataset=dataset, metadata=metadata, scan_shape=scan_shape)
+
+
+def _stored_chunks(folder: Path) -> int:
+    """Number of chunk files in the folder of an array (zarr 2 counts folders of nested chunks instead)."""
+    return sum(1 for item in folder.rglob("*") if item.is_file() and not item.name.startswith("."))
 
 
 def _refuse_codecs(node: Any, path: Path) -> None:
