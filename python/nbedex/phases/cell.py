@@ -45,9 +45,7 @@ def check_cell(cell: Sequence[float], where: str) -> Cell:
             )
     for name, value in zip(_NAMES[3:], values[3:], strict=True):
         if not (math.isfinite(value) and 1.0 < value < 179.0):
-            raise DataFormatError(
-                f"{where}: cell angle {name} must lie between 1 and 179 degrees, got {value:g}"
-            )
+            raise DataFormatError(f"{where}: cell angle {name} must lie between 1 and 179 degrees, got {value:g}")
     squared = _volume_ratio_squared(values)
     if squared < _MIN_VOLUME_RATIO**2:
         angles = ", ".join(f"{v:g}" for v in values[3:])

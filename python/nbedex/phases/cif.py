@@ -122,9 +122,7 @@ def _only_possible(
             failures.append(error)
             continue
         if fitted != cell:
-            found.append(
-                f"the unit cell was rounded to the symmetry of {reading.name} (it was off by {deviation:.1g})"
-            )
+            found.append(f"the unit cell was rounded to the symmetry of {reading.name} (it was off by {deviation:.1g})")
         possible.append((reading, fitted, atoms, found))
     if not possible:
         raise failures[0]
@@ -137,9 +135,7 @@ def _only_possible(
     reading, fitted, atoms, found = possible[0]
     notes += found
     if len(readings) > 1:
-        notes.append(
-            f"the origin choice isn't stated; only {reading.name!r} gives a possible crystal and is used"
-        )
+        notes.append(f"the origin choice isn't stated; only {reading.name!r} gives a possible crystal and is used")
     return reading, fitted, atoms
 
 
@@ -209,9 +205,7 @@ def _symmetry_text(block: cif.Block, where: str) -> SymmetryText:
 def _sites(block: cif.Block, cell: Cell, notes: list[str], where: str) -> Sites:
     """The atom sites listed, each with its element, position, occupancy and U_iso."""
     columns = {
-        key: text_of.column(
-            block, tuple(tag for name in names for tag in (f"_atom_site_{name}", f"_atom_site.{name}"))
-        )
+        key: text_of.column(block, tuple(tag for name in names for tag in (f"_atom_site_{name}", f"_atom_site.{name}")))
         for key, names in _SITE_COLUMNS.items()
     }
     rows = len(columns["x"])
@@ -230,16 +224,11 @@ def _sites(block: cif.Block, cell: Cell, notes: list[str], where: str) -> Sites:
         raise DataFormatError(f"{where}: no atoms are listed")
     labels = [filled["label"][i] or filled["type"][i] or f"atom {i + 1}" for i in keep]
     elements = [text_of.element_of(filled["type"][i], filled["label"][i], where) for i in keep]
-    positions = np.array(
-        [[_coordinate(filled[k][i], labels[n], where) for k in "xyz"] for n, i in enumerate(keep)]
-    )
+    positions = np.array([[_coordinate(filled[k][i], labels[n], where) for k in "xyz"] for n, i in enumerate(keep)])
     occupancies = np.array([_occupancy(filled["occupancy"][i], labels[n], where) for n, i in enumerate(keep)])
     aniso = _anisotropic(block, cell, where)
     u_iso = np.array(
-        [
-            _u_iso(filled["u"][i], filled["b"][i], aniso.get(labels[n]), labels[n], where)
-            for n, i in enumerate(keep)
-        ]
+        [_u_iso(filled["u"][i], filled["b"][i], aniso.get(labels[n]), labels[n], where) for n, i in enumerate(keep)]
     )
     return Sites(tuple(labels), tuple(elements), positions, occupancies, _repaired(u_iso, labels, notes))
 
@@ -327,7 +316,7 @@ def _formula_units(block: cif.Block, notes: list[str]) -> float | None:
     text = text_of.value(block, ("_cell_formula_units_Z", "_cell.formula_units_Z"))
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,6}(?:\.\d{1,6})?", text) or float(text) == 0:
+    if not re.fullmatch(r"\d{1,6}(?:\.\d{1,6})?", text, re.ASCII) or float(text) == 0:
         notes.append(f"_cell_formula_units_Z is {text[:20]!r}, not a positive number; it is ignored")
         return None
     return float(text)

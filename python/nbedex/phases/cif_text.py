@@ -17,10 +17,10 @@ from gemmi import cif
 from nbedex.errors import ArgumentError, DataFormatError
 
 MAX_FILE_SIZE = 20_000_000  # bytes; a structure is a few kB, with embedded reflection data a few MB
-_NUMBER = re.compile(r"([+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,4})?)(?:\(\d{1,12}\))?")
-_TYPE_SYMBOL = re.compile(r"([A-Za-z]{1,2})(?:\d{0,3}[+-]{0,2}\d{0,3})")
+_NUMBER = re.compile(r"([+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,4})?)(?:\(\d{1,12}\))?", re.ASCII)
+_TYPE_SYMBOL = re.compile(r"([A-Za-z]{1,2})(?:\d{0,3}[+-]{0,2}\d{0,3})", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z]{1,3}")
-_FORMULA_PART = re.compile(r"([A-Z][a-z]?)(\d{1,6}(?:\.\d{0,8})?|\.\d{1,8})?")
+_FORMULA_PART = re.compile(r"([A-Z][a-z]?)(\d{1,6}(?:\.\d{0,8})?|\.\d{1,8})?", re.ASCII)
 _LAST_ELEMENT = 98  # californium: the last one with tabulated electron scattering factors
 _ISOTOPES = {"D": "H", "T": "H"}
 
@@ -45,9 +45,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DataFormatError(f"{path.name}: can't be read ({error.strerror})") from None
     if len(raw) > MAX_FILE_SIZE:
-        raise DataFormatError(
-            f"{path.name}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure"
-        )
+        raise DataFormatError(f"{path.name}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure")
     return decode(raw, path.name)
 
 
@@ -83,9 +81,7 @@ def structure_block(text: str, where: str) -> cif.Block:
     except (RuntimeError, ValueError) as error:
         detail = " ".join(str(error).removeprefix("string:").split())[:120]
         raise DataFormatError(f"{where}: not a valid CIF (line {detail})") from None
-    found = [
-        block for block in document if value(block, ("_cell_length_a", "_cell.length_a")) and has_atoms(block)
-    ]
+    found = [block for block in document if value(block, ("_cell_length_a", "_cell.length_a")) and has_atoms(block)]
     if len(found) == 1:
         return found[0]
     if not found:

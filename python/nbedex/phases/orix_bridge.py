@@ -11,10 +11,9 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-import gemmi
 import numpy as np
 
-from nbedex.phases.phase import USER_COLOURS, Phase, nearest_rotations, quaternions
+from nbedex.phases.phase import USER_COLOURS, Phase
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase as OrixPhase
@@ -22,18 +21,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Point groups that orix names in another order of axes than International Tables.
-_ORIX_NAMES = {"-4m2": "-42m", "-62m": "-6m2"}
-
 
 def to_orix(phase: Phase) -> OrixPhase:
     """Convert to an :class:`orix.crystal_map.Phase`.
 
-    Its point group is that of the space group's own operations. Where orix would derive another one from
-    the space group number (monoclinic with unique axis a or b, P-31m and its like, rhombohedral axes), the
-    orix phase carries no space group, because orix lets that number override the point group. Then
-    `CrystalMap`, `Orientation` and `Misorientation` use our operators; but orix's HDF5 file stores only
-    the name of a point group, so it comes back from such a file as orix's own.
+    Its point group is the Laue group, from the space group's own operations: spot patterns can't tell a
+    crystal from its inverse, so orientations are known no better. Where orix would derive another group from
+    the space group number (crystals without inversion, monoclinic ones with unique axis a or b, P-31m and its
+    like, rhombohedral axes), the orix phase carries no space group, because orix lets that number override
+    the point group. Then `CrystalMap`, `Orientation` and `Misorientation` use our operators.
+
+    What orix can't do: its HDF5 file stores only the name of a point group, so it comes back from there as
+    orix's own; `proper_subgroup`, `fundamental_sector` (colour keys) and Euler regions know no group with a
+    three-fold axis off z, or 2/m with its axis along x.
 
     The structure holds every atom of the unit cell. diffpy's lattice is left in diffpy's own alignment;
     orix realigns it to e1 || a, e3 || c*, and diffsims reckons with exactly that: a lattice aligned
@@ -61,29 +61,21 @@ def to_orix(phase: Phase) -> OrixPhase:
     ]
     colour = _orix_colour(phase.colour)
     structure = Structure(atoms=atoms, lattice=Lattice(*phase.cell), title=phase.name)
-    ours = _point_group(phase)
+    ours = _laue_group(phase)
     if phase.space_group and _same_operators(ours, get_point_group(phase.space_group)):
         return OrixPhase(phase.name, space_group=phase.space_group, structure=structure, color=colour)
-    log.debug("%s: orix gets the point group without the space group, its own would be wrong", phase.name)
+    log.debug("%s: orix gets the Laue group without the space group, its own would be wrong", phase.name)
     return OrixPhase(phase.name, point_group=ours, structure=structure, color=colour)
 
 
-def _point_group(phase: Phase) -> Symmetry:
-    """The crystal's point group as an orix Symmetry, under the name that orix has for its class."""
+def _laue_group(phase: Phase) -> Symmetry:
+    """The crystal's Laue group as an orix Symmetry."""
     from orix.quaternion import Symmetry
 
-    fractional = phase.space_group_operations.point_rotations()
-    basis = phase.direct_basis
-    matrices = basis @ fractional @ np.linalg.inv(basis)
-    improper = np.linalg.det(matrices) < 0
-    matrices[improper] *= -1
-    group = Symmetry(quaternions(nearest_rotations(matrices)))
-    group.improper = improper
-    if phase.space_group:
-        name = gemmi.find_spacegroup_by_number(phase.space_group).point_group_hm()
-        group.name = _ORIX_NAMES.get(name, name)
-    else:
-        group.name = phase.laue_class
+    proper = phase.symmetry_quaternions
+    group = Symmetry(np.concatenate([proper, proper]))
+    group.improper = np.repeat([False, True], len(proper))
+    group.name = phase.laue_class
     return group
 
 

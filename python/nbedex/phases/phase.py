@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.phases import cell as cell_of
 from nbedex.phases.cell import Cell
+from nbedex.phases.rotations import nearest_rotations, quaternions
 from nbedex.phases.symmetry import Operations, operations_from_triplets
 from nbedex.phases.unit_cell import Sites
 
@@ -306,8 +307,7 @@ class Phase:
         try:
             if values["version"] != _DICT_VERSION:
                 raise DataFormatError(
-                    f"{where}: stored phase has version {values['version']!r},"
-                    f" this nbedex reads {_DICT_VERSION}"
+                    f"{where}: stored phase has version {values['version']!r}, this nbedex reads {_DICT_VERSION}"
                 )
             atoms = Sites(
                 tuple(str(e) for e in values["elements"]),
@@ -336,9 +336,7 @@ class Phase:
             )
             stored = values["sha256"]
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataFormatError(
-                f"{where}: a stored phase is damaged ({type(error).__name__}: {error})"
-            ) from None
+            raise DataFormatError(f"{where}: a stored phase is damaged ({type(error).__name__}: {error})") from None
         if phase.sha256 != stored:
             raise DataFormatError(f"{where}: stored phase {phase.name!r} is damaged (its hash doesn't match)")
         return phase
@@ -353,34 +351,6 @@ class PhaseDescription:
     colour: str
     source: str
     role: str
-
-
-def nearest_rotations(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthogonal matrices nearest to (m, 3, 3), free of rounding noise about zero."""
-    u, _, vt = np.linalg.svd(matrices)
-    return np.asarray(np.round(u @ vt, 14) + 0.0)
-
-
-def quaternions(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit quaternions (m, 4), scalar first, of rotation matrices (m, 3, 3).
-
-    From q q^T, whose sixteen elements are linear in the matrix (Shepperd 1978): the column with the largest
-    diagonal element is the best conditioned, also at 180 degrees.
-    """
-    r = matrices
-    outer = np.empty((len(r), 4, 4))
-    outer[:, 0, 0] = 1 + r[:, 0, 0] + r[:, 1, 1] + r[:, 2, 2]
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        outer[:, i + 1, i + 1] = 1 + r[:, i, i] - r[:, j, j] - r[:, k, k]
-        outer[:, 0, i + 1] = outer[:, i + 1, 0] = r[:, k, j] - r[:, j, k]
-        outer[:, i + 1, j + 1] = outer[:, j + 1, i + 1] = r[:, i, j] + r[:, j, i]
-    best = np.argmax(np.diagonal(outer, axis1=1, axis2=2), axis=1)
-    q = outer[np.arange(len(r)), best]
-    q /= np.linalg.norm(q, axis=1, keepdims=True)
-    q[np.abs(q) < 1e-14] = 0.0
-    leading = q[np.arange(len(q)), np.argmax(q != 0, axis=1)]
-    return np.asarray(q * np.sign(leading)[:, None] + 0.0)
 
 
 def _fingerprint(cell: Sequence[float], atoms: Sites, operations: Operations) -> str:

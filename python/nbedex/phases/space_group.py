@@ -84,7 +84,7 @@ def candidates(text: SymmetryText, *, alpha: float, gamma: float, where: str) ->
     if from_hall is not None:
         return [_listed(from_hall, from_hall, named, number, text, where)]
     if named is not None:
-        return _from_table(named, stated=_states_setting(text.hermann_mauguin), where=where)
+        return _from_table(named, stated=_states_setting(text.hermann_mauguin), note="", where=where)
     if text.hermann_mauguin:
         raise DataFormatError(
             f"{where}: space group name {text.hermann_mauguin[:40]!r} isn't known and no symmetry operations"
@@ -94,7 +94,8 @@ def candidates(text: SymmetryText, *, alpha: float, gamma: float, where: str) ->
         standard = gemmi.find_spacegroup_by_number(number)
         if number in _RHOMBOHEDRAL and abs(alpha - 90) > 0.2:
             standard = gemmi.find_spacegroup_by_name(standard.hm, alpha, gamma)
-        return _from_table(standard, stated=False, where=where)
+        note = f"only the space group number is given; the standard setting {standard.hm!r} is assumed"
+        return _from_table(standard, stated=False, note=note, where=where)
     raise DataFormatError(
         f"{where}: no symmetry is given (no operations, no space group name or number); add"
         " _space_group_name_H-M_alt, 'P 1' if the file lists every atom of the cell"
@@ -111,9 +112,7 @@ def _listed(
 ) -> Candidate:
     """The reading from operations, checked against whatever else the file says."""
     if from_hall is not None and from_hall.keys() != operations.keys():
-        raise DataFormatError(
-            f"{where}: the listed symmetry operations contradict the Hall symbol {text.hall!r}"
-        )
+        raise DataFormatError(f"{where}: the listed symmetry operations contradict the Hall symbol {text.hall!r}")
     tabulated = operations.tabulated()
     claimed = named.number if named is not None else number
     if claimed is not None:
@@ -128,9 +127,7 @@ def _listed(
                 f" {text.hermann_mauguin!r}{actual}"
             )
         if not same and named.ext not in ("1", "2"):
-            note = (
-                f"the operations given (used) are in another setting than the name {text.hermann_mauguin!r}"
-            )
+            note = f"the operations given (used) are in another setting than the name {text.hermann_mauguin!r}"
     elif text.hermann_mauguin:
         note = f"space group name {text.hermann_mauguin[:40]!r} isn't known; the operations given are used"
     if tabulated is not None:
@@ -165,12 +162,11 @@ def _point_class(operations: Operations) -> list[tuple[int, int]]:
     return sorted(zip(determinants.tolist(), traces.tolist(), strict=True))
 
 
-def _from_table(entry: gemmi.SpaceGroup, *, stated: bool, where: str) -> list[Candidate]:
+def _from_table(entry: gemmi.SpaceGroup, *, stated: bool, note: str, where: str) -> list[Candidate]:
     """The reading(s) from an entry of gemmi's table: both origin choices where the file states none."""
     entries = [entry]
     if entry.ext in ("1", "2") and not stated:
         entries = [s for s in gemmi.spacegroup_table() if s.number == entry.number and s.hm == entry.hm]
-    note = "symmetry operations generated from the space group's name or number"
     return [Candidate(operations_from_group(s.operations(), where), s.number, s.xhm(), note) for s in entries]
 
 

@@ -70,7 +70,7 @@ class Operations:
         point = self.point_rotations()
         proper = point * np.rint(np.linalg.det(point)).astype(np.int64)[:, None, None]
         _, first = np.unique(proper.reshape(len(proper), 9), axis=0, return_index=True)
-        return proper[np.sort(first)]
+        return np.asarray(proper[np.sort(first)])
 
     def laue_class(self) -> str:
         """Hermann-Mauguin symbol of the Laue class, one of `LAUE_CLASSES`."""
@@ -119,8 +119,7 @@ def operations_from_triplets(triplets: Sequence[str], where: str) -> Operations:
     # A list may repeat itself, but not without bound.
     if len(triplets) > 4 * MAX_OPERATIONS:
         raise DataFormatError(
-            f"{where}: {len(triplets)} symmetry operations are listed,"
-            f" a space group has at most {MAX_OPERATIONS}"
+            f"{where}: {len(triplets)} symmetry operations are listed, a space group has at most {MAX_OPERATIONS}"
         )
     return _closed_group([_parse_triplet(text, where) for text in triplets], where)
 
@@ -139,13 +138,10 @@ def _parse_triplet(text: str, where: str) -> gemmi.Op:
     try:
         op = gemmi.Op(text)
     except RuntimeError as error:
-        raise DataFormatError(
-            f"{where}: symmetry operation {shown} isn't valid ({error}), {expected}"
-        ) from None
+        raise DataFormatError(f"{where}: symmetry operation {shown} isn't valid ({error}), {expected}") from None
     if abs(op.det_rot()) != gemmi.Op.DEN**3:
         raise DataFormatError(
-            f"{where}: symmetry operation {shown} isn't a rotation or rotoinversion"
-            " (its determinant isn't +1 or -1)"
+            f"{where}: symmetry operation {shown} isn't a rotation or rotoinversion (its determinant isn't +1 or -1)"
         )
     return op
 
@@ -163,8 +159,7 @@ def _closed_group(ops: list[gemmi.Op], where: str) -> Operations:
     first = np.sort(np.unique(keys, return_index=True)[1])
     if len(first) > MAX_OPERATIONS:
         raise DataFormatError(
-            f"{where}: {len(first)} symmetry operations are listed,"
-            f" a space group has at most {MAX_OPERATIONS}"
+            f"{where}: {len(first)} symmetry operations are listed, a space group has at most {MAX_OPERATIONS}"
         )
     identity = _encode(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3), dtype=np.int64))[0]
     if identity not in keys:

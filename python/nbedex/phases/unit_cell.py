@@ -62,8 +62,7 @@ def expand(sites: Sites, operations: Operations, cell: Cell, where: str) -> Site
         total += len(found)
         if total > MAX_ATOMS:
             raise DataFormatError(
-                f"{where}: more than {MAX_ATOMS} atoms in the unit cell;"
-                " nbedex is made for smaller crystal structures"
+                f"{where}: more than {MAX_ATOMS} atoms in the unit cell; nbedex is made for smaller crystal structures"
             )
         source.append(np.full(len(found), index))
         images.append(found)
@@ -80,9 +79,7 @@ def expand(sites: Sites, operations: Operations, cell: Cell, where: str) -> Site
     return expanded
 
 
-def _orbit(
-    position: NDArray[np.float64], operations: Operations, basis: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _orbit(position: NDArray[np.float64], operations: Operations, basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distinct images (m, 3) of a position under the operations, in [0, 1)."""
     images = operations.rotations @ position + operations.translations / 24.0
     offsets = images - position
