@@ -193,3 +193,35 @@ def test_stack_in_hdf5_and_a_row_of_wrong_length(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scan.read(2, 13), FRAMES[2:13])
     with pytest.raises(ArgumentError, match=r"--scan-shape 4 x 4 has 16 patterns, .* has 15"):
         open_scan(tmp_path / "a.h5", scan_shape=(4, 4))
+
+
+def test_chunks_that_were_never_written_are_noted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        node = file.create_dataset("data", DATA.shape, DATA.dtype, chunks=(1, 5, 17, 19))
+        node[0] = DATA[0]
+    with open_scan(tmp_path / "a.h5") as scan:
+        assert scan.metadata.notes == ("2 of 3 chunks were never written and read as zeros: interrupted acquisition?",)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("data", DATA.shape, DATA.dtype)
+    with open_scan(tmp_path / "b.h5") as scan:
+        assert scan.metadata.notes == ("nothing was written: all zeros",)
+        assert not scan.read(0, 15).any()
+
+
+def test_a_filter_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((1, 5, 17, 19))
+        plist.set_filter(32031, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple(DATA.shape)
+        h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT16, space, plist)
+    with pytest.raises(DataFormatError, match=r"filter that is not installed \(number 32031\); pip install hdf5plugin"):
+        open_scan(tmp_path / "a.h5")
+
+
+def test_a_stack_says_that_it_became_one_row(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["frames"] = FRAMES
+    with open_scan(tmp_path / "a.h5") as scan:
+        assert scan.shape == (1, 15, 17, 19)
+        assert scan.metadata.notes == ("a stack of 15 patterns is taken for one scan row; give --scan-shape otherwise",)

@@ -69,6 +69,7 @@ def open_hdf5(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | 
             inner = [c for c in candidates(file) if c.path.startswith(node.name.rstrip("/") + "/")]
             raise ArgumentError(f"{path}: {dataset} is a group, not a dataset; {_list_of(inner)}")
         _refuse_outside_storage(node, path)
+        _refuse_missing_filters(node, path)
         check_dimensions(node.shape or (), path, dataset)
         layout, name = layout_of(file, node), str(node.name)
         source, notes = _source(file, node, path, layout.order)
@@ -222,6 +223,35 @@ def _refuse_outside_storage(node: Any, path: Path) -> None:
         )
 
 
+# Filters that the package hdf5plugin brings, by their registered number.
+_FILTER_NAMES = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2"}
+
+
+def _refuse_missing_filters(node: Any, path: Path) -> None:
+    """Refuse chunks that no installed filter can unpack, before a run begins."""
+    import h5py
+
+    plist = node.id.get_create_plist()
+    codes = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
+    missing = [code for code in codes if not h5py.h5z.filter_avail(code)]
+    if missing:
+        names = ", ".join(_FILTER_NAMES.get(code, f"number {code}") for code in missing)
+        raise DataFormatError(
+            f"{path}: {node.name} is compressed with a filter that is not installed ({names}); pip install hdf5plugin"
+        )
+
+
+def _unwritten(node: Any) -> list[str]:
+    """Note for a dataset that was never filled: HDF5 reads zeros there and says nothing."""
+    if node.chunks is None:
+        return [] if node.is_virtual or node.id.get_storage_size() else ["nothing was written: all zeros"]
+    expected = int(np.prod([-(-n // c) for n, c in zip(node.shape, node.chunks, strict=True)], dtype=np.int64))
+    missing = expected - int(node.id.get_num_chunks())
+    if missing <= 0:
+        return []
+    return [f"{missing} of {expected} chunks were never written and read as zeros: interrupted acquisition?"]
+
+
 def _source(file: Any, node: Any, path: Path, order: tuple[int, ...]) -> tuple[FrameSource, list[str]]:
     """Fastest source of a dataset's frames that delivers the same as a plain read; and notes."""
     shape = [int(node.shape[number]) for number in order]
@@ -239,7 +269,7 @@ def _source(file: Any, node: Any, path: Path, order: tuple[int, ...]) -> tuple[F
         tile=tuple(node.chunks[number] for number in order[:-2]) if node.chunks else (),
         close=file.close,
     )
-    notes = []
+    notes = _unwritten(node)
     if grid.uncached_tiles:
         notes.append(
             f"unpacking the chunks {node.chunks} once would take {2 * grid.band_bytes / 2**30:.1f} GiB;"

@@ -74,6 +74,8 @@ class Scan:
         except Exception:
             source.close()
             raise
+        if scan_shape is None and len(source.scan_shape) == 1:
+            notes += (f"a stack of {self.size} patterns is taken for one scan row; give --scan-shape otherwise",)
         self.metadata = (metadata or ScanMetadata()).with_notes(*notes)
 
     @property
