@@ -37,7 +37,7 @@ def copy(good: Path, tmp_path: Path) -> Path:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="expected a result file, found no file at .*none.h5"):
+    with pytest.raises(ArgumentError, match=r"expected a result file, found no file at .*none\.h5"):
         read_result(tmp_path / "none.h5")
 
 
@@ -162,7 +162,7 @@ def test_values_that_contradict(copy: Path) -> None:
 
 def test_nothing_is_overwritten_unasked(copy: Path) -> None:
     before = copy.read_bytes()
-    with pytest.raises(OutputError, match="map.h5 exists already; choose another name or ask for it"):
+    with pytest.raises(OutputError, match=r"map\.h5 exists already; choose another name or ask for it"):
         write_result(copy, maps_sample.sample_result((2, 2)))
     assert copy.read_bytes() == before
     write_result(copy, maps_sample.sample_result((2, 2)), overwrite=True)

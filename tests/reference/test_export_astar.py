@@ -105,7 +105,7 @@ def header_keys(path: Path) -> tuple[list[str], int]:
 def test_ctf_written_again(tmp_path: Path, name: str) -> None:
     keys, skip = header_keys(CTF / name)
     real = table(CTF / name, skip)
-    nx = int(round(real[:, 1].max() / real[1, 1])) + 1
+    nx = round(real[:, 1].max() / real[1, 1]) + 1
     ny = len(real) // nx
     step = 1000 * real[1, 1]
     euler = np.deg2rad(real[:, 5:8])

@@ -275,7 +275,7 @@ def test_strange_names(tmp_path: Path, to: str) -> None:
 
 def test_formats_and_names_are_checked(tmp_path: Path) -> None:
     result = sample_result((2, 2))
-    with pytest.raises(ArgumentError, match="expected one of orix, ang, ang-tsl, ctf, csv .* got 'xls'"):
+    with pytest.raises(ArgumentError, match=r"expected one of orix, ang, ang-tsl, ctf, csv .* got 'xls'"):
         export(result, tmp_path / "map.xls", to="xls")
     with pytest.raises(ArgumentError, match=r"'orix' must end in .h5 or .hdf5, got .*map.ang"):
         export(result, tmp_path / "map.ang", to="orix")

@@ -121,6 +121,7 @@ def wrong(name: str, value: Any) -> Any:
         (wrong("orientation", lambda r: np.nan_to_num(r.orientation)), "orientation must be NaN where not indexed"),
         (wrong("index", lambda r: r.index * np.float32(2)), "index must lie in [-1, 1], got up to"),
         (wrong("index", lambda r: r.index * np.float32(np.nan)), "index must be a number wherever"),
+        (wrong("reliability", lambda r: r.reliability + np.float32(np.inf)), "reliability must hold numbers, or NaN"),
         (wrong("provenance", lambda r: "text"), "provenance must be a dict, got str"),
         (wrong("calibration", lambda r: None), "calibration must be a Calibration, got NoneType"),
     ],
@@ -149,7 +150,7 @@ def test_accepted() -> None:
     expected = result.indexed & (result.index >= 0.5)
     expected &= np.isnan(result.reliability) | (result.reliability >= 20)
     assert (keep == expected).all() and 0 < keep.sum() < result.indexed.sum()
-    with pytest.raises(ArgumentError, match="min_index must lie between -1 and 1 .* got 600"):
+    with pytest.raises(ArgumentError, match=r"min_index must lie between -1 and 1 .* got 600"):
         result.accepted(min_index=600)
     with pytest.raises(ArgumentError, match="min_reliability must lie between -100 and 100 percent, got nan"):
         result.accepted(min_reliability=float("nan"))

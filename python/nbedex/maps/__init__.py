@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbedex.maps.crystal_map import to_crystal_map
 from nbedex.maps.export import FORMATS, SUFFIXES, export
 from nbedex.maps.files import check_output, replacing, write_atomically
+from nbedex.maps.foreign import read_crystal_map
 from nbedex.maps.orientation import (
     canonical,
     conjugate,
@@ -35,6 +36,7 @@ __all__ = [
     "misorientation",
     "multiply",
     "neighbour_coherence",
+    "read_crystal_map",
     "read_result",
     "replacing",
     "rotate",

@@ -105,9 +105,7 @@ def _properties(result: IndexingResult, n: int) -> dict[str, NDArray[Any]]:
     }
     for number, name in enumerate(unique_names(result)):
         flat[f"phase_score_{name}"] = result.phase_score[..., number]
-    properties: dict[str, NDArray[Any]] = {
-        name: np.ascontiguousarray(array).ravel() for name, array in flat.items()
-    }
+    properties: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array).ravel() for name, array in flat.items()}
     if n > 1:
         properties["rival_phase_id"] = result.rival_phase_id[..., :n].reshape(-1, n)
         properties["rival_score"] = result.rival_score[..., :n].reshape(-1, n)

@@ -67,8 +67,8 @@ def export(
     Raises
     ------
     ArgumentError
-        If the format is not known, the name does not end as the format demands, or a limit is out of
-        range.
+        If the format is not known, the name does not end as the format demands, a limit is out of
+        range, or the arrays of the result don't fit together.
     OutputError
         If the file exists and `overwrite` is not given, or it can't be written.
 
@@ -88,6 +88,7 @@ def export(
             " other programs choose their reader by it"
         )
     check_output(path, overwrite=overwrite)
+    result.validate()
     chunks: Iterator[bytes | memoryview]
     if to == "orix":
         chunks = iter([_orix_image(result, min_index=min_index, min_reliability=min_reliability)])
@@ -97,9 +98,7 @@ def export(
     return write_atomically(path, chunks, overwrite=overwrite)
 
 
-def _orix_image(
-    result: IndexingResult, *, min_index: float | None, min_reliability: float | None
-) -> memoryview:
+def _orix_image(result: IndexingResult, *, min_index: float | None, min_reliability: float | None) -> memoryview:
     """The bytes of orix's HDF5 file, made by orix itself in memory: HDF5 crashes on a full disk."""
     from orix.io.plugins.orix_hdf5 import file_writer
 

@@ -170,9 +170,7 @@ class IndexingResult:
         """(ny, nx), True where the pixel has a phase and an orientation."""
         return np.asarray(self.phase_id >= 0)
 
-    def accepted(
-        self, *, min_index: float | None = None, min_reliability: float | None = None
-    ) -> NDArray[np.bool_]:
+    def accepted(self, *, min_index: float | None = None, min_reliability: float | None = None) -> NDArray[np.bool_]:
         """(ny, nx), True where indexed and not under the cut-offs.
 
         `min_index` is a correlation in [-1, 1], `min_reliability` a percentage. A pixel without a rival
@@ -204,9 +202,7 @@ class IndexingResult:
         if self.phase_id.ndim != 2 or 0 in self.phase_id.shape:
             raise ArgumentError(f"phase_id must have the shape (ny, nx) of a map, got {self.phase_id.shape}")
         if self.rival_phase_id.ndim != 3:
-            raise ArgumentError(
-                f"rival_phase_id must have 3 axes (ny, nx, n), got {self.rival_phase_id.shape}"
-            )
+            raise ArgumentError(f"rival_phase_id must have 3 axes (ny, nx, n), got {self.rival_phase_id.shape}")
         for name, (dtype, axes) in ARRAYS.items():
             array = getattr(self, name)
             shape = (*self.shape, *_sizes(axes, n_rivals=self.n_rivals, n_phases=len(self.phases)))
@@ -226,9 +222,10 @@ class IndexingResult:
         if self.status.max() > max(Status):
             raise ArgumentError(f"status must lie between 0 and {max(Status)}, got {self.status.max()}")
         if bool(np.any((self.status == Status.OK) != self.indexed)):
-            raise ArgumentError(
-                "status must be OK exactly where phase_id is not -1, and it is not everywhere"
-            )
+            raise ArgumentError("status must be OK exactly where phase_id is not -1, and it is not everywhere")
+        for name, (dtype, _) in ARRAYS.items():
+            if dtype.startswith("float") and bool(np.isinf(getattr(self, name)).any()):
+                raise ArgumentError(f"{name} must hold numbers, or NaN where not known, got infinity")
         _check_orientations("orientation", self.orientation, self.indexed)
         _check_orientations("rival_orientation", self.rival_orientation, self.rival_phase_id >= 0)
         if bool(np.any(np.abs(self.index) > 1 + 1e-5)):
@@ -254,9 +251,7 @@ class IndexingResult:
             if status is not Status.OK and count:
                 rows.append((status.sentence, str(count), f"{100 * count / total:.1f} %", "-"))
         head = "".join(f"<th>{text}</th>" for text in ("", "pixels", "share", "median index"))
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-        )
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
 
 
@@ -287,8 +282,6 @@ def _check_orientations(name: str, quaternions: NDArray[np.float64], there: NDAr
         good = (np.abs(np.linalg.norm(inside, axis=-1) - 1) < 1e-6) & (inside[..., 0] >= 0)
     if not bool(np.all(good)):
         bad = inside[~good][0]
-        raise ArgumentError(
-            f"{name} must hold unit quaternions with w >= 0 where indexed, got {bad.tolist()}"
-        )
+        raise ArgumentError(f"{name} must hold unit quaternions with w >= 0 where indexed, got {bad.tolist()}")
     if not bool(np.all(np.isnan(quaternions[~there]))):
         raise ArgumentError(f"{name} must be NaN where not indexed, and it is not everywhere")

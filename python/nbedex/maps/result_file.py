@@ -92,8 +92,7 @@ def read_result(path: str | os.PathLike[str]) -> IndexingResult:
             texts = {name: _read_text(file, name, path) for name in _TEXTS}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise DataFormatError(
-            f"{os.fspath(path)} can't be read as a result file (HDF5): {error};"
-            " write it again or restore a copy"
+            f"{os.fspath(path)} can't be read as a result file (HDF5): {error}; write it again or restore a copy"
         ) from error
     return _assemble(arrays, texts, path)
 
@@ -191,8 +190,7 @@ def _check_format(file: Any, path: str | os.PathLike[str]) -> None:
         name = name.decode("utf-8", "replace")
     if name != FORMAT:
         raise DataFormatError(
-            f"{os.fspath(path)} is HDF5 but no result of nbedex: expected the attribute format={FORMAT!r},"
-            f" got {name!r}"
+            f"{os.fspath(path)} is HDF5 but no result of nbedex: expected the attribute format={FORMAT!r}, got {name!r}"
         )
     if not isinstance(version, int | np.integer) or version != VERSION:
         raise DataFormatError(
@@ -259,9 +257,7 @@ def _read_text(file: Any, name: str, path: str | os.PathLike[str]) -> Any:
     return json.loads(encoded.decode())
 
 
-def _assemble(
-    arrays: dict[str, NDArray[Any]], texts: dict[str, Any], path: str | os.PathLike[str]
-) -> IndexingResult:
+def _assemble(arrays: dict[str, NDArray[Any]], texts: dict[str, Any], path: str | os.PathLike[str]) -> IndexingResult:
     from nbedex.phases import Phase
 
     try:

@@ -25,9 +25,7 @@ def number_column(values: NDArray[np.generic], decimals: int = 0) -> Characters:
     known = np.isfinite(exact)
     scaled = np.rint(np.where(known, exact, 0).astype(np.float64) * 10.0**decimals)
     if bool(np.any(np.abs(scaled) > 2.0**53)):
-        raise ArgumentError(
-            f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}"
-        )
+        raise ArgumentError(f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}")
     whole = scaled.astype(np.int64)
     negative = whole < 0
     rest = np.abs(whole)

@@ -101,6 +101,7 @@ def draw(
     if kind not in (*MAPS, "overview"):
         raise ArgumentError(f"expected one of {', '.join((*MAPS, 'overview'))}, got {kind!r}")
     check_cutoffs(min_index, min_reliability)
+    result.validate()
     low_index = DEFAULT_MIN_INDEX if min_index is None else min_index
     low_reliability = DEFAULT_MIN_RELIABILITY if min_reliability is None else min_reliability
     view = View(

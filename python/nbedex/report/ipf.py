@@ -3,6 +3,10 @@
 orix's TSL colour key knows the 11 Laue groups in one setting each: 2-fold of 2/m along z, main axis along
 z, secondary axes along x. Crystal directions are turned into that setting first, by the rotation that
 carries the phase's own operators onto orix's; for C2/c with its axis along b it takes b to z.
+
+The TSL key of -1, 2/m, 4/m, -3, -3m, 6/m and m-3 jumps where two edges of the sector are equivalent: in
+-3m the directions at +30 and -30 degrees on the equator are one direction, drawn blue and green. An
+orientation that is on such an edge within its noise shows both colours. MTEX and orix have the same key.
 """
 
 from __future__ import annotations
@@ -162,9 +166,7 @@ def _frame_onto_orix(rotations: bytes, laue_class: str) -> Floats:
         if np.trace(frame) > best_trace + 1e-9 and _same_set(frame @ ours @ frame.T, theirs):
             best, best_trace = frame, float(np.trace(frame))
     if best is None:
-        raise DataFormatError(
-            f"the symmetry operators of the phase are not those of the Laue class {laue_class}"
-        )
+        raise DataFormatError(f"the symmetry operators of the phase are not those of the Laue class {laue_class}")
     return best
 
 

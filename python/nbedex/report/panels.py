@@ -107,9 +107,7 @@ def draw_values(axes: Axes, view: View, values: NDArray[Any], title: str, label:
     backdrop = np.where((view.keep & np.isnan(values))[..., None], 0.6, 0.0) * np.ones(3)
     axes.imshow(backdrop, extent=view.extent, interpolation="nearest")
     low, high = limits
-    picture = axes.imshow(
-        shown, extent=view.extent, interpolation="nearest", cmap=colours, vmin=low, vmax=high
-    )
+    picture = axes.imshow(shown, extent=view.extent, interpolation="nearest", cmap=colours, vmin=low, vmax=high)
     frame(axes, view, title)
     known = shown.compressed()
     beyond = (bool(known.size) and known.min() < low, bool(known.size) and known.max() > high)
@@ -180,9 +178,7 @@ def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
     """Coloured squares with text, to the right of a map."""
     from matplotlib.patches import Patch
 
-    handles = [
-        Patch(facecolor=colour, edgecolor="0.3", linewidth=0.5, label=_safe(text)) for colour, text in entries
-    ]
+    handles = [Patch(facecolor=colour, edgecolor="0.3", linewidth=0.5, label=_safe(text)) for colour, text in entries]
     axes.legend(
         handles=handles,
         loc="upper left",
