@@ -156,10 +156,23 @@ def test_nothing_in_a_cif_is_evaluated(tmp_path: Path) -> None:
         assert not mark.exists()
 
 
+def test_line_breaks_in_names_and_values_stay_out_of_messages_and_phases(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb;=1.cif"
+    path.write_text(GOOD.replace("Na1 Na", "\n;N\na1\n;\nNa"))
+    phase = load_phase(path)
+    assert (phase.name, phase.source) == ("a_b;=1", "CIF a_b;=1.cif")
+    path.write_text(GOOD.replace("Na1 Na", "\n;N\na1\n;\nXx"))
+    with pytest.raises(DataFormatError, match=r"^a_b;=1\.cif: atom 'N a1' is of unknown element 'Xx'$"):
+        load_phase(path)
+    path.unlink()
+    with pytest.raises(ArgumentError, match=r"^no such file: .*a\\nb;=1\.cif'$"):
+        load_phase(path)
+
+
 def test_files_that_are_not_there() -> None:
-    with pytest.raises(ArgumentError, match=r"^no such file: nowhere/x\.cif$"):
+    with pytest.raises(ArgumentError, match=r"^no such file: 'nowhere/x\.cif'$"):
         load_phase("nowhere/x.cif")
-    with pytest.raises(ArgumentError, match=r"^no such file: x.cif$"):
+    with pytest.raises(ArgumentError, match=r"^no such file: 'x\.cif'$"):
         load_phase(Path("x.cif"))
 
 

@@ -122,6 +122,15 @@ def test_the_space_group_is_kept_wherever_orix_is_right(name: str) -> None:
     assert theirs.name == name
 
 
+def test_a_crystal_without_inversion_gets_its_laue_group(tmp_path: Path) -> None:
+    """Patterns obey Friedel's law, so orix must not split what indexing can't tell apart."""
+    group = gemmi.SpaceGroup("F -4 3 m")
+    path = tmp_path / "x.cif"
+    path.write_text(cif(cell=cell_for(group), symmetry=operations(group)))
+    theirs = load_phase(path).to_orix()
+    assert (theirs.space_group, theirs.point_group.name, theirs.point_group.size) == (None, "m-3m", 48)
+
+
 @pytest.mark.parametrize("name", phase_names())
 def test_the_lattice_is_ours(name: str) -> None:
     """Rows of diffpy's base are our columns a, b, c: e1 || a, e3 || c*."""

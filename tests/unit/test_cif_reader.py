@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -127,22 +128,38 @@ def test_anisotropic_displacements_become_equivalent_ones_as_gemmi_has_them() ->
     assert structure.notes == ()
 
 
-def test_displacements_negative_absent_or_suspicious_leave_a_note(caplog: pytest.LogCaptureFixture) -> None:
+def test_impossible_displacements_are_replaced_and_leave_a_note(caplog: pytest.LogCaptureFixture) -> None:
+    rows = ("Na1 Na 0 0 0 -0.01", "Na2 Na 0.5 0 0 ?", "Na3 Na 0 0.5 0 0", "Na4 Na 0 0 0.5 1.2", "Na5 Na 0.5 0.5 0 99")
     with caplog.at_level(logging.WARNING):
-        structure = read(
-            with_columns(
-                XYZ + " U_iso_or_equiv",
-                "Na1 Na 0 0 0 -0.01",
-                "Na2 Na 0.5 0 0 ?",
-                "Na3 Na 0 0.5 0 0",
-                "Na4 Na 0 0 0.5 1.2",
-            )
-        )
-    np.testing.assert_array_equal(structure.atoms.u_iso, [0.005, 0.005, 0.0, 1.2])
-    assert "U_iso of Na2 isn't given; 0.005 angstrom^2 is used" in structure.notes
-    assert "U_iso of Na1 is negative; 0.005 angstrom^2 is used" in structure.notes
-    assert "some U_iso are above 0.5 angstrom^2; are they B values?" in structure.notes
+        structure = read(with_columns(XYZ + " U_iso_or_equiv", *rows))
+    np.testing.assert_allclose(structure.atoms.u_iso, [0.005, 0.005, 0.0, 1.2 / (8 * math.pi**2), 0.005], rtol=1e-12)
+    assert structure.notes == (
+        "U_iso of Na2 isn't given; 0.005 angstrom^2 is used",
+        "U_iso of Na1 is negative; 0.005 angstrom^2 is used",
+        "U_iso of Na4, Na5 is above 0.5 angstrom^2; it is read as B = 8 pi^2 U",
+        "U_iso of Na5 is impossible even as B; 0.005 angstrom^2 is used",
+    )
     assert "t.cif: U_iso of Na1 is negative" in caplog.text
+
+
+def test_a_file_by_vesta_with_its_placeholder_for_displacements() -> None:
+    """As U = 1 angstrom^2 it would wipe out every reflection beyond the first few."""
+    rows = ["Fe1 1.0 0.000000 0.000000 0.000000 Uiso 1.000000 Fe"]
+    header = "label occupancy fract_x fract_y fract_z adp_type U_iso_or_equiv type_symbol"
+    assert read(with_columns(header, *rows)).atoms.u_iso[0] == pytest.approx(0.01267, abs=1e-5)
+
+
+SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "steel_nbed_subset"
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared steel data set isn't beside this checkout")
+def test_the_files_beside_the_steel_data() -> None:
+    """Two by VESTA with U = 1, one by pymatgen with the formula of the whole cell."""
+    content = {"austeniteLP": 4, "Cu": 4, "g-phaseLP": 188}
+    for name, count in content.items():
+        structure = parse_cif((SHARED_DATA / f"{name}.cif").read_text(), name)
+        assert len(structure.atoms.elements) == count
+        assert structure.atoms.u_iso.max() < 0.02
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
@@ -320,6 +337,13 @@ def test_formula_and_z_must_agree_with_the_cell() -> None:
         read(text.replace("units_Z 4", "units_Z 2"))
     with pytest.raises(DataFormatError, match=re.escape("but the proportions in the formula mean 5.333 Cl, 2.667 Na")):
         read(text.replace("units_Z 4", "units_Z ?").replace("Cl Na", "Cl2 Na"))
+
+
+def test_pymatgens_formula_of_the_whole_cell_is_understood() -> None:
+    """pymatgen writes P 1, every atom, the formula of the cell and Z formula units besides."""
+    sites = [("Cu", 0.0, 0.0, 0.0), ("Cu", 0.0, 0.5, 0.5), ("Cu", 0.5, 0.0, 0.5), ("Cu", 0.5, 0.5, 0.0)]
+    extra = "_chemical_formula_structural Cu\n_chemical_formula_sum Cu4\n_cell_formula_units_Z 4"
+    assert read(cif(cell=(3.62, 3.62, 3.62, 90, 90, 90), sites=sites, extra=extra)).notes == ()
 
 
 def test_a_small_difference_in_composition_is_a_note() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.phases.cif import CrystalStructure, read_cif
+from nbedex.phases.cif_text import shown
 from nbedex.phases.phase import USER_COLOURS, Phase, PhaseDescription
 
 
@@ -105,9 +106,9 @@ def _from_cif(path: Path) -> Phase:
             raise
         raise ArgumentError(f"can't open {str(path)[:120]!r}: {error}") from None
     description = PhaseDescription(
-        conduction_plane=None, conducts_sodium=False, colour="", source=f"CIF {path.name}", role="user"
+        conduction_plane=None, conducts_sodium=False, colour="", source=f"CIF {shown(path)}", role="user"
     )
-    phase = _build(path.stem, structure.title, structure, description)
+    phase = _build(Path(shown(path)).stem, structure.title, structure, description)
     # The same crystal gets the same colour in every session.
     return replace(phase, colour=USER_COLOURS[int(phase.sha256[:8], 16) % len(USER_COLOURS)])
 

@@ -27,7 +27,7 @@ from nbedex.phases.unit_cell import MAX_ATOMS, Sites, expand
 log = logging.getLogger(__name__)
 
 DEFAULT_U_ISO = 0.005  # angstrom^2, a stiff solid at room temperature
-_SUSPICIOUS_U_ISO = 0.5
+_LARGEST_U_ISO = 0.5  # angstrom^2, 0.7 angstrom root mean square: more than any atom of a crystal moves
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def read_cif(path: Path) -> CrystalStructure:
     DataFormatError
         If the file is damaged, incomplete, contradicts itself or describes no possible crystal.
     """
-    return parse_cif(text_of.read_text(path), path.name)
+    return parse_cif(text_of.read_text(path), text_of.shown(path))
 
 
 def parse_cif(text: str, where: str) -> CrystalStructure:
@@ -300,15 +300,26 @@ def _anisotropic(block: cif.Block, cell: Cell, where: str) -> dict[str, float]:
 
 
 def _repaired(u_iso: NDArray[np.float64], labels: list[str], notes: list[str]) -> NDArray[np.float64]:
-    """`u_iso` with the default where it is absent or negative, and a note of each."""
-    for bad, what in ((np.isnan(u_iso), "isn't given"), (u_iso < 0, "is negative")):
+    """`u_iso` with impossible values replaced, and a note of each.
+
+    A U above 0.5 angstrom^2 would leave no reflection beyond the first few; it is what programs write that put
+    B values, or VESTA's placeholder 1.0, in the column of U. It is read as B.
+    """
+    large = u_iso > _LARGEST_U_ISO
+    read_as_b = np.where(large, u_iso / (8 * math.pi**2), u_iso)
+    faults = (
+        (np.isnan(u_iso), f"isn't given; {DEFAULT_U_ISO:g} angstrom^2 is used"),
+        (u_iso < 0, f"is negative; {DEFAULT_U_ISO:g} angstrom^2 is used"),
+        (large, f"is above {_LARGEST_U_ISO:g} angstrom^2; it is read as B = 8 pi^2 U"),
+        (read_as_b > _LARGEST_U_ISO, f"is impossible even as B; {DEFAULT_U_ISO:g} angstrom^2 is used"),
+    )
+    for bad, what in faults:
         if np.any(bad):
             names = ", ".join(labels[i][:20] for i in np.flatnonzero(bad)[:6])
             more = ", ..." if bad.sum() > 6 else ""
-            notes.append(f"U_iso of {names}{more} {what}; {DEFAULT_U_ISO:g} angstrom^2 is used")
-    if np.any(u_iso > _SUSPICIOUS_U_ISO):
-        notes.append(f"some U_iso are above {_SUSPICIOUS_U_ISO:g} angstrom^2; are they B values?")
-    return np.where(np.isnan(u_iso) | (u_iso < 0), DEFAULT_U_ISO, u_iso)
+            notes.append(f"U_iso of {names}{more} {what}")
+    usable = (read_as_b >= 0) & (read_as_b <= _LARGEST_U_ISO)  # False for nan
+    return np.where(usable, read_as_b, DEFAULT_U_ISO)
 
 
 def _formula_units(block: cif.Block, notes: list[str]) -> float | None:
@@ -325,7 +336,7 @@ def _formula_units(block: cif.Block, notes: list[str]) -> float | None:
 def _title(block: cif.Block) -> str:
     """A name for people: the chemical name, else the formula, else the block's name."""
     for name in ("name_common", "name_mineral", "name_systematic", "formula_sum"):
-        text = " ".join(text_of.value(block, (f"_chemical_{name}", f"_chemical.{name}")).split())
+        text = text_of.value(block, (f"_chemical_{name}", f"_chemical.{name}"))
         if text:
             return text[:200]
     return block.name[:200]

@@ -25,6 +25,11 @@ _LAST_ELEMENT = 98  # californium: the last one with tabulated electron scatteri
 _ISOTOPES = {"D": "H", "T": "H"}
 
 
+def shown(path: Path) -> str:
+    """Name of a file for messages and phases: one line, printable, not without bound."""
+    return "".join(c if c.isprintable() else "_" for c in path.name)[:120]
+
+
 def read_text(path: Path) -> str:
     """Contents of a CIF as text, ASCII apart from what stands in comments and strings.
 
@@ -36,17 +41,19 @@ def read_text(path: Path) -> str:
         If it can't be read, is empty, too large or binary.
     """
     if not path.exists():
-        raise ArgumentError(f"no such file: {path}")
+        raise ArgumentError(f"no such file: {str(path)[:300]!r}")
     if not path.is_file():
-        raise ArgumentError(f"expected a CIF, but {path} isn't a file")
+        raise ArgumentError(f"expected a CIF, but {str(path)[:300]!r} isn't a file")
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_FILE_SIZE + 1)
     except OSError as error:
-        raise DataFormatError(f"{path.name}: can't be read ({error.strerror})") from None
+        raise DataFormatError(f"{shown(path)}: can't be read ({error.strerror})") from None
     if len(raw) > MAX_FILE_SIZE:
-        raise DataFormatError(f"{path.name}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure")
-    return decode(raw, path.name)
+        raise DataFormatError(
+            f"{shown(path)}: larger than {MAX_FILE_SIZE // 10**6} MB, not a CIF of a crystal structure"
+        )
+    return decode(raw, shown(path))
 
 
 def decode(raw: bytes, where: str) -> str:
@@ -105,7 +112,7 @@ def value(block: cif.Block, tags: Sequence[str]) -> str:
     for tag in tags:
         found = block.find_values(tag)
         if len(found) > 0 and not cif.is_null(found[0]):
-            return cif.as_string(found[0]).strip()
+            return _one_line(found[0])
     return ""
 
 
@@ -114,8 +121,13 @@ def column(block: cif.Block, tags: Sequence[str]) -> list[str]:
     for tag in tags:
         found = block.find_values(tag)
         if len(found) > 0:
-            return ["" if cif.is_null(v) else cif.as_string(v).strip() for v in found]
+            return ["" if cif.is_null(v) else _one_line(v) for v in found]
     return []
+
+
+def _one_line(raw: str) -> str:
+    """A value without its quotes, on one line: values go into messages, tables and logs."""
+    return " ".join(cif.as_string(raw).split())
 
 
 def number(text: str, what: str, where: str) -> float:

@@ -25,7 +25,8 @@ def check_composition(
 ) -> list[str]:
     """Compare the atoms of the unit cell with Z times the formula.
 
-    Hydrogen is left out, since many structures don't locate it. Without Z, only the proportions count.
+    Hydrogen is left out, since many structures don't locate it. Without Z, only the proportions count. The
+    formula of the whole cell is accepted too: pymatgen, and so the Materials Project, writes 'Cu4' with Z = 4.
 
     Parameters
     ----------
@@ -57,21 +58,36 @@ def check_composition(
             found[name] = found.get(name, 0.0) + occupancy
     if not expected or not found:
         return []
-    scale = units if units is not None else sum(found.values()) / sum(expected.values())
-    target = {name: scale * expected.get(name, 0.0) for name in sorted({*expected, *found})}
-    off = {name: abs(found.get(name, 0.0) - count) for name, count in target.items()}
-    size = max(sum(target.values()), sum(found.values()))
-    if any(off[n] > _ERROR_OF_ELEMENT * target[n] and off[n] > _ERROR_OF_CELL * size for n in target):
-        origin = f"Z = {units:g} formula units" if units is not None else "the proportions in the formula"
+    if units is None:
+        scale, origin = sum(found.values()) / sum(expected.values()), "the proportions in the formula"
+    elif units != 1 and not _contradicts(found, expected):
+        scale, origin = 1.0, "the formula of the whole cell"
+    else:
+        scale, origin = units, f"Z = {units:g} formula units"
+    target = {name: scale * count for name, count in expected.items()}
+    if _contradicts(found, target):
         raise DataFormatError(
             f"{where}: the unit cell holds {_listed(found)}, but {origin} mean {_listed(target)};"
             " the symmetry operations, the origin choice, the occupancies or the formula are wrong"
         )
     return [
-        f"the unit cell holds {found.get(n, 0.0):.4g} {n}, the formula means {target[n]:.4g}"
-        for n in target
-        if off[n] > max(_NOTE_OF_ELEMENT * target[n], _NOTE_ATOMS)
+        f"the unit cell holds {found.get(n, 0.0):.4g} {n}, the formula means {target.get(n, 0.0):.4g}"
+        for n in sorted({*found, *target})
+        if _difference(found, target, n) > max(_NOTE_OF_ELEMENT * target.get(n, 0.0), _NOTE_ATOMS)
     ]
+
+
+def _contradicts(found: dict[str, float], target: dict[str, float]) -> bool:
+    """Whether the count of some element is off by more than rounding or doping can explain."""
+    smallest = _ERROR_OF_CELL * max(sum(found.values()), sum(target.values()))
+    return any(
+        _difference(found, target, name) > max(_ERROR_OF_ELEMENT * target.get(name, 0.0), smallest)
+        for name in {*found, *target}
+    )
+
+
+def _difference(found: dict[str, float], target: dict[str, float], name: str) -> float:
+    return abs(found.get(name, 0.0) - target.get(name, 0.0))
 
 
 def _listed(counts: dict[str, float]) -> str:
