@@ -147,6 +147,12 @@ def test_empad_voltage_is_read_and_its_false_pixel_size_is_not(tmp_path: Path) -
         assert scan.metadata.pixel_size is None and scan.metadata.voltage == 300.0
         assert scan.metadata.step == pytest.approx((20.0, 20.0))
         assert "calibrated_pixelsize is no reciprocal length" in scan.metadata.notes[0]
+        assert len(scan.metadata.notes) == 1
+    part = '<root><scan_parameters mode="acquire"><scan_size>0.6</scan_size></scan_parameters>'
+    text = (tmp_path / "a.xml").read_text().replace('<root name="test">', part)
+    (tmp_path / "a.xml").write_text(text)
+    with open_scan(tmp_path / "a.xml") as scan:
+        assert scan.metadata.notes[1].startswith("the scan step is that of the full field of view")
 
 
 @pytest.mark.parametrize("name", ["../secret.raw", "/etc/passwd", "..\\secret.raw", "C:\\x.raw", "..", "sub/x.raw"])
@@ -207,6 +213,18 @@ def test_prz_is_refused_because_its_lazy_reader_returns_garbage(tmp_path: Path) 
     rosetta("pantarhei", WIDE)(tmp_path / "a.prz")
     with pytest.raises(DataFormatError, match=r"wrong numbers for compressed .prz files; convert it to .hspy"):
         open_scan(tmp_path / "a.prz")
+
+
+def test_tvips_of_several_files(tmp_path: Path) -> None:
+    from rsciio.tvips import file_writer
+
+    file_writer(str(tmp_path / "m.tvips"), signal(WIDE), max_file_size=4000)
+    assert (tmp_path / "m_002.tvips").exists()
+    with open_scan(tmp_path / "m_000.tvips", scan_shape=(3, 5)) as scan:
+        np.testing.assert_array_equal(scan.read(0, 15), WIDE.reshape(-1, 17, 19))
+    with open_scan(tmp_path / "m_000.tvips") as scan:
+        assert scan.metadata.notes[-1].startswith("a stack of 15 patterns is taken for one scan row")
+        assert not any("scan step" in note for note in scan.metadata.notes)
 
 
 def test_known_layouts_are_read_past_the_lazy_array(tmp_path: Path) -> None:

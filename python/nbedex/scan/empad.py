@@ -72,7 +72,14 @@ def empad_calibration(
             "pixel size ignored: what EMPAD files call calibrated_pixelsize is no reciprocal length; give --pixel-size"
         )
         axes = [*axes[:-2], *(replace(axis, scale=None, units="") for axis in axes[-2:])]
-    measured = _root(path).find("iom_measurements")
+    root = _root(path)
+    scanned = root.findtext("scan_parameters[@mode='acquire']/scan_size")
+    if scanned and axes[:-2] and axes[0].units and scanned != "1":
+        notes.append(
+            f"the scan step is that of the full field of view, but the file says scan_size {scanned}:"
+            " check it or give --step"
+        )
+    measured = root.find("iom_measurements")
     for tag in ("high_voltage", "source.get_voltage"):
         text = None if measured is None else measured.findtext(tag)
         try:

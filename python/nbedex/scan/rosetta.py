@@ -25,6 +25,7 @@ from nbedex.scan.metadata import Axis, ScanMetadata, detector_first, read_metada
 from nbedex.scan.raw_layouts import RawLayout, raw_layout
 from nbedex.scan.scan import Scan, check_dimensions
 from nbedex.scan.sources import FrameSource, GridSource, RawSource
+from nbedex.scan.units import length_factor
 
 log = logging.getLogger(__name__)
 
@@ -250,8 +251,8 @@ def _metadata(signal: dict[str, Any], axes: list[Axis], name: str, scan_shape: t
         scan_axes = []
     if name in _NO_PIXEL_SIZE or (invented == "both" and all(axis.scale == 1.0 for axis in detector_axes)):
         detector_axes = [Axis(name=a.name, size=a.size, scale=None, units="") for a in detector_axes]
-    if len(scan_axes) == 1 and scan_shape is not None:
-        scan_axes = []  # the axis of a stack says nothing of the grid it is folded into
+    if len(scan_axes) == 1 and (scan_shape is not None or length_factor(scan_axes[0].units) is None):
+        scan_axes = []  # the axis of a stack, often a time, says nothing of the grid it is folded into
     return read_metadata(scan_axes, detector_axes, beam_energy=energy, beam_energy_source=said)
 
 
