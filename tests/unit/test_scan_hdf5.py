@@ -225,3 +225,15 @@ def test_a_stack_says_that_it_became_one_row(tmp_path: Path) -> None:
     with open_scan(tmp_path / "a.h5") as scan:
         assert scan.shape == (1, 15, 17, 19)
         assert scan.metadata.notes == ("a stack of 15 patterns is taken for one scan row; give --scan-shape otherwise",)
+
+
+def test_units_decide_the_order_of_an_emd_file_numbered_from_0(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        group = file.create_group("scan")
+        group["data"] = DATA.T
+        for number, (scale, unit) in enumerate(((0.5, "1/nm"), (0.5, "1/nm"), (3.0, "nm"), (2.0, "nm"))):
+            group[f"dim{number}"] = [0.0, scale]
+            group[f"dim{number}"].attrs["units"] = unit
+    with open_scan(tmp_path / "a.emd") as scan:
+        np.testing.assert_array_equal(scan.read(0, 15), FRAMES)
+        assert scan.metadata.step == (2.0, 3.0)

@@ -203,3 +203,9 @@ def test_describe_is_json_and_counts(tmp_path: Path) -> None:
             "non_finite": 0,
         }
     ]
+
+
+def test_fingerprint_tells_types_of_the_same_bytes_apart() -> None:
+    data = patterns()
+    marks = {memory_scan(data.view(kind)).fingerprint() for kind in ("<u2", "<i2", ">u2")}
+    assert len(marks) == 3
