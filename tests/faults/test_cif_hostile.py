@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from cif_builder import cif, operations
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.phases import load_phase

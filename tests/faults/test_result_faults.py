@@ -248,7 +248,7 @@ spec = importlib.util.spec_from_file_location("maps_sample", sys.argv[1])
 sample = importlib.util.module_from_spec(spec); spec.loader.exec_module(sample)
 from nbedex.errors import OutputError
 from nbedex.maps import export, write_result
-import nbedex.maps.files as files
+import nbedex.files as files
 files.shutil.disk_usage = lambda folder: type("Usage", (), {"free": 10**12})  # someone else fills the disk
 for job in (lambda r: write_result("map.h5", r), lambda r: export(r, "map_orix.h5", to="orix"),
             lambda r: export(r, "map.csv", to="csv")):

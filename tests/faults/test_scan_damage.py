@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from nbedex.errors import DataFormatError, NbedexError
 from nbedex.scan import guard, open_scan
 from oracles.scan_files import patterns, signal, write_dm4, write_empad, write_mib, write_mrc

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from nbedex.errors import NbedexError
 from nbedex.phases import load_phase, templates_dir
 from nbedex.phases.cif import parse_cif

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nbedex.scan import memory_scan
 from nbedex.scan.sources import GridSource, rectangles
 from nbedex.scan.units import length_factor, reciprocal_factor

@@ -8,9 +8,10 @@ from dataclasses import replace
 import gemmi
 import numpy as np
 import pytest
-from cif_builder import cell_for, cif, operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cif_builder import cell_for, cif, operations
 from nbedex.errors import ArgumentError
 from nbedex.phases import Phase, load_phase, phase_names, reflections
 

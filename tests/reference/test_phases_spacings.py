@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+
 from nbedex.phases import allowed, load_phase, reflections, structure_factors
 
 # phase, reflection, published spacing in nm, half a unit of its last digit

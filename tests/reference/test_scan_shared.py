@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nbedex.errors import DataFormatError
 from nbedex.scan import open_scan
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import gemmi
 import numpy as np
 import pytest
+
 from cif_builder import cif
 from nbedex.errors import ArgumentError
 from nbedex.phases import allowed, load_phase, phase_names, reflections, structure_factors, templates_dir

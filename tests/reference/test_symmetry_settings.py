@@ -5,6 +5,7 @@ from __future__ import annotations
 import gemmi
 import numpy as np
 import pytest
+
 from cif_builder import cell_for, cif, operations
 from nbedex.phases.cif import parse_cif
 from nbedex.phases.symmetry import operations_from_group

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cif_builder import cif, operations
 from nbedex.errors import DataFormatError
 from nbedex.phases import load_phase, structure_factors

@@ -10,6 +10,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+
 from cif_builder import cif, operations
 from nbedex.errors import DataFormatError
 from nbedex.phases.cif import CrystalStructure, parse_cif

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cif_builder import cif, operations
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.phases import catalogue, list_phases, load_phase, phase_names, templates_dir

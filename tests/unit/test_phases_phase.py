@@ -8,6 +8,7 @@ import json
 import gemmi
 import numpy as np
 import pytest
+
 from cif_builder import cell_for, cif, operations
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.phases import Phase, list_phases, load_phase, phase_names

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan import Scan, open_scan
 from nbedex.scan.sources import RawSource
-from numpy.typing import NDArray
 from oracles.scan_files import patterns, signal, write_dm4, write_empad, write_mib, write_mrc
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")

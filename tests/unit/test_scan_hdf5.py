@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan import open_scan, sources
 from nbedex.scan.sources import GridSource, RawSource

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from nbedex.scan.metadata import Axis, ScanMetadata, read_metadata
 from nbedex.scan.units import angle_factor, length_factor, reciprocal_factor
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan import ScanMetadata, describe, memory_scan, open_scan
 from oracles.scan_files import SHAPE, patterns

@@ -7,6 +7,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+
 from cif_builder import cell_for, cif, operations
 from nbedex.phases import Phase, load_phase
 from nbedex.phases.symmetry import LAUE_CLASSES

@@ -216,7 +216,7 @@ def _check_spots(spots: Spots, path: str | Path) -> None:
                 f"{path}: {name} should be {kinds[name]} of shape {shape}, is {array.dtype} of {array.shape}"
             )
     rising = spots.offset[0] == 0 and spots.offset[-1] == m and bool((np.diff(spots.offset) >= 0).all())
-    inside = not m or (0 <= spots.reflection.min() and spots.reflection.max() < len(spots.hkl))
+    inside = not m or (spots.reflection.min() >= 0 and spots.reflection.max() < len(spots.hkl))
     finite = all(np.isfinite(getattr(spots, name)).all() for name in ("orientation", "kx", "ky", "intensity"))
     if not (rising and inside and finite):
         raise DataFormatError(f"{path}: the spot lists are inconsistent; the file is damaged, build it again")

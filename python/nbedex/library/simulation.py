@@ -53,9 +53,9 @@ class SimulationSettings(Settings):
     """
 
     voltage: Annotated[float, Meta(ge=10, le=3000)]
-    k_max: Annotated[float, Meta(gt=0.1, le=10)] = 1.2
+    k_max: Annotated[float, Meta(gt=0.1, le=10)] = 1.5
     step_deg: Annotated[float, Meta(ge=0.05, le=20)] = 1.0
-    max_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] = 0.015
+    max_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] = 0.02
     shape: Literal["binary", "linear", "lorentzian", "sinc", "sin2c", "atanc"] = "lorentzian"
     thickness_nm: Annotated[float, Meta(gt=0, le=10000)] | None = None
     precession_deg: Annotated[float, Meta(ge=0, le=5)] = 0.0

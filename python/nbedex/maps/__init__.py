@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nbedex.files import check_output, replacing, write_atomically
 from nbedex.maps.crystal_map import to_crystal_map
 from nbedex.maps.export import FORMATS, SUFFIXES, export
-from nbedex.maps.files import check_output, replacing, write_atomically
 from nbedex.maps.foreign import read_crystal_map
 from nbedex.maps.orientation import (
     canonical,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nbedex.errors import ArgumentError
+from nbedex.files import check_output, write_atomically
 from nbedex.maps.ang import astar_lines, tsl_lines
 from nbedex.maps.crystal_map import to_crystal_map
 from nbedex.maps.csv_table import csv_lines
 from nbedex.maps.ctf import ctf_lines
-from nbedex.maps.files import check_output, write_atomically
 from nbedex.maps.result import IndexingResult, check_cutoffs
 from nbedex.maps.table import Table
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
-from nbedex.maps.files import check_output, write_atomically
+from nbedex.files import check_output, write_atomically
 from nbedex.maps.result import ARRAYS, IndexingResult
 
 FORMAT = "nbedex-result"

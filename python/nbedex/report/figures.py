@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbedex.errors import ArgumentError, OutputError
-from nbedex.maps.files import check_output, write_atomically
+from nbedex.files import check_output, write_atomically
 from nbedex.maps.result import IndexingResult, check_cutoffs
 from nbedex.report import panels
 from nbedex.report.panels import View
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The reliability under which ASTAR's users cut off.
-DEFAULT_MIN_RELIABILITY = 5.0
+DEFAULT_MIN_RELIABILITY = 1.0
 # What the best of about 10^6 templates and rotations reaches by chance on 10^3 bins of noise:
 # sqrt(2 ln(10^6) / 10^3) = 0.17.
-DEFAULT_MIN_INDEX = 0.15
+DEFAULT_MIN_INDEX = 0.06
 
 MAPS = ("ipf-z", "ipf-x", "ipf-y", "phase", "index", "reliability", "phase-reliability", "status")
 KINDS = (*MAPS, "overview", "all")
@@ -58,7 +58,7 @@ def plot_maps(
         One of `KINDS`: the crystal direction along the sample's X, Y or Z (Z is the beam), the phase,
         numbers, the status, "overview" for all of them on one page, "all" for every file.
     min_index, min_reliability
-        Pixels under these are black in all maps but that of the status. None: 0.15 and 5 percent. -1 and
+        Pixels under these are black in all maps but that of the status. None: 0.06 and 1 percent. -1 and
         -100 switch them off.
     overwrite
         Whether files that are already there may be replaced.

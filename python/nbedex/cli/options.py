@@ -1,0 +1,121 @@
+"""Flags of the command line and the options of `RunSettings` that they set."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbedex.cli.info import shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """One flag: `names`, and the (table, key) of the option it sets. `convert` None: a switch that sets `value`."""
+
+    names: tuple[str, ...]
+    table: str
+    key: str
+    help: str
+    convert: Callable[[str], Any] | None = str
+    metavar: str | None = None
+    value: Any = True
+    repeat: bool = False
+
+    @property
+    def dest(self) -> str:
+        return f"option_{self.table}_{self.key}"
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        row, column = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected ROW,COLUMN such as 127.5,130, got {text!r}") from None
+    return row, column
+
+
+def _flag(name: str, target: str, help: str, convert: Callable[[str], Any] | None = float, **more: Any) -> Flag:
+    table, key = target.split(".")
+    return Flag(names=tuple(name.split()), table=table, key=key, help=help, convert=convert, **more)
+
+
+SCAN_FLAGS = (
+    _flag("--dataset", "scan.dataset", "path of the dataset in an HDF5 file that holds several", str),
+    _flag("--scan-shape", "scan.shape", "for files that don't say how patterns were scanned", shape, metavar="ROWS,COLUMNS"),
+    _flag("--mask", "scan.mask", ".npy of booleans: detector pixels not to use (beam stop, gaps)", str),
+)
+CALIBRATION_FLAGS = (
+    _flag("--pixel-size", "calibration.pixel_size", "1/angstrom per detector pixel; else from the file"),
+    _flag("--voltage", "calibration.voltage", "accelerating voltage, kV; else from the file"),
+    _flag("--scan-step", "calibration.step_nm", "scan step, nm; else from the file"),
+    _flag("--rotation", "calibration.rotation_deg", "direction of the detector's columns in the scan, degrees from X (right) towards Y (down)"),
+    _flag("--flip", "calibration.flipped", "the detector's rows are mirrored against the scan", None),
+    _flag("--ellipse-ratio", "calibration.ellipse_ratio", "long over short radius of the camera's distortion"),
+    _flag("--ellipse-angle", "calibration.ellipse_angle_deg", "direction of the long radius, degrees from columns to rows"),
+)
+LIBRARY_FLAGS = (
+    _flag("--phase", "library.phases", "shipped phase or CIF; repeat for several", str, repeat=True, metavar="NAME_OR_CIF"),
+    _flag("--k-max", "library.k_max", "largest scattering vector of templates, 1/angstrom (default 1.5)"),
+    _flag("--step", "library.step_deg", "no beam direction is farther than half of this from a template, degrees (default 1)"),
+    _flag("--excitation-error", "library.max_excitation_error", "largest distance from the Ewald sphere, 1/angstrom (default 0.02)"),
+    _flag("--shape-factor", "library.shape", "binary, linear, lorentzian (default), sinc, sin2c or atanc", str),
+    _flag("--thickness", "library.thickness_nm", "crystal thickness, nm: sets the width of the shape factor"),
+    _flag("--precession", "library.precession_deg", "precession angle, degrees"),
+    _flag("--min-intensity", "library.minimum_intensity", "leave out spots weaker than this share of the strongest"),
+    _flag("--scattering", "library.scattering", "lobato (default) or xtables", str),
+    _flag("--double-diffraction", "library.double_diffraction", "strength of double-diffraction spots, 0 to 1 (default 0: none)"),
+)
+CENTER_FLAGS = (
+    _flag("--center-method", "center.method", "fit (default), per-pattern or fixed", str),
+    _flag("--center-finder", "center.finder", "auto (default), beam, or friedel for a masked beam", str),
+    _flag("--center", "center.position", "where the direct beam is expected, pixels", _pair, metavar="ROW,COLUMN"),
+    _flag("--beam-radius", "center.beam_radius", "radius of the direct beam, pixels (default 3)"),
+    _flag("--center-search", "center.search_radius", "how far from there it may be, pixels"),
+)
+PREPROCESS_FLAGS = (
+    _flag("--k-min", "preprocess.k_min", "inner edge of the annulus, 1/angstrom (default 0.07)"),
+    _flag("--no-background", "preprocess.remove_background", "keep the background", None, value=False),
+    _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25; 0.4 with precession)"),
+    _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),
+)
+MATCH_FLAGS = (
+    _flag("--template-exponent", "match.template_exponent", "exponent on template intensities (default 0.2)"),
+    _flag("--n-best", "match.n_best", "distinct orientations kept (default 5)", int),
+    _flag("--distinct", "match.distinct_deg", "orientations closer than this count as one, degrees (default 5)"),
+)
+GROUPS = (
+    ("data", SCAN_FLAGS),
+    ("calibration", CALIBRATION_FLAGS),
+    ("phases and templates", (*LIBRARY_FLAGS, _flag("--library", "library.file", "library file instead of phases", str, metavar="LIB.h5"))),
+    ("direct beam", CENTER_FLAGS),
+    ("preprocessing", PREPROCESS_FLAGS),
+    ("matching", MATCH_FLAGS),
+)
+
+
+def add_flags(parser: Any, flags: Sequence[Flag]) -> None:
+    """Add flags; one not given is None."""
+    for flag in flags:
+        if flag.convert is None:
+            parser.add_argument(*flag.names, dest=flag.dest, action="store_const", const=flag.value, help=flag.help)
+            continue
+        parser.add_argument(
+            *flag.names,
+            dest=flag.dest,
+            type=flag.convert,
+            action="append" if flag.repeat else "store",
+            metavar=flag.metavar or ("N" if flag.convert in (float, int) else flag.key.upper()),
+            help=flag.help,
+        )
+
+
+def given(args: argparse.Namespace, flags: Sequence[Flag]) -> dict[str, dict[str, Any]]:
+    """The options that were given, by table."""
+    tables: dict[str, dict[str, Any]] = {}
+    for flag in flags:
+        value = getattr(args, flag.dest)
+        if value is not None:
+            tables.setdefault(flag.table, {})[flag.key] = value
+    return tables

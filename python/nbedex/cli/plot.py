@@ -1,0 +1,48 @@
+"""nbedex plot: maps as pictures."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nbedex.cli.output import show_json
+from nbedex.cli.parser import add_command
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "plot",
+        run,
+        help="draw orientation, phase, index and reliability maps as PNG",
+        examples=["nbedex plot map.h5 --to figures/", "nbedex plot map.h5 --kind ipf-z --to ipf.png --min-reliability 10"],
+        description="Pixels under the index and reliability cut-offs are black, and so are those not indexed.",
+    )
+    parser.add_argument("result", help="result of `nbedex index`")
+    parser.add_argument("--to", required=True, metavar="FILE_OR_FOLDER", help="a .png file for one kind, a folder for all")
+    parser.add_argument("--kind", default="all", help="ipf-x, ipf-y, ipf-z, phase, index, reliability, phase-reliability, status, overview or all (default)")
+    parser.add_argument("--min-index", type=float, help="cut-off of the index (default 0.06)")
+    parser.add_argument("--min-reliability", type=float, help="cut-off of the reliability, percent (default 1)")
+    parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default 200)")
+    parser.add_argument("--overwrite", action="store_true", help="replace pictures that exist")
+
+
+def run(args: argparse.Namespace) -> int:
+    from nbedex.maps import read_result
+    from nbedex.report import plot_maps
+
+    written = plot_maps(
+        read_result(args.result),
+        args.to,
+        kind=args.kind,
+        min_index=args.min_index,
+        min_reliability=args.min_reliability,
+        overwrite=args.overwrite,
+        dpi=args.dpi,
+    )
+    if args.json:
+        show_json({"written": [str(path) for path in written]})
+    elif not args.quiet:
+        for path in written:
+            print(f"wrote {path}")
+    return 0

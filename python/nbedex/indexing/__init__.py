@@ -1,0 +1,17 @@
+"""From patterns to orientations: beam centre, preprocessing, matching, block by block."""
+
+from __future__ import annotations
+
+from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.run import index_scan
+from nbedex.indexing.settings import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings
+
+__all__ = [
+    "CenterSettings",
+    "IndexingSettings",
+    "MatchSettings",
+    "PreprocessSettings",
+    "index_block",
+    "index_scan",
+    "make_engine",
+]

@@ -1,0 +1,108 @@
+"""Finished blocks of an unfinished run, each a small file that is whole or absent.
+
+An open HDF5 file is lost when the process is killed; these are not. The folder stands beside the result until that is
+written. `run.json` says what the blocks belong to, and a run with other input or options refuses them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.errors import ArgumentError, OutputError
+from nbedex.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoint:
+    """Folder with the blocks of one run.
+
+    Parameters
+    ----------
+    folder
+        Where the blocks are kept.
+    identity
+        JSON-able description of everything that influences the records.
+    resume
+        Continue what is there. Without it, a folder that exists is an error.
+
+    Raises
+    ------
+    ArgumentError
+        There is an unfinished run and `resume` is not set; or it is one with other input or options.
+    OutputError
+        The folder can't be made.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
+        self.folder = folder
+        self._identity = json.loads(json.dumps(identity))
+        description = folder / "run.json"
+        if description.is_file():
+            if not resume:
+                raise ArgumentError(
+                    f"{folder} holds an unfinished run: continue it with --resume, or start over with --overwrite"
+                )
+            self._compare(description)
+        else:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"can't make {folder} for the blocks of this run: {error.strerror}") from error
+            write_atomically(description, [json.dumps(self._identity, indent=1).encode()], overwrite=True)
+
+    def _compare(self, description: Path) -> None:
+        try:
+            before = json.loads(description.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArgumentError(f"{description} can't be read ({error}); start over with --overwrite") from error
+        changed = [key for key in self._identity if before.get(key) != self._identity[key]]
+        if changed:
+            raise ArgumentError(
+                f"the unfinished run in {self.folder} was made with other {', '.join(changed)};"
+                " resume it as it was, or start over with --overwrite"
+            )
+
+    def load(self, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+        """Records of patterns [start, stop), or None if they are not there or damaged."""
+        path = self._path(start, stop)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            log.warning("%s is damaged: these patterns are indexed again", path.name)
+            return None
+        records = np.load(io.BytesIO(data[4:]), allow_pickle=False)
+        return records if records.dtype == dtype and records.shape == (stop - start,) else None
+
+    def save(self, start: int, stop: int, records: NDArray[Any]) -> None:
+        """Keep the records of patterns [start, stop)."""
+        buffer = io.BytesIO()
+        np.save(buffer, records, allow_pickle=False)
+        data = buffer.getvalue()
+        write_atomically(
+            self._path(start, stop), [zlib.crc32(data).to_bytes(4, "little"), data], overwrite=True, n_bytes=len(data)
+        )
+
+    def remove(self) -> None:
+        """Delete the folder: the result is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, start: int, stop: int) -> Path:
+        return self.folder / f"patterns_{start:010d}_{stop:010d}.bin"
+
+
+def fingerprint(values: dict[str, Any]) -> str:
+    """SHA-256 of a JSON-able dictionary."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
