@@ -1,57 +1,18 @@
 #include "nbedex/match.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <vector>
 
 #include "kernels/correlate.hpp"
+#include "neighbourhood.hpp"
+#include "pattern.hpp"
 
 namespace nbedex {
 namespace {
 
 constexpr float nan_score = std::numeric_limits<float>::quiet_NaN();
-
-/// A template or its mirror image, numbered 2 * template + mirrored.
-struct Image {
-    std::ptrdiff_t template_id;
-    bool mirrored;
-    explicit Image(std::ptrdiff_t number) : template_id(number / 2), mirrored(number % 2 != 0) {}
-};
-
-/// Which in-plane angles of an image lie within distinct_angle of a chosen orientation. With O1 the chosen one, O2(phi) =
-/// Q R_z(-phi) and S a symmetry rotation, the cosine of half the angle of S O2 O1^-1 is |u_w cos(phi/2) + u_z sin(phi/2)| with
-/// u = O1^-1 S Q (the scalar part is invariant under cyclic exchange).
-class Neighbourhood {
-public:
-    Neighbourhood(const TemplateSet& templates, const Quaternion& chosen, double distinct_angle)
-        : templates_(templates), limit_(std::cos(distinct_angle / 2)) {
-        for (const Quaternion& s : templates.symmetry) chosen_equivalents_.push_back(conjugate(chosen) * s);
-    }
-
-    [[nodiscard]] bool contains(const Image& image, double phi) const {
-        const Quaternion q = base(image);
-        const double c = std::cos(phi / 2), s = std::sin(phi / 2);
-        for (const Quaternion& e : chosen_equivalents_) {
-            const double u_w = e.w * q.w - e.x * q.x - e.y * q.y - e.z * q.z;
-            const double u_z = e.w * q.z + e.x * q.y - e.y * q.x + e.z * q.w;
-            if (std::abs(u_w * c + u_z * s) >= limit_) return true;
-        }
-        return false;
-    }
-
-private:
-    [[nodiscard]] Quaternion base(const Image& image) const {
-        const Quaternion& q = templates_.orientation[static_cast<std::size_t>(image.template_id)];
-        return image.mirrored ? q * half_turn_y : q;
-    }
-
-    const TemplateSet& templates_;
-    std::vector<Quaternion> chosen_equivalents_;
-    double limit_;
-};
 
 /// Matches one pattern at a time; owns the scratch of one thread.
 class Matcher {
@@ -61,7 +22,7 @@ public:
           options_(options),
           kernel_(kernels::correlate()),
           n_azimuths_(static_cast<std::size_t>(templates.n_azimuths)),
-          rows_(2 * n_azimuths_ * static_cast<std::size_t>(templates.n_rings)),
+          pattern_(static_cast<std::size_t>(templates.n_rings), n_azimuths_),
           scores_(n_azimuths_),
           best_(2 * static_cast<std::size_t>(templates.size())) {}
 
@@ -69,7 +30,7 @@ public:
                float& half_turn_score) {
         std::ranges::fill(candidates, Candidate{});
         mirror_score = half_turn_score = nan_score;
-        if (!load(pattern)) return;
+        if (!pattern_.load(pattern)) return;
         chosen_.clear();
         for (std::ptrdiff_t image = 0; image < n_images(); ++image) find_best(image);
         for (Candidate& candidate : candidates) {
@@ -78,7 +39,7 @@ public:
             candidate = describe(winner - best_.begin(), winner->azimuth);
             exclude(candidate);
             if (chosen_.size() == 1) {
-                mirror_score = best_[static_cast<std::size_t>(number(candidate) ^ 1)].score;
+                mirror_score = best_[static_cast<std::size_t>(image_number(candidate) ^ 1)].score;
                 half_turn_score = half_turn(candidate);
             }
         }
@@ -92,27 +53,6 @@ private:
     };
 
     [[nodiscard]] std::ptrdiff_t n_images() const { return 2 * templates_.size(); }
-    [[nodiscard]] static std::ptrdiff_t number(const Candidate& c) { return 2 * std::ptrdiff_t{c.template_id} + c.mirrored; }
-    [[nodiscard]] double angle(std::int32_t azimuth) const {
-        return 2 * std::numbers::pi * azimuth / static_cast<double>(n_azimuths_);
-    }
-
-    /// Brings the pattern to unit zero-mean norm and stores every row twice. False if it has no contrast.
-    bool load(std::span<const float> pattern) {
-        double sum = 0, squares = 0;
-        for (const float value : pattern) sum += value;
-        const double mean = sum / static_cast<double>(pattern.size());
-        for (const float value : pattern) squares += (value - mean) * (value - mean);
-        if (!(squares > 0) || !std::isfinite(squares)) return false;
-        const double norm = std::sqrt(squares);
-        mean_ = static_cast<float>(mean / norm);
-        for (std::size_t i = 0; i < pattern.size(); ++i) {
-            const auto value = static_cast<float>(pattern[i] / norm);
-            float* row = &rows_[i / n_azimuths_ * 2 * n_azimuths_];
-            row[i % n_azimuths_] = row[i % n_azimuths_ + n_azimuths_] = value;
-        }
-        return true;
-    }
 
     /// Scores of all in-plane angles of one image, into scores_.
     void correlate(const Image& image) {
@@ -126,19 +66,19 @@ private:
                 start_[i] = static_cast<std::uint16_t>(start[i] == 0 ? 0 : n_azimuths_ - start[i]);
             start = start_.data();
         }
-        kernel_(rows_.data(), n_azimuths_, templates_.ring.data() + first, start, templates_.weight.data() + first, n,
+        kernel_(pattern_.rows(), n_azimuths_, templates_.ring.data() + first, start, templates_.weight.data() + first, n,
                 scores_.data());
-        const float zero_mean = mean_ * templates_.weight_sum[t];
+        const float zero_mean = pattern_.mean() * templates_.weight_sum[t];
         for (float& score : scores_) score -= zero_mean;
     }
 
     [[nodiscard]] bool excluded(const Image& image, std::int32_t azimuth) const {
-        return std::ranges::any_of(chosen_, [&](const Neighbourhood& n) { return n.contains(image, angle(azimuth)); });
+        return std::ranges::any_of(chosen_, [&](const Neighbourhood& n) { return n.contains(image, azimuth); });
     }
 
     /// Best in-plane angle of an image that is not near an orientation chosen before.
-    void find_best(std::ptrdiff_t image_number) {
-        const Image image(image_number);
+    void find_best(std::ptrdiff_t number) {
+        const Image image(number);
         Best best;
         const auto t = static_cast<std::size_t>(image.template_id);
         if (templates_.offset[t] < templates_.offset[t + 1]) {
@@ -148,23 +88,20 @@ private:
                 if (scores_[phi] > best.score && !excluded(image, azimuth)) best = {scores_[phi], azimuth};
             }
         }
-        best_[static_cast<std::size_t>(image_number)] = best;
+        best_[static_cast<std::size_t>(number)] = best;
     }
 
     /// Adds the candidate to the chosen ones; images whose best angle is now too near look for another.
     void exclude(const Candidate& candidate) {
-        const Quaternion orientation =
-            matched_orientation(templates_.orientation[static_cast<std::size_t>(candidate.template_id)],
-                                candidate.mirrored != 0, angle(candidate.azimuth));
-        chosen_.emplace_back(templates_, orientation, options_.distinct_angle);
+        chosen_.emplace_back(templates_, Image(image_number(candidate)), candidate.azimuth, options_.distinct_angle);
         for (std::ptrdiff_t image = 0; image < n_images(); ++image) {
             const Best& best = best_[static_cast<std::size_t>(image)];
-            if (best.azimuth >= 0 && chosen_.back().contains(Image(image), angle(best.azimuth))) find_best(image);
+            if (best.azimuth >= 0 && chosen_.back().contains(Image(image), best.azimuth)) find_best(image);
         }
     }
 
-    [[nodiscard]] Candidate describe(std::ptrdiff_t image_number, std::int32_t azimuth) {
-        const Image image(image_number);
+    [[nodiscard]] Candidate describe(std::ptrdiff_t number, std::int32_t azimuth) {
+        const Image image(number);
         correlate(image);
         const auto phi = static_cast<std::size_t>(azimuth);
         const float before = scores_[(phi + n_azimuths_ - 1) % n_azimuths_], here = scores_[phi],
@@ -176,7 +113,7 @@ private:
 
     /// Best score within two bins of the winner turned by 180 degrees; NaN if that is the same orientation.
     [[nodiscard]] float half_turn(const Candidate& winner) {
-        const Image image(number(winner));
+        const Image image(image_number(winner));
         correlate(image);
         float best = nan_score;
         const auto n = static_cast<std::int32_t>(n_azimuths_);
@@ -191,8 +128,7 @@ private:
     MatchOptions options_;
     kernels::Correlate kernel_;
     std::size_t n_azimuths_;
-    float mean_ = 0;
-    std::vector<float> rows_;            // (rings, 2 * azimuths)
+    NormalisedPattern pattern_;
     std::vector<float> scores_;          // (azimuths,) of the image last correlated
     std::vector<std::uint16_t> start_;   // azimuths of a mirrored template
     std::vector<Best> best_;             // by image
