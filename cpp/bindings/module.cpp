@@ -6,6 +6,7 @@
 #include "nbedex/beam_center.hpp"
 #include "nbedex/match.hpp"
 #include "nbedex/preprocess.hpp"
+#include "nbedex/search.hpp"
 #include "nbedex/simulate.hpp"
 
 namespace py = pybind11;
@@ -131,14 +132,24 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
     return pack_templates(spots, grid, exponent, rotations, quaternions(symmetry, "symmetry"));
 }
 
-py::dict match(const TemplateSet& templates, const py::array& patterns, const MatchOptions& options) {
+py::dict as_dict(const SearchStatistics& s) {
+    return py::dict(py::arg("images") = s.images, py::arg("past_coarse") = s.past_coarse, py::arg("past_fine") = s.past_fine,
+                    py::arg("exact_blocks") = s.exact_blocks, py::arg("hits") = s.hits);
+}
+
+py::dict match(const TemplateSet& templates, const py::array& patterns, const MatchOptions& options, bool exhaustive) {
     const std::span<const float> data = view<float>(patterns, "patterns", {any, templates.n_rings, templates.n_azimuths});
     const py::ssize_t n = patterns.shape(0), k = options.n_best;
     if (k < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(k));
     std::vector<Candidate> found(static_cast<std::size_t>(n * k));
     NewArray<float> mirror({n}), half_turn({n});
+    SearchStatistics statistics;
     run([&](const Poll& poll) {
-        match_exhaustive(templates, data, n, options, poll, {found, mirror.span, half_turn.span});
+        const MatchOutput out{found, mirror.span, half_turn.span};
+        if (exhaustive)
+            match_exhaustive(templates, data, n, options, poll, out);
+        else
+            statistics = match_pruned(templates, data, n, options, poll, out);
     });
     NewArray<std::int32_t> template_id({n, k}), azimuth({n, k});
     NewArray<std::uint8_t> mirrored({n, k});
@@ -153,7 +164,7 @@ py::dict match(const TemplateSet& templates, const py::array& patterns, const Ma
     return py::dict(py::arg("template_id") = template_id.array, py::arg("azimuth") = azimuth.array,
                     py::arg("mirrored") = mirrored.array, py::arg("score") = score.array,
                     py::arg("azimuth_offset") = azimuth_offset.array, py::arg("mirror_score") = mirror.array,
-                    py::arg("half_turn_score") = half_turn.array);
+                    py::arg("half_turn_score") = half_turn.array, py::arg("statistics") = as_dict(statistics));
 }
 
 ShapeFactor shape_factor_named(const std::string& name) {
@@ -226,7 +237,10 @@ PYBIND11_MODULE(_core, m) {
           py::arg("mask"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
-    m.def("match_exhaustive", &match, py::arg("templates"), py::arg("patterns"), py::arg("options"));
+    m.def("match_exhaustive", [](const TemplateSet& t, const py::array& p, const MatchOptions& o) { return match(t, p, o, true); },
+          py::arg("templates"), py::arg("patterns"), py::arg("options"));
+    m.def("match_pruned", [](const TemplateSet& t, const py::array& p, const MatchOptions& o) { return match(t, p, o, false); },
+          py::arg("templates"), py::arg("patterns"), py::arg("options"));
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
                         py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),

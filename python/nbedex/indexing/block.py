@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
+from nbedex.indexing.noise import noise_level, pattern_skewness, template_skewness
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
-from nbedex.maps.orientation import canonical, multiply
+from nbedex.maps.orientation import canonical, half_turned, multiply
 from nbedex.maps.result import Status
 
 Array = NDArray[np.float64]
@@ -40,10 +41,12 @@ class Engine:
         Packed templates, by phase.
     orientations
         Orientations of the templates (n, 4), by phase.
+    symmetries
+        Proper rotations of the Laue group (m, 4), by phase.
     settings
         Options of matching.
-    noise_level
-        Score that the best of all templates reaches on a pattern unrelated to them, by phase.
+    template_skewness
+        What the noise level depends on, by phase; see `nbedex.indexing.noise`.
     """
 
     sampler: _core.PolarSampler
@@ -52,8 +55,9 @@ class Engine:
     grid: _core.PolarGrid
     templates: tuple[_core.TemplateSet, ...]
     orientations: tuple[Array, ...]
+    symmetries: tuple[Array, ...]
     settings: IndexingSettings
-    noise_level: tuple[float, ...]
+    template_skewness: tuple[float, ...]
 
 
 def make_engine(
@@ -100,8 +104,6 @@ def make_engine(
         )
         for phase, spots in zip(library.phases, library.spots, strict=True)
     )  # fmt: skip
-    n_bins = grid.n_rings * grid.n_azimuths
-    pixels = np.pi * (grid.k_max**2 - grid.k_min**2) / calibration.pixel_size**2
     return Engine(
         sampler=_core.PolarSampler(grid, np.ascontiguousarray(calibration.detector_from_sample())),
         preprocessing=_core.Preprocessing(
@@ -116,8 +118,11 @@ def make_engine(
         grid=grid,
         templates=packed,
         orientations=tuple(spots.orientation for spots in library.spots),
+        symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
-        noise_level=tuple(noise_level(t.size, grid.n_azimuths, min(n_bins, pixels)) for t in packed),
+        template_skewness=tuple(
+            template_skewness(spots, grid, settings.match.template_exponent) for spots in library.spots
+        ),
     )
 
 
@@ -150,14 +155,21 @@ def polar_grid(
     )
 
 
-def noise_level(n_templates: int, n_azimuths: int, n_independent: float) -> float:
-    """Score that the best of many templates reaches on a pattern that has nothing to do with them.
-
-    A correlation over N independent values of unrelated patterns is distributed about normally with deviation 1 / sqrt(N);
-    the largest of M trials lies near sqrt(2 ln M) deviations.
-    """
-    trials = max(2.0 * n_templates * n_azimuths, 2.0)
-    return float(np.sqrt(2 * np.log(trials) / n_independent))
+def noise_levels(patterns: NDArray[np.float32], engine: Engine) -> Array:
+    """Score (n, phases) that the best template of each phase reaches on patterns unrelated to it; see `noise`."""
+    skewness = pattern_skewness(patterns)
+    grid = engine.grid
+    levels = [
+        noise_level(
+            skewness,
+            template_skewness=of_templates,
+            n_templates=templates.size,
+            n_azimuths=grid.n_azimuths,
+            n_bins=grid.n_rings * grid.n_azimuths,
+        )
+        for templates, of_templates in zip(engine.templates, engine.template_skewness, strict=True)
+    ]
+    return np.stack(levels, axis=1)
 
 
 def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
@@ -223,7 +235,8 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     usable = np.flatnonzero(status == Status.OK)
     if len(usable):
         patterns = polar if len(usable) == len(polar) else np.ascontiguousarray(polar[usable])
-        records[usable] = _fill(records[usable], match_phases(patterns, engine, threads=threads), engine)
+        matches = match_phases(patterns, engine, threads=threads)
+        records[usable] = _fill(records[usable], matches, noise_levels(patterns, engine), engine)
     return records
 
 
@@ -234,7 +247,8 @@ def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int 
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
         threads=threads,
     )
-    return [_core.match_exhaustive(templates, patterns, options) for templates in engine.templates]
+    search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
+    return [search(templates, patterns, options) for templates in engine.templates]
 
 
 def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
@@ -252,7 +266,7 @@ def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> 
     return turned
 
 
-def _fill(records: NDArray[Any], matches: list[Match], engine: Engine) -> NDArray[Any]:
+def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Engine) -> NDArray[Any]:
     """Records with the matches of all phases merged into them."""
     n_best = engine.settings.match.n_best
     score = np.stack([m["score"] for m in matches], axis=1)  # (n, phases, k)
@@ -287,13 +301,15 @@ def _fill(records: NDArray[Any], matches: list[Match], engine: Engine) -> NDArra
         others = best_of_phase.copy()
         others[pixel, winner] = -np.inf
         records["phase_reliability"] = margin(first, others.max(axis=1))
-    for name, key in (("mirror_margin", "mirror_score"), ("half_turn_margin", "half_turn_score")):
-        rival = np.stack([m[key] for m in matches], axis=1)
-        records[name] = margin(first, rival[pixel, winner])
+    mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, winner]
+    records["mirror_margin"] = margin(first, mirror)
+    half_turn = np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, winner]
+    turned = turned_rival(orientation[pixel, winner], score[pixel, winner], winner, engine)
+    records["half_turn_margin"] = margin(first, np.fmax(half_turn, turned))
     for name in ("template_id", "mirrored"):
         records[name] = np.stack([m[name][:, 0] for m in matches], axis=1)[pixel, winner]
 
-    limit = engine.settings.match.noise_factor * np.array(engine.noise_level)[winner]
+    limit = engine.settings.match.noise_factor * noise[pixel, winner]
     lost = ~(first > limit)
     records["status"][lost] = Status.NO_MATCH
     for name in ("phase_id", "template_id"):
@@ -301,6 +317,17 @@ def _fill(records: NDArray[Any], matches: list[Match], engine: Engine) -> NDArra
     records["mirrored"][lost] = False
     records["orientation"][lost] = np.nan
     return records
+
+
+def turned_rival(orientation: Array, score: NDArray[Any], phase_id: NDArray[np.intp], engine: Engine) -> NDArray[Any]:
+    """Best score (n,) among rivals (n, k) of the winner's phase that are it turned by half about an axis near the beam."""
+    best = np.full(len(score), np.nan)
+    for number, symmetry in enumerate(engine.symmetries):
+        where = phase_id == number
+        turned = half_turned(orientation[where, :1], orientation[where, 1:], symmetry)
+        rivals = np.where(turned, score[where, 1:], np.nan)
+        best[where] = np.fmax.reduce(rivals, axis=1)
+    return best
 
 
 def margin(best: NDArray[Any], rival: NDArray[Any]) -> NDArray[np.float32]:

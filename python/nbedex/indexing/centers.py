@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
+from nbedex.indexing.sample import sample_positions, usable_frames
 from nbedex.indexing.settings import CenterSettings
 from nbedex.scan import Scan
 
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
+
+_LEAST_CONTRAST = 0.2  # of the direct beam above its surroundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,8 @@ class CenterModel:
         Whether each pattern's own centre is looked for around the polynomial.
     residual
         Median distance in pixels between the centres found and the polynomial; NaN where none were.
+    finder
+        How they were found: beam or friedel.
     """
 
     coefficients: Array
@@ -41,13 +47,21 @@ class CenterModel:
     scan_shape: tuple[int, int]
     per_pattern: bool
     residual: float
+    finder: Literal["beam", "friedel"] = "beam"
 
     def at(self, indices: NDArray[np.intp]) -> Array:
         """Centres (n, 2), row and column in pixels, at scan positions given as flat indices."""
         return np.asarray(_terms(indices, self.scan_shape, self.order) @ self.coefficients)
 
 
-def find_centers(scan: Scan, settings: CenterSettings, mask: NDArray[np.uint8] | None, *, threads: int = 0) -> CenterModel:
+def find_centers(
+    scan: Scan,
+    settings: CenterSettings,
+    mask: NDArray[np.uint8] | None,
+    *,
+    max_saturated: float = 0.02,
+    threads: int = 0,
+) -> CenterModel:
     """Find the direct beam over the scan.
 
     Parameters
@@ -58,28 +72,49 @@ def find_centers(scan: Scan, settings: CenterSettings, mask: NDArray[np.uint8] |
         How to look for it.
     mask : (det_y, det_x) uint8 or None
         Non-zero where a pixel must not be used.
+    max_saturated
+        Patterns with a larger share of saturated pixels are not looked at.
+    threads
+        0: all this process may use.
 
     Raises
     ------
     ArgumentError
         `position` lies outside the detector, or no centre was found in any pattern looked at.
+    DataFormatError
+        No pattern looked at can be used.
     """
-    ny, nx = scan.shape[:2]
     expected = _expected(scan, settings)
     if settings.method == "fixed":
-        return CenterModel(expected[None, :], 0, (ny, nx), False, float("nan"))
-    indices = sample_positions((ny, nx), settings.samples)
-    found = locate(scan.read_at(indices), settings, expected, mask, threads=threads)
+        return CenterModel(expected[None, :], 0, scan.scan_shape, False, float("nan"))
+    wanted = sample_positions(scan.scan_shape, settings.samples)
+    ignore = None if mask is None else mask != 0
+
+    def look(finder: Literal["beam", "friedel"]) -> tuple[NDArray[np.intp], Array]:
+        groups = [
+            (group, locate(frames, settings, expected, mask, finder=finder, threads=threads))
+            for group, frames in usable_frames(scan, wanted, ignore=ignore, max_saturated=max_saturated)
+        ]
+        return np.concatenate([g for g, _ in groups]), np.concatenate([f for _, f in groups])
+
+    finder: Literal["beam", "friedel"] = "friedel" if settings.finder == "friedel" else "beam"
+    indices, found = look(finder)
     good = np.isfinite(found).all(axis=1)
+    if settings.finder == "auto" and good.mean() <= 0.5:
+        log.info("no bright direct beam in most patterns: using the centre of symmetry instead")
+        finder = "friedel"
+        indices, found = look(finder)
+        good = np.isfinite(found).all(axis=1)
     if not good.any():
         raise ArgumentError(
-            f"no direct beam within {_radius(scan, settings):.0f} px of ({expected[0]:.0f}, {expected[1]:.0f}) in any of"
-            f" {len(indices)} patterns; give its place with --center ROW,COLUMN or use --center-finder friedel"
+            f"no direct beam within {_radius(scan, settings):.0f} px of ({expected[0]:.0f}, {expected[1]:.0f}) in any"
+            f" of {len(indices)} patterns; give its place with --center ROW,COLUMN or use --center-finder friedel"
         )
-    model = _fit(indices[good], found[good], (ny, nx), settings)
+    model = replace(_fit(indices[good], found[good], scan.scan_shape, settings), finder=finder)
     if settings.method == "fit" and model.residual > 1.0:
         log.warning(
-            "the direct beam lies %.1f px (median) off a smooth surface over the scan; consider --center per-pattern",
+            "the direct beam lies %.1f px (median) off a smooth surface over the scan; consider"
+            " --center-method per-pattern",
             model.residual,
         )
     return model
@@ -91,23 +126,26 @@ def locate(
     expected: Array,
     mask: NDArray[np.uint8] | None,
     *,
+    finder: Literal["beam", "friedel"] = "beam",
     threads: int = 0,
 ) -> Array:
-    """Direct beam (n, 2) in each of `frames` (n, det_y, det_x); NaN where none was found."""
+    """Direct beam (n, 2) in each of `frames` (n, det_y, det_x); NaN where none was found.
+
+    What is found in a pattern does not depend on the others.
+    """
     radius = settings.search_radius or min(frames.shape[1:]) / 8
-    if settings.finder != "friedel":
+    if finder == "beam":
         search = _core.BeamSearch(
             row=expected[0], column=expected[1], search_radius=radius, beam_radius=settings.beam_radius
         )
         beams = _core.find_beams(frames, search, mask, threads)
-        found = np.where(beams[:, 2:] > 0.2, beams[:, :2], np.nan)
-        if settings.finder == "beam" or np.isfinite(found).all(axis=1).mean() > 0.5:
-            return found
-        log.info("no bright direct beam in most patterns: using the centre of symmetry instead")
+        return np.where(beams[:, 2:] > _LEAST_CONTRAST, beams[:, :2], np.nan)
     return np.stack([symmetry_center(frame, expected, radius, mask) for frame in frames])
 
 
-def symmetry_center(frame: NDArray[np.generic], expected: Array, radius: float, mask: NDArray[np.uint8] | None) -> Array:
+def symmetry_center(
+    frame: NDArray[np.generic], expected: Array, radius: float, mask: NDArray[np.uint8] | None
+) -> Array:
     """Centre of inversion symmetry (2,) of one pattern: half the place where its self-convolution peaks.
 
     A diffraction pattern repeats itself on the opposite side (Friedel's law), so the pattern convolved with itself,
@@ -129,17 +167,6 @@ def symmetry_center(frame: NDArray[np.generic], expected: Array, radius: float, 
     if not np.isfinite(searched[row, column]) or searched[row, column] <= 0:
         return np.array([np.nan, np.nan])
     return np.array([_vertex(twice[:, column], int(row)), _vertex(twice[row, :], int(column))]) / 2
-
-
-def sample_positions(scan_shape: tuple[int, int], samples: int) -> NDArray[np.intp]:
-    """Flat indices of at most about `samples` positions, evenly spread over the scan, corners included."""
-    ny, nx = scan_shape
-    if ny * nx <= samples:
-        return np.arange(ny * nx, dtype=np.intp)
-    per_row = int(np.clip(round(np.sqrt(samples * nx / ny)), 1, nx))
-    rows = np.unique(np.linspace(0, ny - 1, max(1, min(ny, samples // per_row))).round().astype(np.intp))
-    columns = np.unique(np.linspace(0, nx - 1, per_row).round().astype(np.intp))
-    return (rows[:, None] * nx + columns[None, :]).ravel()
 
 
 def _vertex(values: Array, at: int) -> float:

@@ -85,16 +85,19 @@ def index_scan(
     settings = settings or IndexingSettings()
     started = time.time()
     progress("looking at the scan", 0, 3)
-    pixels = detector_mask(scan, user_mask=mask, find_hot_pixels=settings.preprocess.hot_pixels)
+    options = settings.preprocess
+    pixels = detector_mask(
+        scan, user_mask=mask, find_hot_pixels=options.hot_pixels, max_saturated=options.max_saturated
+    )
     progress("looking at the scan", 1, 3)
-    centers = find_centers(scan, settings.center, pixels, threads=threads)
+    centers = find_centers(scan, settings.center, pixels, max_saturated=options.max_saturated, threads=threads)
     progress("looking at the scan", 2, 3)
     engine = make_engine(
         library,
         calibration,
         settings,
         frame_shape=scan.frame_shape,
-        center=_typical(centers, scan.size),
+        center=_typical(centers),
         saturation_value=scan.saturation_value,
         mask=pixels,
     )
@@ -126,7 +129,6 @@ def index_scan(
         "beam center": {"order": centers.order, "residual_px": centers.residual},
         "detector pixels left out": int(pixels.sum()) if pixels is not None else 0,
         "annulus": {"k_min": engine.grid.k_min, "k_max": engine.grid.k_max, "rings": engine.grid.n_rings},
-        "noise level": dict(zip([p.name for p in library.phases], engine.noise_level, strict=True)),
     }  # fmt: skip
     log.info("indexed %d patterns in %.1f s", scan.size, time.time() - started)
     maps = {name: records[name].reshape(*scan.scan_shape, *records[name].shape[1:]) for name in records.dtype.names or ()}
@@ -151,9 +153,10 @@ def _identity(
     }
 
 
-def _typical(centers: CenterModel, n: int) -> tuple[float, float]:
+def _typical(centers: CenterModel) -> tuple[float, float]:
     """Direct beam in the middle of the scan."""
-    row, column = centers.at(np.array([n // 2], dtype=np.intp))[0]
+    ny, nx = centers.scan_shape
+    row, column = centers.at(np.array([(ny // 2) * nx + nx // 2], dtype=np.intp))[0]
     return float(row), float(column)
 
 
@@ -219,7 +222,7 @@ def _index(block: _Block, centers: CenterModel, engine: Engine, *, threads: int)
     assert block.frames is not None
     center = centers.at(np.arange(block.start, block.stop))
     if centers.per_pattern:
-        center = _own_centers(block.frames, center, engine, threads=threads)
+        center = _own_centers(block.frames, center, centers, engine, threads=threads)
     records = index_block(block.frames, center, engine, threads=threads)
     if block.unreadable is not None and block.unreadable.any():
         lost = empty_records(1, engine.settings.match.n_best, len(engine.templates), Status.UNREADABLE)
@@ -228,14 +231,19 @@ def _index(block: _Block, centers: CenterModel, engine: Engine, *, threads: int)
 
 
 def _own_centers(
-    frames: NDArray[Any], smooth: NDArray[np.float64], engine: Engine, *, threads: int
+    frames: NDArray[Any], smooth: NDArray[np.float64], centers: CenterModel, engine: Engine, *, threads: int
 ) -> NDArray[np.float64]:
-    """Each pattern's own direct beam, looked for near the smooth surface; the surface where none is found."""
-    middle = smooth.mean(axis=0)
-    spread = float(np.abs(smooth - middle).max())
+    """Each pattern's own direct beam, looked for near the smooth surface; the surface where none is found.
+
+    It is looked for around the nearest whole pixel, so that it does not depend on what else is in the block.
+    """
     options = msgspec.structs.replace(
-        engine.settings.center, search_radius=_PER_PATTERN_RADIUS + spread, position=None
+        engine.settings.center, search_radius=_PER_PATTERN_RADIUS + 1.0, position=None
     )
-    found = locate(frames, options, middle, engine.mask, threads=threads)
+    found = np.full_like(smooth, np.nan)
+    start = np.round(smooth)
+    for place in np.unique(start, axis=0):
+        mine = np.flatnonzero((start == place).all(axis=1))
+        found[mine] = locate(frames[mine], options, place, engine.mask, finder=centers.finder, threads=threads)
     near = np.linalg.norm(found - smooth, axis=1) <= _PER_PATTERN_RADIUS  # NaN is not near
     return np.where(near[:, None], found, smooth)

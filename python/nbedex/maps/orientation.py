@@ -160,3 +160,42 @@ def disorientation_angle(first: Floats, second: Floats, symmetry: Floats) -> Flo
         best = np.argmax(np.abs(m @ signed), axis=-1)
         angle[rows] = rotation_angle(multiply(operators[best], m))
     return angle.reshape(shape)
+
+
+def half_turned(
+    first: Floats, second: Floats, symmetry: Floats, *, tilt: float = np.deg2rad(20.0), tolerance: float = np.deg2rad(3.0)
+) -> NDArray[np.bool_]:
+    """Whether two orientations differ by half a turn about a crystal axis near the beam.
+
+    A half turn about a zone axis carries each reflection g of that zone into -g, at the same place and with the same
+    excitation error; by Friedel's law the zone's spots are the same, however far the beam is tilted off the axis. Only
+    reflections of other zones tell the two apart, and a thin crystal at small k shows none: this is the 180-degree
+    ambiguity of single patterns.
+
+    Parameters
+    ----------
+    first, second
+        Orientations (..., 4), unit quaternions; shapes broadcast. NaN gives False.
+    symmetry
+        Proper rotations of the phase's Laue class (m, 4).
+    tilt
+        Largest angle (radians) between the axis of the half turn and the beam.
+    tolerance
+        Largest deviation (radians) from half a turn.
+
+    Returns
+    -------
+    is_half_turn
+        (...) bool.
+    """
+    a, b = np.broadcast_arrays(np.asarray(first, np.float64), np.asarray(second, np.float64))
+    m = misorientation(a, b)
+    beam = rotate(a, np.array([0.0, 0.0, 1.0]))  # crystal direction along the beam
+    found = np.zeros(a.shape[:-1], dtype=bool)
+    for operator in np.asarray(symmetry, dtype=np.float64):
+        turn = multiply(operator, m)
+        with np.errstate(invalid="ignore"):
+            near_half = np.abs(turn[..., 0]) <= np.sin(tolerance / 2)
+            along = np.abs(np.einsum("...i,...i->...", turn[..., 1:], beam))
+            found |= near_half & (along >= np.cos(tilt) * np.linalg.norm(turn[..., 1:], axis=-1))
+    return found

@@ -1,0 +1,61 @@
+// The inner loops, one version per instruction set (kernels.cpp is compiled once for each).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nbedex::kernels {
+
+/// Spots of one template: polar bins and weights, heaviest first.
+struct Spots {
+    const std::uint16_t* ring;
+    const std::uint16_t* azimuth;
+    const float* weight;
+    std::size_t n;
+};
+
+/// Upper bounds of the pattern over blocks of rotations, see search.hpp: the value of spot (ring, azimuth) for block b is
+/// values[ring * ring_stride + start[azimuth] + b].
+struct BlockTable {
+    const float* values;
+    std::size_t ring_stride;
+    const std::uint32_t* start;
+};
+
+inline constexpr std::size_t group = 8;          ///< spots between two looks at whether to give up
+inline constexpr std::size_t coarse_lanes = 16;
+inline constexpr std::size_t fine_lanes = 64;
+inline constexpr std::size_t exact_lanes = 8;
+
+/// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
+struct Kernels {
+    const char* name;
+
+    /// out[phi] = sum_i weight[i] * rows[ring[i] * 2A + azimuth[i] + phi] for phi = 0 … A-1, added in the order of i; rows
+    /// are stored twice in a row, so that no index wraps.
+    void (*correlate)(const float* rows, std::size_t n_azimuths, const Spots& spots, float* out);
+
+    /// The same for the exact_lanes bins from phi on, with `azimuth` given by a table (identity or mirror).
+    void (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                           std::size_t phi, float* out);
+
+    /// prefix[j] = sum over the first min(n, 8 j) spots of weight * ring_maximum[ring], for j = 0 … ceil(n / 8).
+    void (*ring_sums)(const float* ring_maximum, const Spots& spots, float* prefix);
+
+    /// Largest over the blocks of sum_i weight[i] * (table value of spot i), for a template and its mirror image, whose starts are
+    /// given separately. Even and odd spots are added apart, for speed.
+    void (*coarse_bounds)(const BlockTable& table, const std::uint32_t* mirrored_start, const Spots& spots, float* largest);
+
+    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b), in the order of i; returns the largest lane. Gives up
+    /// after a group of spots, and returns -infinity, when largest lane + (sums[end] - sums[group]) < cut.
+    float (*fine_bound)(const BlockTable& table, const Spots& spots, const float* sums, float cut, float* lanes);
+};
+
+namespace baseline { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+
+/// The version for this machine; NBEDEX_ISA=baseline|avx2|avx512 forces one.
+[[nodiscard]] const Kernels& active();
+
+}  // namespace nbedex::kernels

@@ -1,0 +1,367 @@
+#include "nbedex/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <vector>
+
+#include "scorer.hpp"
+
+namespace nbedex {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr std::ptrdiff_t most_blocks = 24;  // beyond this many of 60 fine blocks, scoring all rotations at once is faster
+
+/// A rotation of an image that scored at least the threshold of its time.
+struct Hit {
+    float score;
+    std::int32_t azimuth;
+    std::ptrdiff_t image;
+
+    /// Best first; equal scores by image, then rotation.
+    [[nodiscard]] bool operator<(const Hit& other) const {
+        if (score != other.score) return score > other.score;
+        return image != other.image ? image < other.image : azimuth < other.azimuth;
+    }
+};
+
+/// Number of blocks of rotations: as many as fit the lanes and divide the azimuths.
+std::size_t blocks_of(std::size_t n_azimuths, std::size_t lanes) {
+    std::size_t n = lanes - 1;
+    while (n_azimuths % n != 0) --n;
+    return n;
+}
+
+/// Block maxima of one pattern. Row `residue` of a ring holds, for j = 0, 1, …, the maximum over the bins
+/// residue * grain + j * length … + length + grain - 2, so that a spot at azimuth a, with j = a / length and residue =
+/// (a % length) / grain, finds those of block b at j + b.
+class BlockMaxima {
+public:
+    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths, std::size_t lanes, std::size_t grain)
+        : n_azimuths_(n_azimuths),
+          n_blocks_(blocks_of(n_azimuths, lanes)),
+          length_(n_azimuths / n_blocks_),
+          grain_(length_ % grain == 0 ? grain : 1),
+          width_(2 * lanes),
+          values_(n_rings * (length_ / grain_) * width_, 0.0F),
+          start_(n_azimuths),
+          mirrored_start_(n_azimuths),
+          window_(2 * n_azimuths) {
+        for (std::size_t a = 0; a < n_azimuths; ++a) {
+            start_[a] = static_cast<std::uint32_t>((a % length_) / grain_ * width_ + a / length_);
+            const std::size_t opposite = (n_azimuths - a) % n_azimuths;
+            mirrored_start_[a] = static_cast<std::uint32_t>((opposite % length_) / grain_ * width_ + opposite / length_);
+        }
+    }
+
+    void load(const NormalisedPattern& pattern) {
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            const float* row = pattern.ring(ring);
+            const std::size_t reach = length_ + grain_ - 1;
+            // Sliding maximum over `reach` bins by doubling: windows of 1, 2, 4, … bins, then two that overlap.
+            std::copy_n(row, 2 * n_azimuths_, window_.begin());
+            std::size_t covered = 1;
+            for (; 2 * covered <= reach; covered *= 2)
+                for (std::size_t i = 0; i + covered < window_.size(); ++i) window_[i] = std::max(window_[i], window_[i + covered]);
+            const std::size_t rest = reach - covered;
+            for (std::size_t i = 0; i < n_azimuths_; ++i) window_[i] = std::max(window_[i], window_[i + rest]);
+            for (std::size_t residue = 0; residue < length_ / grain_; ++residue) {
+                float* to = values_.data() + (ring * (length_ / grain_) + residue) * width_;
+                for (std::size_t j = 0, at = residue * grain_; j < width_; ++j) {
+                    to[j] = window_[at];
+                    at += length_;
+                    if (at >= n_azimuths_) at -= n_azimuths_;
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] kernels::BlockTable table(bool mirrored) const {
+        return {values_.data(), length_ / grain_ * width_, mirrored ? mirrored_start_.data() : start_.data()};
+    }
+    [[nodiscard]] std::size_t n_blocks() const noexcept { return n_blocks_; }
+    [[nodiscard]] std::size_t length() const noexcept { return length_; }
+
+private:
+    std::size_t n_azimuths_, n_blocks_, length_, grain_, width_;
+    std::vector<float> values_;
+    std::vector<std::uint32_t> start_, mirrored_start_;
+    std::vector<float> window_;
+};
+
+/// The threshold T: k-th best of the scores seen whose orientations are pairwise more than 2 delta apart.
+class DistinctThreshold {
+public:
+    DistinctThreshold(const TemplateSet& templates, const MatchOptions& options)
+        : templates_(templates),
+          k_(static_cast<std::size_t>(options.n_best)),
+          apart_(2 * options.distinct_angle * (1 + 1e-9) + 1e-9) {}
+
+    void clear() {
+        members_.clear();
+        value_ = -infinity;
+    }
+    [[nodiscard]] float value() const noexcept { return value_; }
+
+    void offer(const Hit& hit) {
+        if (hit.score <= value_) return;
+        const Image image(hit.image);
+        for (const Member& member : members_)
+            if (member.hit.score >= hit.score && member.near.contains(image, hit.azimuth)) return;
+        const Neighbourhood near(templates_, image, hit.azimuth, apart_);
+        std::erase_if(members_, [&](const Member& m) { return near.contains(Image(m.hit.image), m.hit.azimuth); });
+        members_.push_back({hit, near});
+        std::ranges::sort(members_, [](const Member& a, const Member& b) { return a.hit < b.hit; });
+        if (members_.size() > 4 * k_) members_.pop_back();
+        if (members_.size() >= k_) value_ = std::max(value_, members_[k_ - 1].hit.score);
+    }
+
+    /// Images of the members, best first: they are likely to score well on the next pattern, too.
+    template <class F>
+    void for_each_image(F&& f) const {
+        for (const Member& member : members_) f(member.hit.image);
+    }
+
+private:
+    struct Member {
+        Hit hit;
+        Neighbourhood near;
+    };
+    const TemplateSet& templates_;
+    std::size_t k_;
+    double apart_;
+    float value_ = -infinity;
+    std::vector<Member> members_;
+};
+
+/// Searches one pattern at a time; owns the scratch of one thread.
+class PrunedMatcher {
+public:
+    PrunedMatcher(const TemplateSet& templates, const MatchOptions& options)
+        : templates_(templates),
+          options_(options),
+          scorer_(templates),
+          coarse_(n_rings(), n_azimuths(), kernels::coarse_lanes, 4),
+          fine_(n_rings(), n_azimuths(), kernels::fine_lanes, 1),
+          threshold_(templates, options),
+          ring_maximum_(n_rings()),
+          seen_(static_cast<std::size_t>(scorer_.n_images()), 0) {
+        std::size_t most = 0;
+        for (std::ptrdiff_t t = 0; t < templates.size(); ++t) most = std::max(most, scorer_.spots(t).n);
+        sums_.resize(most / kernels::group + 2);
+        for (std::size_t a = 0; a < n_azimuths(); ++a) {
+            azimuth_[0].push_back(static_cast<std::uint32_t>(a));
+            azimuth_[1].push_back(static_cast<std::uint32_t>((n_azimuths() - a) % n_azimuths()));
+        }
+    }
+
+    void match(std::span<const float> pattern, std::span<Candidate> candidates, float& mirror_score,
+               float& half_turn_score) {
+        std::ranges::fill(candidates, Candidate{});
+        mirror_score = half_turn_score = std::numeric_limits<float>::quiet_NaN();
+        if (!scorer_.load(pattern)) return;
+        coarse_.load(scorer_.pattern());
+        fine_.load(scorer_.pattern());
+        for (std::size_t r = 0; r < n_rings(); ++r)
+            ring_maximum_[r] = *std::max_element(scorer_.pattern().ring(r), scorer_.pattern().ring(r) + n_azimuths());
+        largest_value_ = 0;
+        for (std::size_t i = 0; i < 2 * n_rings() * n_azimuths(); ++i)
+            largest_value_ = std::max(largest_value_, std::abs(scorer_.pattern().rows()[i]));
+        find_hits();
+        choose(candidates, mirror_score, half_turn_score);
+    }
+
+    [[nodiscard]] const SearchStatistics& statistics() const noexcept { return statistics_; }
+
+private:
+    struct Open {
+        float bound;
+        std::ptrdiff_t image;
+    };
+
+    [[nodiscard]] std::size_t n_rings() const { return static_cast<std::size_t>(templates_.n_rings); }
+    [[nodiscard]] std::size_t n_azimuths() const { return static_cast<std::size_t>(templates_.n_azimuths); }
+
+    /// All rotations that score at least the final threshold, and some more.
+    void find_hits() {
+        hits_.clear();
+        threshold_.clear();
+        ++generation_;
+        for (const std::ptrdiff_t image : recent_) score_whole(image);
+
+        open_.clear();
+        float bounds[2];
+        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t) {
+            const kernels::Spots spots = scorer_.spots(t);
+            if (spots.n == 0) continue;
+            scorer_.kernels().coarse_bounds(coarse_.table(false), coarse_.table(true).start, spots, bounds);
+            const float slack = rounding(t, spots.n);
+            for (const bool mirrored : {false, true}) {
+                const float bound = bounds[mirrored] - scorer_.zero_mean(t) + slack;
+                if (bound >= threshold_.value() && !seen(2 * t + mirrored)) open_.push_back({bound, 2 * t + mirrored});
+            }
+        }
+        statistics_.images += scorer_.n_images();
+        statistics_.past_coarse += static_cast<std::int64_t>(open_.size());
+        // The most promising first: they raise the threshold for the others.
+        const auto promising = open_.begin() + std::min<std::ptrdiff_t>(std::ssize(open_), 16 * options_.n_best);
+        std::partial_sort(open_.begin(), promising, open_.end(), [](const Open& a, const Open& b) {
+            return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
+        });
+        for (const Open& open : open_)
+            if (open.bound >= threshold_.value()) refine(open.image);
+    }
+
+    /// Fine bound of an image, then exact scores of the blocks that are left.
+    void refine(std::ptrdiff_t number) {
+        const Image image(number);
+        const kernels::Spots spots = scorer_.spots(image.template_id);
+        scorer_.kernels().ring_sums(ring_maximum_.data(), spots, sums_.data());
+        float lanes[kernels::fine_lanes];
+        const float bound = scorer_.kernels().fine_bound(fine_.table(image.mirrored), spots, sums_.data(),
+                                                         early_cut(image.template_id, spots.n), lanes);
+        if (below_threshold(bound, image.template_id)) return;
+        ++statistics_.past_fine;
+        const auto left = std::count_if(lanes, lanes + fine_.n_blocks(), [&](float lane) { return !below_threshold(lane, image.template_id); });
+        if (left > most_blocks) return score_whole(number);
+        for (std::size_t b = 0; b < fine_.n_blocks(); ++b) {
+            if (below_threshold(lanes[b], image.template_id)) continue;
+            ++statistics_.exact_blocks;
+            score_block(number, spots, b * fine_.length(), fine_.length());
+        }
+    }
+
+    /// Exact scores of `count` rotations from `first` on.
+    void score_block(std::ptrdiff_t number, const kernels::Spots& spots, std::size_t first, std::size_t count) {
+        const Image image(number);
+        const float shift = scorer_.zero_mean(image.template_id);
+        float scores[kernels::exact_lanes];
+        for (std::size_t phi = first; phi < first + count; phi += kernels::exact_lanes) {
+            // The last vector of a ring would read past its second copy: step back instead.
+            const std::size_t from = std::min(phi, n_azimuths() - kernels::exact_lanes);
+            scorer_.kernels().correlate_some(scorer_.pattern().rows(), n_azimuths(), spots, azimuth_[image.mirrored].data(),
+                                             from, scores);
+            const std::size_t end = std::min(first + count, phi + kernels::exact_lanes);
+            for (std::size_t at = phi; at < end; ++at) hit({scores[at - from] - shift, static_cast<std::int32_t>(at), number});
+        }
+    }
+
+    /// Exact scores of all rotations of an image.
+    void score_whole(std::ptrdiff_t number) {
+        if (seen(number)) return;
+        seen_[static_cast<std::size_t>(number)] = generation_;
+        const Image image(number);
+        if (scorer_.spots(image.template_id).n == 0) return;
+        const std::span<const float> scores = scorer_.correlate(image);
+        for (std::size_t phi = 0; phi < scores.size(); ++phi) hit({scores[phi], static_cast<std::int32_t>(phi), number});
+    }
+
+    void hit(const Hit& hit) {
+        if (hit.score < threshold_.value()) return;
+        hits_.push_back(hit);
+        threshold_.offer(hit);
+    }
+
+    /// The n best distinct of what was seen, and the winner's two special rivals.
+    void choose(std::span<Candidate> candidates, float& mirror_score, float& half_turn_score) {
+        std::erase_if(hits_, [&](const Hit& h) { return h.score < threshold_.value(); });
+        statistics_.hits += static_cast<std::int64_t>(hits_.size());
+        std::sort(hits_.begin(), hits_.end());
+        std::vector<Neighbourhood> chosen;
+        std::size_t n = 0;
+        for (const Hit& h : hits_) {
+            if (n == candidates.size()) break;
+            const Image image(h.image);
+            if (std::ranges::any_of(chosen, [&](const Neighbourhood& near) { return near.contains(image, h.azimuth); })) continue;
+            candidates[n] = scorer_.describe(h.image, h.azimuth);
+            chosen.emplace_back(templates_, image, h.azimuth, options_.distinct_angle);
+            remember(h.image);
+            ++n;
+        }
+        if (n > 0) {
+            mirror_score = scorer_.mirror_score(candidates[0], chosen.front());
+            half_turn_score = scorer_.half_turn_score(candidates[0], chosen.front());
+        }
+    }
+
+    /// Winners of the last patterns are scored first on the next one: neighbours in a scan are often alike. This only
+    /// raises the threshold earlier; the answer does not depend on it.
+    void remember(std::ptrdiff_t image) {
+        if (std::ranges::find(recent_, image) != recent_.end()) return;
+        recent_.push_front(image);
+        if (recent_.size() > 8 * static_cast<std::size_t>(options_.n_best)) recent_.pop_back();
+    }
+
+    [[nodiscard]] bool seen(std::ptrdiff_t image) const { return seen_[static_cast<std::size_t>(image)] == generation_; }
+
+    /// Whether a bound on the sum rules a template out; the same expression as that of the score, so exact.
+    [[nodiscard]] bool below_threshold(float bound, std::ptrdiff_t template_id) const {
+        return bound - scorer_.zero_mean(template_id) < threshold_.value();
+    }
+
+    /// What an early bound must reach: the threshold on the sum, less the rounding of sums of different order.
+    [[nodiscard]] float early_cut(std::ptrdiff_t template_id, std::size_t n) const {
+        return threshold_.value() + scorer_.zero_mean(template_id) - rounding(template_id, n);
+    }
+
+    /// Most by which two sums of a template's n terms in different orders, and what is added to them, can differ.
+    [[nodiscard]] float rounding(std::ptrdiff_t template_id, std::size_t n) const {
+        const float terms = templates_.weight_sum[static_cast<std::size_t>(template_id)] * largest_value_;
+        const float known = threshold_.value() == -infinity ? 0.0F : std::abs(threshold_.value());
+        return 2.0F * static_cast<float>(n + 4) * 0x1p-24F * (terms + known + std::abs(scorer_.zero_mean(template_id)));
+    }
+
+    const TemplateSet& templates_;
+    MatchOptions options_;
+    Scorer scorer_;
+    BlockMaxima coarse_, fine_;
+    DistinctThreshold threshold_;
+    std::vector<float> ring_maximum_, sums_;
+    float largest_value_ = 0;  // of the pattern, without sign
+    std::vector<std::uint32_t> azimuth_[2];  // as it is, mirrored
+    std::vector<Open> open_;
+    std::vector<Hit> hits_;
+    std::deque<std::ptrdiff_t> recent_;
+    std::vector<std::uint32_t> seen_;  // generation in which an image was scored whole
+    std::uint32_t generation_ = 0;
+    SearchStatistics statistics_;
+};
+
+}  // namespace
+
+bool can_prune(int n_azimuths) noexcept {
+    const auto n = static_cast<std::size_t>(n_azimuths);
+    return n >= 2 * kernels::fine_lanes && blocks_of(n, kernels::coarse_lanes) >= 8 && blocks_of(n, kernels::fine_lanes) >= 30;
+}
+
+SearchStatistics match_pruned(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
+                              const MatchOptions& options, const Poll& poll, const MatchOutput& out) {
+    if (!can_prune(templates.n_azimuths)) {
+        match_exhaustive(templates, patterns, n_patterns, options, poll, out);
+        return {};
+    }
+    const auto pattern_size = static_cast<std::size_t>(templates.n_rings) * static_cast<std::size_t>(templates.n_azimuths);
+    const auto n_best = static_cast<std::size_t>(options.n_best);
+    std::vector<PrunedMatcher> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)),
+                                        PrunedMatcher(templates, options));
+    parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
+        const auto p = static_cast<std::size_t>(item);
+        matchers[static_cast<std::size_t>(thread)].match(patterns.subspan(p * pattern_size, pattern_size),
+                                                         out.candidates.subspan(p * n_best, n_best), out.mirror_score[p],
+                                                         out.half_turn_score[p]);
+    });
+    SearchStatistics total;
+    for (const PrunedMatcher& matcher : matchers) {
+        const SearchStatistics& s = matcher.statistics();
+        total.images += s.images;
+        total.past_coarse += s.past_coarse;
+        total.past_fine += s.past_fine;
+        total.exact_blocks += s.exact_blocks;
+        total.hits += s.hits;
+    }
+    return total;
+}
+
+}  // namespace nbedex
