@@ -91,12 +91,15 @@ class MatchSettings(Settings):
         A pattern whose best score is below this many times what a pattern without any relation to the templates
         would reach (`nbedex.indexing.noise`) is given the status "no match"; 0 switches the test off. Noise of many
         kinds reaches 0.6 to 1.2, patterns of the demo's phases at 500 counts in the frame 1.5 and more.
+    exhaustive
+        Score every template at every rotation, without pruning. Slower, with the same result bit for bit: the reference.
     """
 
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.35
+    exhaustive: bool = False
 
 
 class IndexingSettings(Settings):
