@@ -1,0 +1,384 @@
+"""Matching against its definition: correlation coefficients, and the greedy choice of distinct orientations."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbedex import _core
+from nbedex.library import zone_axis_grid, zone_axis_orientations
+from oracles.laue_groups import PROPER, random_quaternions, with_inversion
+from oracles.matcher_oracle import Found, Grid, all_scores, n_best, orientations, template_image
+
+# whatever searches the core has must give the answers of the definition
+ENGINES = [name for name in ("match_exhaustive", "match_pruned") if hasattr(_core, name)]
+GRID = Grid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0)
+EXPONENT = 0.5
+
+
+def quaternions_of(proper: np.ndarray) -> np.ndarray:
+    """Quaternions of a few rotation matrices, by eigenvector."""
+    out = []
+    for m in proper:
+        angle = np.arccos(np.clip((np.trace(m) - 1) / 2, -1, 1))
+        values, vectors = np.linalg.eig(m)
+        axis = np.real(vectors[:, np.argmin(abs(values - 1))])
+        sense = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
+        axis = axis if axis @ sense >= 0 else -axis
+        out.append([np.cos(angle / 2), *(np.sin(angle / 2) * axis)])
+    return np.array(out)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A library of random spots at the zone axes of a group, packed by the core and imaged by the oracle."""
+
+    packed: Any
+    images: list[np.ndarray]
+    orientation: np.ndarray
+    proper: np.ndarray
+    grid: Grid
+
+
+def problem(
+    group: str = "mmm", *, step: float = 18.0, seed: int = 0, grid: Grid = GRID, duplicate: bool = False, spots: int = 14
+) -> Problem:
+    proper = PROPER[group]
+    orientation = zone_axis_orientations(zone_axis_grid(with_inversion(proper), step_deg=step))
+    rng = np.random.default_rng(seed)
+    lists = []
+    for t in range(len(orientation)):
+        n = 0 if t == 2 else int(rng.integers(4, spots))
+        radius, angle = rng.uniform(0.05, 1.1, n), rng.uniform(0, 2 * np.pi, n)  # some outside the annulus
+        intensity = rng.uniform(0.1, 9, n)
+        intensity[: n // 4] = 0  # no spot at all
+        lists.append(np.stack([radius * np.cos(angle), radius * np.sin(angle), intensity], axis=1).astype(np.float32))
+    if duplicate:
+        lists[5], lists[6] = lists[3], lists[3]
+    offset = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
+    kx, ky, intensity = (np.ascontiguousarray(np.concatenate(lists)[:, i]) for i in range(3))
+    packed = _core.pack_templates(
+        offset, kx, ky, intensity,
+        _core.PolarGrid(n_rings=grid.n_rings, n_azimuths=grid.n_azimuths, k_min=grid.k_min, k_max=grid.k_max),
+        EXPONENT, orientation, quaternions_of(proper),
+    )  # fmt: skip
+    images = [template_image(*x.T, grid, EXPONENT) for x in lists]
+    return Problem(packed, images, orientation, proper, grid)
+
+
+def sparse_patterns(p: Problem, n: int, seed: int) -> np.ndarray:
+    """Turned, mirrored and mixed templates with spots missing, and others added."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros((n, p.grid.n_rings, p.grid.n_azimuths))
+    for pattern in out:
+        for share in (1.0, 0.6):
+            image = p.images[rng.integers(len(p.images))]
+            image = image[:, -np.arange(p.grid.n_azimuths) % p.grid.n_azimuths] if rng.random() < 0.5 else image
+            pattern += share * np.roll(image, rng.integers(p.grid.n_azimuths), axis=1) * (rng.random(image.shape) < 0.8)
+        pattern += rng.uniform(0, 2, pattern.shape) * (rng.random(pattern.shape) < 0.06)
+    return out.astype(np.float32)
+
+
+def match(engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1, threads: int = 1) -> dict[str, np.ndarray]:
+    options = _core.MatchOptions(n_best=n, distinct_angle=float(np.deg2rad(distinct_deg)), threads=threads)
+    found = getattr(_core, engine)(p.packed, patterns, options)
+    return {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
+
+
+def as_list(found: dict[str, np.ndarray], i: int) -> list[tuple[int, int, int]]:
+    return [
+        (int(t), int(m), int(a))
+        for t, m, a in zip(found["template_id"][i], found["mirrored"][i], found["azimuth"][i], strict=True)
+        if t >= 0
+    ]
+
+
+def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert set(one) == set(other)
+    for key in one:
+        assert one[key].tobytes() == other[key].tobytes(), key
+
+
+def check(engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1) -> list[list[Found]]:
+    """Everything the engine says against the oracle; returns what the oracle found."""
+    everything = orientations(p.orientation, p.grid.n_azimuths)
+    mine = match(engine, p, patterns, n=n, distinct_deg=distinct_deg)
+    lists = []
+    for i, pattern in enumerate(patterns):
+        scores = all_scores(pattern, p.images)
+        found, mirror, half_turn = n_best(
+            scores, everything, p.proper, n=n, distinct=float(np.deg2rad(distinct_deg))
+        )
+        assert as_list(mine, i) == [(f.template, f.mirrored, f.azimuth) for f in found]
+        np.testing.assert_allclose(mine["score"][i, : len(found)], [f.score for f in found], atol=1e-5)
+        np.testing.assert_allclose(mine["mirror_score"][i], mirror, atol=1e-5)
+        np.testing.assert_allclose(mine["half_turn_score"][i], half_turn, atol=1e-5)
+        assert (np.abs(mine["score"][i]) <= 1 + 1e-6).all()
+        for rank, f in enumerate(found):
+            row = scores[f.template, f.mirrored]
+            before, here, after = row[f.azimuth - 1], row[f.azimuth], row[(f.azimuth + 1) % len(row)]
+            bend = before - 2 * here + after
+            vertex = np.clip(0.5 * (before - after) / bend, -0.5, 0.5) if bend < 0 else 0.0
+            if abs(bend) > 1e-3:
+                assert mine["azimuth_offset"][i, rank] == pytest.approx(vertex, abs=2e-3)
+        lists.append(found)
+    return lists
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("group", "step"),
+    [("mmm", 18.0), ("-1", 20.0), ("2/m, b unique", 18.0), ("-31m", 15.0), ("-3m, rhombohedral axes", 15.0), ("m-3m", 6.0)],
+)
+def test_equal_to_the_definition(engine: str, group: str, step: float) -> None:
+    p = problem(group, step=step, seed=len(group))
+    lists = check(engine, p, sparse_patterns(p, 6, seed=1))
+    assert {f.mirrored for found in lists for f in found} == {0, 1}
+    assert any(f.azimuth for found in lists for f in found)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("distinct_deg", [1e-3, 5.0, 35.0, 91.0, 170.0])
+def test_distinct_angles(engine: str, distinct_deg: float) -> None:
+    p = problem("2/m, b unique", seed=4)
+    lists = check(engine, p, sparse_patterns(p, 4, seed=2), n=6, distinct_deg=distinct_deg)
+    assert all(len(found) < 6 for found in lists) == (distinct_deg > 100), "room for few orientations far apart"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n", [1, 2, 15])
+def test_numbers_of_candidates(engine: str, n: int) -> None:
+    p = problem("mmm", seed=5)
+    check(engine, p, sparse_patterns(p, 3, seed=3), n=n, distinct_deg=25.0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n_azimuths", [36, 37, 60, 64, 90, 129, 360])
+def test_numbers_of_azimuths(engine: str, n_azimuths: int) -> None:
+    """Odd ones, and ones that are no multiple of a vector register or of a block."""
+    p = problem("mmm", step=20.0, seed=6, grid=Grid(n_rings=5, n_azimuths=n_azimuths, k_min=0.1, k_max=1.0))
+    check(engine, p, sparse_patterns(p, 2, seed=4))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ties_go_to_the_first(engine: str) -> None:
+    """Duplicate templates score the same bit for bit; a pattern of period A/2 twice the same at every rotation."""
+    p = problem("2/m, b unique", seed=7, duplicate=True)
+    a = p.grid.n_azimuths
+    twin = p.images[3].astype(np.float32)
+    half = sparse_patterns(p, 1, seed=9)[0]
+    periodic = np.concatenate([half[:, : a // 2]] * 2, axis=1)
+    rings = np.repeat(np.arange(1, 10, dtype=np.float32)[:, None] % 4, a, axis=1)  # no azimuth at all: all bins tie
+    patterns = np.stack([twin, np.roll(twin, 11, axis=1), periodic, rings])
+    lists = check(engine, p, patterns, n=8, distinct_deg=4.0)
+    assert (lists[0][0].template, lists[0][0].azimuth) == (3, 0)
+    assert {f.template for f in lists[0][:3]} == {3, 5, 6}
+    assert lists[3][0].azimuth == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_mirror_symmetric_patterns(engine: str) -> None:
+    p = problem("mmm", seed=8)
+    a = p.grid.n_azimuths
+    some = sparse_patterns(p, 3, seed=5)
+    patterns = some + some[:, :, -np.arange(a) % a]
+    check(engine, p, patterns)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_dense_negative_and_large_patterns(engine: str) -> None:
+    rng = np.random.default_rng(10)
+    p = problem("mmm", seed=9)
+    shape = (p.grid.n_rings, p.grid.n_azimuths)
+    patterns = np.stack([
+        rng.normal(size=shape), -sparse_patterns(p, 1, seed=6)[0], rng.normal(size=shape) - 50,
+        1e6 * rng.random(size=shape), 1e-6 * rng.random(size=shape),
+    ]).astype(np.float32)  # fmt: skip
+    check(engine, p, patterns)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_template_matches_itself_with_one(engine: str) -> None:
+    p = problem("mmm", seed=11)
+    a = p.grid.n_azimuths
+    rich = [t for t, image in enumerate(p.images) if np.count_nonzero(image) > 6]
+    for t in rich[:3]:
+        for mirrored in (0, 1):
+            image = p.images[t][:, -np.arange(a) % a] if mirrored else p.images[t]
+            found = match(engine, p, np.ascontiguousarray(np.roll(image, 17, axis=1), dtype=np.float32)[None])
+            assert (found["template_id"][0, 0], found["mirrored"][0, 0], found["azimuth"][0, 0]) == (t, mirrored, 17)
+            assert found["score"][0, 0] == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0, np.nan, np.inf])
+def test_patterns_without_contrast_have_no_candidates(engine: str, value: float) -> None:
+    p = problem("mmm")
+    patterns = sparse_patterns(p, 3, seed=1)
+    patterns[1] = value
+    found = match(engine, p, patterns)
+    assert (found["template_id"][1] == -1).all() and np.isnan(found["mirror_score"][1])
+    assert np.isnan(found["half_turn_score"][1]) and (found["score"][1] == 0).all()
+    assert_same_bits(
+        {k: v[[0, 2]] for k, v in found.items()}, match(engine, p, np.ascontiguousarray(patterns[[0, 2]]))
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_nan_spoils_only_its_own_pattern(engine: str) -> None:
+    p = problem("mmm")
+    patterns = sparse_patterns(p, 2, seed=1)
+    patterns[0, 3, 7] = np.nan
+    assert match(engine, p, patterns)["template_id"][0].tolist() == [-1] * 4
+    assert match(engine, p, patterns)["template_id"][1, 0] >= 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_library_without_spots(engine: str) -> None:
+    packed = _core.pack_templates(
+        np.zeros(3, dtype=np.int64), *(np.zeros(0, dtype=np.float32) for _ in range(3)),
+        _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), 0.5, random_quaternions(2, seed=1),
+        np.array([[1.0, 0, 0, 0]]),
+    )  # fmt: skip
+    patterns = np.random.default_rng(1).random((2, 9, 48)).astype(np.float32)
+    found = getattr(_core, engine)(packed, patterns, _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1))
+    assert (found["template_id"] == -1).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_and_batches_change_no_bit(engine: str) -> None:
+    p = problem("-31m", step=10.0, seed=12)
+    patterns = sparse_patterns(p, 23, seed=7)
+    whole = match(engine, p, patterns)
+    for threads in (2, 7, 0):
+        assert_same_bits(whole, match(engine, p, patterns, threads=threads))
+    parts = [match(engine, p, np.ascontiguousarray(x), threads=2) for x in np.split(patterns, [1, 9, 10])]
+    assert_same_bits(whole, {key: np.concatenate([part[key] for part in parts]) for key in whole})
+    backwards = match(engine, p, np.ascontiguousarray(patterns[::-1]), threads=2)
+    assert_same_bits(whole, {key: value[::-1] for key, value in backwards.items()})
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_engines_agree_in_every_bit(engine: str) -> None:
+    for group, seed in (("m-3m", 1), ("-1", 2), ("-31m", 3)):
+        p = problem(group, step=8.0, seed=seed, duplicate=True, grid=Grid(n_rings=12, n_azimuths=360, k_min=0.1, k_max=1.0))
+        patterns = sparse_patterns(p, 12, seed=seed)
+        patterns[::3] += np.random.default_rng(1).random(patterns[::3].shape, dtype=np.float32)
+        for distinct_deg in (0.5, 5.0, 40.0):
+            assert_same_bits(
+                match(engine, p, patterns, distinct_deg=distinct_deg),
+                match("match_exhaustive", p, patterns, distinct_deg=distinct_deg),
+            )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_python_threads_at_once(engine: str) -> None:
+    p, q = problem("mmm", seed=13), problem("-31m", seed=14)
+    a, b = sparse_patterns(p, 12, seed=8), sparse_patterns(q, 12, seed=9)
+    expected = match(engine, p, a), match(engine, q, b)
+    got: dict[int, list[dict[str, np.ndarray]]] = {0: [], 1: []}
+
+    def repeat(which: int) -> None:
+        for _ in range(5):
+            got[which].append(match(engine, (p, q)[which], (a, b)[which], threads=2))
+
+    workers = [threading.Thread(target=repeat, args=(i,)) for i in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
+    for which in (0, 1):
+        assert len(got[which]) == 5
+        for result in got[which]:
+            assert_same_bits(result, expected[which])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("patterns", "error", "message"),
+    [
+        (np.zeros((2, 9, 48)), TypeError, r"^patterns must have dtype float32, got float64$"),
+        (np.zeros((2, 9, 47), np.float32), ValueError, r"^patterns must have shape \(any, 9, 48\), got \(2, 9, 47\)$"),
+        (np.zeros((9, 48), np.float32), ValueError, r"^patterns must have shape \(any, 9, 48\), got \(9, 48\)$"),
+        (np.zeros((2, 9, 96), np.float32)[:, :, ::2], ValueError, r"^patterns must be C-contiguous and aligned"),
+        (np.zeros((2, 9, 48), ">f4"), TypeError, r"^patterns must have dtype float32, got >f4$"),
+    ],
+)
+def test_patterns_that_are_refused(engine: str, patterns: np.ndarray, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        match(engine, problem("mmm"), patterns)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n", [0, -3])
+def test_n_best_must_be_positive(engine: str, n: int) -> None:
+    with pytest.raises(ValueError, match=rf"^n_best must be at least 1, got {n}$"):
+        match(engine, problem("mmm"), np.zeros((1, 9, 48), np.float32), n=n)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_patterns(engine: str) -> None:
+    found = match(engine, problem("mmm"), np.zeros((0, 9, 48), np.float32), n=3)
+    assert found["template_id"].shape == (0, 3) and found["mirror_score"].shape == (0,)
+
+
+# packing
+
+
+def test_weights_make_the_score_a_correlation_coefficient() -> None:
+    """weight = w / sqrt(sum w^2 - (sum w)^2 / N), spots of a bin added before the exponent, heaviest first."""
+    p = problem("mmm", seed=2)
+    for t, image in enumerate(p.images):
+        part = slice(p.packed.offset[t], p.packed.offset[t + 1])
+        rebuilt = np.zeros_like(image)
+        rebuilt[p.packed.ring[part], p.packed.azimuth[part]] = p.packed.weight[part]
+        norm = np.sqrt(((image - image.mean()) ** 2).sum())
+        np.testing.assert_allclose(rebuilt, image / norm if norm else image, rtol=1e-6)
+        assert (np.diff(p.packed.weight[part]) <= 0).all()
+        assert len(p.packed.weight[part]) == np.count_nonzero(image)
+
+
+def pack(**changes: Any) -> Any:
+    values: dict[str, Any] = {
+        "offset": np.array([0, 2], dtype=np.int64), "kx": np.array([0.2, 0.3], dtype=np.float32),
+        "ky": np.array([0.1, 0.0], dtype=np.float32), "intensity": np.ones(2, dtype=np.float32),
+        "grid": _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), "exponent": 0.5,
+        "orientations": np.array([[1.0, 0, 0, 0]]), "symmetry": np.array([[1.0, 0, 0, 0]]), **changes,
+    }  # fmt: skip
+    return _core.pack_templates(**values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"offset": np.array([0, 3])}, ValueError, r"^offset must rise from 0 to the number of spots, 2$"),
+        ({"offset": np.array([-1, 2])}, ValueError, r"^offset must rise from 0"),
+        ({"offset": np.array([2, 1])}, ValueError, r"^offset must rise from 0"),
+        ({"offset": np.array([0, 1, 2])}, ValueError, r"^offset must have shape \(2, ?\), got \(3,\)$"),
+        ({"offset": np.array([0, 2], dtype=np.int32)}, TypeError, r"^offset must have dtype int64, got int32$"),
+        ({"ky": np.zeros(3, np.float32)}, ValueError, r"^ky must have shape \(2, ?\), got \(3,\)$"),
+        ({"kx": np.zeros(2)}, TypeError, r"^kx must have dtype float32, got float64$"),
+        ({"orientations": np.zeros((1, 3))}, ValueError, r"^orientations must have shape \(any, 4\), got \(1, 3\)$"),
+        ({"symmetry": np.zeros(4)}, ValueError, r"^symmetry must have shape \(any, 4\), got \(4,\)$"),
+        (
+            {"grid": _core.PolarGrid(n_rings=70000, n_azimuths=48, k_min=0.1, k_max=1.0)},
+            ValueError,
+            r"^polar grid must have 1 to 65535 rings and 4 to 65535 azimuths$",
+        ),
+    ],
+)
+def test_templates_that_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    assert pack().size == 1
+    with pytest.raises(error, match=message):
+        pack(**changes)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_spots_that_are_no_numbers_make_no_nonsense(value: float) -> None:
+    packed = pack(kx=np.array([value, 0.3], dtype=np.float32))
+    assert packed.n_spots == 1 and np.isfinite(packed.weight).all()
