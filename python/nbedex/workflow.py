@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class ScanOptions(Settings):
+class ScanOptions(Settings, frozen=True, kw_only=True):
     """Which data to index.
 
     Attributes
@@ -51,7 +51,7 @@ class ScanOptions(Settings):
     mask: str | None = None
 
 
-class CalibrationOptions(Settings):
+class CalibrationOptions(Settings, frozen=True, kw_only=True):
     """Geometry; what is None is taken from the file. See `nbedex.calibration.Calibration`."""
 
     pixel_size: Annotated[float, Meta(gt=0)] | None = None
@@ -63,7 +63,7 @@ class CalibrationOptions(Settings):
     ellipse_angle_deg: float = 0.0
 
 
-class LibraryOptions(Settings):
+class LibraryOptions(Settings, frozen=True, kw_only=True):
     """Phases and how their templates are simulated, or a library file. See `SimulationSettings`."""
 
     file: str | None = None
@@ -84,7 +84,7 @@ class LibraryOptions(Settings):
         return settings_from_dict(SimulationSettings, given | {"voltage": voltage}, where="library options")
 
 
-class OutputOptions(Settings):
+class OutputOptions(Settings, frozen=True, kw_only=True):
     """Where the result goes, and what may happen to what is already there."""
 
     path: str | None = None
@@ -92,7 +92,7 @@ class OutputOptions(Settings):
     resume: bool = False
 
 
-class RunSettings(Settings):
+class RunSettings(Settings, frozen=True, kw_only=True):
     """All options of `nbedex index`, in the tables of its TOML file."""
 
     scan: ScanOptions = ScanOptions()

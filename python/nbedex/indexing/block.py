@@ -139,7 +139,7 @@ def polar_grid(
     rows, columns = frame_shape
     to_edge = min(center[0], rows - 1 - center[0], center[1], columns - 1 - center[1])
     stretch = np.linalg.norm(calibration.detector_from_sample(), ord=2)  # pixels per 1/angstrom, at most
-    k_max = min(options.k_max or np.inf, library.settings.k_max, to_edge / stretch)
+    k_max: float = min(options.k_max or np.inf, library.settings.k_max, float(to_edge / stretch))
     n_rings = int((k_max - options.k_min) / options.ring_width + 1e-9)
     if n_rings < 4:
         raise ArgumentError(

@@ -10,7 +10,7 @@ from nbedex.errors import ArgumentError
 from nbedex.settings import Settings
 
 
-class CenterSettings(Settings):
+class CenterSettings(Settings, frozen=True, kw_only=True):
     """Where the direct beam is.
 
     Attributes
@@ -42,7 +42,7 @@ class CenterSettings(Settings):
     samples: Annotated[int, Meta(ge=1)] = 1024
 
 
-class PreprocessSettings(Settings):
+class PreprocessSettings(Settings, frozen=True, kw_only=True):
     """From a raw pattern to the polar one that is matched.
 
     Attributes
@@ -76,7 +76,7 @@ class PreprocessSettings(Settings):
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
 
 
-class MatchSettings(Settings):
+class MatchSettings(Settings, frozen=True, kw_only=True):
     """How patterns are compared with templates.
 
     Attributes
@@ -98,11 +98,11 @@ class MatchSettings(Settings):
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.35
+    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.25
     exhaustive: bool = False
 
 
-class IndexingSettings(Settings):
+class IndexingSettings(Settings, frozen=True, kw_only=True):
     """All options of indexing that are not calibration, library or files."""
 
     center: CenterSettings = CenterSettings()

@@ -23,7 +23,7 @@ from nbedex.settings import Settings
 ABSENT = 1e-10  # |F|^2 relative to the strongest below which a reflection counts as absent
 
 
-class SimulationSettings(Settings):
+class SimulationSettings(Settings, frozen=True, kw_only=True):
     """How templates are simulated.
 
     Attributes
