@@ -1,10 +1,10 @@
 """What the best of many templates scores on a pattern that has nothing to do with any of them.
 
-A score is a sum over N bins of template times pattern, both of zero mean and unit norm. When the two are unrelated, it is
-a random variable of mean 0, variance 1/N and third cumulant S_t S_p / N, with S = sum of cubes. A pattern of a few
-counts is mostly zeros with some tall bins, and its scores have a long tail upwards; so the tail is taken from the
-Poisson distribution with these cumulants (steps of height b = S_t S_p), by Chernoff's bound, rather than from the normal
-one: the largest of M scores lies near the x with
+A score is a sum over N bins of template times pattern, both of zero mean and unit norm. When the two are unrelated,
+it is a random variable of mean 0, variance 1/N and third cumulant S_t S_p / N, with S = sum of cubes. A pattern of a
+few counts is mostly zeros with some tall bins, and its scores have a long tail upwards; so the tail is taken from the
+Poisson distribution with these cumulants (steps of height b = S_t S_p), by Chernoff's bound, rather than from the
+normal one: the largest of M scores lies near the x with
 
     h(b N x) = N b^2 ln M,   h(u) = (1 + u) ln(1 + u) - u        (Bennett 1962)
 

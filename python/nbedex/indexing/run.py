@@ -131,7 +131,8 @@ def index_scan(
         "annulus": {"k_min": engine.grid.k_min, "k_max": engine.grid.k_max, "rings": engine.grid.n_rings},
     }  # fmt: skip
     log.info("indexed %d patterns in %.1f s", scan.size, time.time() - started)
-    maps = {name: records[name].reshape(*scan.scan_shape, *records[name].shape[1:]) for name in records.dtype.names or ()}
+    names = records.dtype.names or ()
+    maps = {name: records[name].reshape(*scan.scan_shape, *records[name].shape[1:]) for name in names}
     return IndexingResult(phases=library.phases, calibration=calibration, provenance=provenance, **maps)
 
 
