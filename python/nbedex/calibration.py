@@ -73,7 +73,7 @@ class Calibration:
             )
         if not (np.isfinite(self.voltage) and 10 <= self.voltage <= 3000):
             raise ArgumentError(f"voltage must lie between 10 and 3000 kV, got {self.voltage!r}")
-        if self.step is not None and not all(np.isfinite(s) and s > 0 for s in self.step):
+        if self.step is not None and not (len(self.step) == 2 and all(np.isfinite(s) and s > 0 for s in self.step)):
             raise ArgumentError(f"step must be two positive lengths in nm, got {self.step!r}")
         if not np.isfinite(self.rotation_deg):
             raise ArgumentError(f"rotation_deg must be finite, got {self.rotation_deg!r}")

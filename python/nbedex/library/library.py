@@ -132,8 +132,7 @@ def load_library(path: str | Path) -> TemplateLibrary:
                 )
             return _from_file(file, path)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, NbedexError):
-            raise
+        # An ArgumentError (a ValueError too) is about what stands in the file, so it is the file's fault here.
         raise DataFormatError(f"{path} can't be read as a template library: {error}; build it again") from error
 
 
