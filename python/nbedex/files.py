@@ -158,7 +158,7 @@ def _put_in_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _in_the_way(path: str) -> OutputError:
-    return OutputError(f"{path} exists already; choose another name or ask for it to be overwritten")
+    return OutputError(f"{path} exists already; choose another name or ask for it to be overwritten (--overwrite)")
 
 
 def _failed(path: str, error: OSError) -> OutputError:

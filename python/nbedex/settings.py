@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import tomli_w
@@ -66,10 +66,39 @@ def settings_from_dict(kind: type[S], values: Mapping[str, Any], *, where: str =
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        text = str(error).replace(" - at `$.", " at `").replace(" - at `$`", "")
-        known = ", ".join(field.name for field in msgspec.structs.fields(kind))
-        hint = f"; known keys at the top: {known}" if "unknown field" in text else ""
-        raise ArgumentError(f"{where}: {text}{hint}") from None
+        raise ArgumentError(f"{where}: {_explained(str(error), kind, values)}") from None
+
+
+def _explained(text: str, kind: type[Settings], values: Mapping[str, Any]) -> str:
+    """msgspec's message with the value that came, and what is allowed where it is a choice or a name."""
+    text, _, place = text.partition(" - at `$")
+    keys = place.rstrip("`").strip(".").split(".") if place else []
+    keys = [key for key in keys if key and "[" not in key]
+    if "unknown field" in text:
+        group: Any = kind
+        for key in keys:
+            group = get_type_hints(group).get(key)
+        known = ", ".join(field.name for field in msgspec.structs.fields(group))
+        there = f" at `{'.'.join(keys)}`; known keys there: {known}" if keys else f"; known keys at the top: {known}"
+        return text + there
+    value: Any = values
+    owner: Any = None
+    for key in keys:
+        owner = kind if owner is None else get_type_hints(owner).get(keys[keys.index(key) - 1])
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if not keys:
+        return text
+    allowed = _choices(owner, keys[-1]) if "enum" in text else ()
+    said = f"{text} at `{'.'.join(keys)}`"
+    if allowed:
+        said += f"; expected one of {', '.join(map(str, allowed))}"
+    return said if isinstance(value, Mapping) or "got" in text else f"{said}, got {value!r}"
+
+
+def _choices(group: Any, name: str) -> tuple[Any, ...]:
+    """The values that a field of type Literal may have."""
+    hint = get_type_hints(group).get(name) if isinstance(group, type) else None
+    return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def settings_from_toml(kind: type[S], path: str | Path) -> S:

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.files import check_output, write_atomically
-from nbedex.indexing import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings, index_scan
+from nbedex.indexing import (
+    CenterSettings,
+    IndexingSettings,
+    MatchSettings,
+    PatternView,
+    PreprocessSettings,
+    index_scan,
+    look_at,
+)
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library, load_library
 from nbedex.maps import IndexingResult, write_result
 from nbedex.phases import load_phase
@@ -125,18 +133,15 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
     Cancelled
         Ctrl-C; `resume` goes on from there.
     """
-    if not settings.scan.path:
-        raise ArgumentError("no scan given: name the 4D-STEM file to index")
     target = Path(settings.output.path) if settings.output.path else None
     part = Path(f"{target}.part") if target else None
     if target is not None and part is not None:
-        check_output(target, overwrite=settings.output.overwrite)
+        for file in (target, f"{target}.toml"):
+            check_output(file, overwrite=settings.output.overwrite)
         if settings.output.overwrite and not settings.output.resume and part.exists():
             _discard(part)
-    with open_scan(settings.scan.path, dataset=settings.scan.dataset, scan_shape=settings.scan.shape) as scan:
-        calibration = resolve_calibration(settings.calibration, scan.metadata)
-        mask = _load_mask(settings.scan.mask) if settings.scan.mask else None
-        library = get_library(settings.library, calibration.voltage, threads=settings.threads, progress=progress)
+    with _opened(settings) as scan:
+        calibration, library, mask = _inputs(settings, scan, progress)
         result = index_scan(
             scan,
             library,
@@ -152,9 +157,49 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
         result.provenance["run"] = effective(settings, calibration, library).to_dict()
         write_result(target, result, overwrite=settings.output.overwrite)
         text = settings_to_toml(effective(settings, calibration, library))
-        write_atomically(f"{target}.toml", [text.encode()], overwrite=True)
+        write_atomically(f"{target}.toml", [text.encode()], overwrite=settings.output.overwrite)
         _discard(part)
     return result
+
+
+def look(settings: RunSettings, *, row: int, column: int, progress: Progress = silent) -> PatternView:
+    """One pattern of a scan on its way to an orientation: what `run` does with it, step by step.
+
+    Raises
+    ------
+    ArgumentError
+        The pattern is outside the scan, or an option is missing or inconsistent.
+    DataFormatError
+        The scan, a CIF, the library or the mask can't be read.
+    """
+    with _opened(settings) as scan:
+        calibration, library, mask = _inputs(settings, scan, progress)
+        return look_at(
+            scan,
+            library,
+            calibration,
+            row=row,
+            column=column,
+            settings=settings.indexing(),
+            mask=mask,
+            threads=settings.threads,
+        )
+
+
+def _opened(settings: RunSettings) -> Scan:
+    if not settings.scan.path:
+        raise ArgumentError("no scan given: name the 4D-STEM file")
+    return open_scan(settings.scan.path, dataset=settings.scan.dataset, scan_shape=settings.scan.shape)
+
+
+def _inputs(
+    settings: RunSettings, scan: Scan, progress: Progress
+) -> tuple[Calibration, TemplateLibrary, NDArray[np.bool_] | None]:
+    """Geometry, templates and user's mask for a scan."""
+    calibration = resolve_calibration(settings.calibration, scan.metadata)
+    mask = _load_mask(settings.scan.mask) if settings.scan.mask else None
+    library = get_library(settings.library, calibration.voltage, threads=settings.threads, progress=progress)
+    return calibration, library, mask
 
 
 def effective(settings: RunSettings, calibration: Calibration, library: TemplateLibrary) -> RunSettings:
@@ -174,6 +219,8 @@ def effective(settings: RunSettings, calibration: Calibration, library: Template
         )
         if not settings.library.file
         else settings.library,
+        # Who repeats the run with this file has not asked for anything to be overwritten.
+        output=OutputOptions(path=settings.output.path),
     )
 
 
@@ -292,8 +339,10 @@ def _index_array(array: NDArray[Any], settings: RunSettings) -> IndexingResult:
 def _load_mask(path: str) -> NDArray[np.bool_]:
     try:
         mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataFormatError(f"can't read the mask {path}: {error}; expected a .npy file of booleans") from error
+    except OSError as error:
+        raise DataFormatError(f"can't read the mask {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise DataFormatError(f"the mask {path} is not a .npy file of booleans") from error
     if mask.dtype != bool or mask.ndim != 2:
         raise DataFormatError(f"the mask {path} must be a 2D array of booleans, got {mask.ndim}D {mask.dtype}")
     return np.asarray(mask)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbedex.cli.output import progress_bar, show_json, show_table
-from nbedex.cli.parser import add_command
+from nbedex.cli.parser import add_command, thread_count
 
 _STEP_DEG = 1.5
 
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     parser.add_argument("folder", nargs="?", default="nbedex-demo", metavar="DIR", help="where to put it (default nbedex-demo)")
     parser.add_argument("--size", type=int, default=40, help="scan rows and columns, 8 to 256 (default 40)")
     parser.add_argument("--seed", type=int, default=7, help="of the random numbers (default 7)")
-    parser.add_argument("--threads", type=int, default=0, help="0: all available")
+    parser.add_argument("--threads", type=thread_count, default=0, help="0: all available")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier demo")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import Any
 
-from nbedex.cli.options import GROUPS, add_flags, given
+from nbedex.cli.options import add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json, show_pairs
-from nbedex.cli.parser import add_command
+from nbedex.cli.parser import add_command, thread_count
+
+log = logging.getLogger(__name__)
 
 _MOSTLY_INDEXED = 0.5  # below this share of indexed patterns the exit code is 4
 _COHERENT = 0.3  # neighbours that agree; less looks like a map of noise
+_ENOUGH_PAIRS = 50  # to say so
 
 
 def add(commands: Any) -> None:
@@ -30,12 +34,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("scan", nargs="?", help="4D-STEM file")
     parser.add_argument("-o", "--output", metavar="RESULT.h5", help="result file to write")
-    parser.add_argument("--config", metavar="RUN.toml", help="options from a file; flags given here take precedence")
     parser.add_argument("--overwrite", action="store_true", default=None, help="replace the result if it exists")
     parser.add_argument("--resume", action="store_true", default=None, help="go on with an unfinished run")
-    parser.add_argument("--threads", type=int, help="0 (default): all available")
-    for title, flags in GROUPS:
-        add_flags(parser.add_argument_group(title), flags)
+    add_run_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.maps import summary
     from nbedex.workflow import run as run_workflow
 
-    settings = _settings(args)
+    output = {"path": args.output, "overwrite": args.overwrite, "resume": args.resume}
+    settings = run_settings(args, output=output)
     if not settings.output.path:
         raise ArgumentError("no output given: name the result file with -o RESULT.h5")
     with progress_bar(quiet=args.quiet) as progress:
@@ -53,26 +55,28 @@ def run(args: argparse.Namespace) -> int:
         show_json(facts)
     elif not args.quiet:
         show_pairs(sentences(facts))
+    for doubt in doubts(facts):
+        log.warning("%s", doubt)
     return 0 if facts["fraction_indexed"] >= _MOSTLY_INDEXED else 4
 
 
-def _settings(args: argparse.Namespace) -> Any:
-    """The configuration file's options with those given as flags put over them."""
-    from nbedex.settings import settings_from_dict, settings_from_toml
-    from nbedex.workflow import RunSettings
-
-    values = settings_from_toml(RunSettings, args.config).to_dict() if args.config else {}
-    flags = [flag for _, group in GROUPS for flag in group]
-    own = {
-        "scan": {"path": args.scan},
-        "output": {"path": args.output, "overwrite": args.overwrite, "resume": args.resume},
-    }
-    for tables in (given(args, flags), own):
-        for table, options in tables.items():
-            values.setdefault(table, {}).update({k: v for k, v in options.items() if v is not None})
-    if args.threads is not None:
-        values["threads"] = args.threads
-    return settings_from_dict(RunSettings, values, where="options")
+def doubts(facts: dict[str, Any]) -> list[str]:
+    """What makes a result look wrong as a whole."""
+    said = []
+    if facts["fraction_indexed"] < _MOSTLY_INDEXED:
+        counts = {name: count for name, count in facts["status"].items() if count and name != "OK"}
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        said.append(
+            f"only {facts['indexed']} of {facts['pixels']} patterns were indexed ({shown}): check --pixel-size (1/angstrom,"
+            " not 1/nm), --phase and the patterns"
+        )
+    coherence = facts["neighbour_coherence"]
+    if coherence is not None and coherence < _COHERENT and facts["neighbour_pairs"] >= _ENOUGH_PAIRS:
+        said.append(
+            f"only {coherence:.0%} of neighbouring pixels have the same orientation: check --pixel-size, --phase and the"
+            " patterns"
+        )
+    return said
 
 
 def sentences(facts: dict[str, Any]) -> list[tuple[str, object]]:
@@ -84,6 +88,4 @@ def sentences(facts: dict[str, Any]) -> list[tuple[str, object]]:
     coherence = facts["neighbour_coherence"]
     if coherence is not None:
         lines.append(("neighbours within 5 degrees", f"{coherence:.1%}"))
-        if coherence < _COHERENT:
-            lines.append(("warning", "neighbouring pixels hardly agree: check calibration, phases and the patterns"))
     return lines

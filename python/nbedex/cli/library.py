@@ -7,7 +7,7 @@ from typing import Any
 
 from nbedex.cli.options import LIBRARY_FLAGS, add_flags, given
 from nbedex.cli.output import progress_bar, show_json, show_pairs
-from nbedex.cli.parser import add_command
+from nbedex.cli.parser import add_command, thread_count
 
 
 def add(commands: Any) -> None:
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     add_flags(parser, LIBRARY_FLAGS)
     parser.add_argument("-o", "--output", required=True, metavar="LIB.h5", help="file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
-    parser.add_argument("--threads", type=int, default=0, help="0: all available")
+    parser.add_argument("--threads", type=thread_count, default=0, help="0: all available")
 
 
 def run(args: argparse.Namespace) -> int:

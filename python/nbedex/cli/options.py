@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbedex.cli.info import shape
+
+if TYPE_CHECKING:
+    from nbedex.workflow import RunSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +122,26 @@ def given(args: argparse.Namespace, flags: Sequence[Flag]) -> dict[str, dict[str
         if value is not None:
             tables.setdefault(flag.table, {})[flag.key] = value
     return tables
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """The options of a run, in groups, with the configuration file they may come from."""
+    parser.add_argument("--config", metavar="RUN.toml", help="options from a file; flags given here take precedence")
+    parser.add_argument("--threads", type=int, help="0 (default): all available")
+    for title, flags in GROUPS:
+        add_flags(parser.add_argument_group(title), flags)
+
+
+def run_settings(args: argparse.Namespace, *, output: dict[str, Any] | None = None) -> RunSettings:
+    """The configuration file's options with those given as flags put over them."""
+    from nbedex.settings import settings_from_dict, settings_from_toml
+    from nbedex.workflow import RunSettings
+
+    values = settings_from_toml(RunSettings, args.config).to_dict() if args.config else {}
+    flags = [flag for _, group in GROUPS for flag in group]
+    for tables in (given(args, flags), {"scan": {"path": args.scan}, "output": output or {}}):
+        for table, options in tables.items():
+            values.setdefault(table, {}).update({k: v for k, v in options.items() if v is not None})
+    if args.threads is not None:
+        values["threads"] = args.threads
+    return settings_from_dict(RunSettings, values, where="options")

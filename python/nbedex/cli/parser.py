@@ -22,7 +22,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 done but most
 """
 
 # In the order of use. Each module has `add(subparsers)`; its heavy imports happen when it runs.
-COMMANDS = ("demo", "phases", "library", "info", "index", "export", "plot", "show_config")
+COMMANDS = ("demo", "phases", "library", "info", "look", "index", "export", "plot", "show_config")
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         self.exit(2, f"nbedex: {message}; see `{self.prog} --help`\n")
+
+
+def thread_count(text: str) -> int:
+    """A number of threads, 0 for all."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 4096:
+        raise argparse.ArgumentTypeError(f"expected 0 (all available) to 4096 threads, got {text!r}")
+    return number
 
 
 def make_parser() -> argparse.ArgumentParser:

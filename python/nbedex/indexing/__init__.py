@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.look import PatternView, look_at
 from nbedex.indexing.run import index_scan
 from nbedex.indexing.settings import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings
 
@@ -10,8 +11,10 @@ __all__ = [
     "CenterSettings",
     "IndexingSettings",
     "MatchSettings",
+    "PatternView",
     "PreprocessSettings",
     "index_block",
     "index_scan",
+    "look_at",
     "make_engine",
 ]

@@ -11,16 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.errors import Cancelled, DataFormatError
-from nbedex.indexing.block import Engine, empty_records, index_block, make_engine, record_dtype
-from nbedex.indexing.centers import CenterModel, find_centers, locate
+from nbedex.indexing.block import Engine, empty_records, index_block, record_dtype
+from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.checkpoint import Checkpoint
-from nbedex.indexing.masks import detector_mask
+from nbedex.indexing.prepare import pattern_centers, prepare
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps.result import IndexingResult, Status
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 32 << 20
 _BLOCK_PATTERNS = 128
-_PER_PATTERN_RADIUS = 6.0  # pixels: how far a pattern's own centre may lie from the smooth surface
 
 
 def index_scan(
@@ -84,26 +82,11 @@ def index_scan(
     """
     settings = settings or IndexingSettings()
     started = time.time()
-    progress("looking at the scan", 0, 3)
-    options = settings.preprocess
-    pixels = detector_mask(
-        scan, user_mask=mask, find_hot_pixels=options.hot_pixels, max_saturated=options.max_saturated
+    engine, centers = prepare(
+        scan, library, calibration, settings=settings, mask=mask, threads=threads, progress=progress
     )
-    progress("looking at the scan", 1, 3)
-    centers = find_centers(scan, settings.center, pixels, max_saturated=options.max_saturated, threads=threads)
-    progress("looking at the scan", 2, 3)
-    engine = make_engine(
-        library,
-        calibration,
-        settings,
-        frame_shape=scan.frame_shape,
-        center=_typical(centers),
-        saturation_value=scan.saturation_value,
-        mask=pixels,
-    )
-    identity = _identity(scan, library, calibration, settings, pixels)
+    identity = _identity(scan, library, calibration, settings, engine.mask)
     store = Checkpoint(checkpoint, identity, resume=resume) if checkpoint else None
-    progress("looking at the scan", 3, 3)
 
     records = np.empty(scan.size, dtype=record_dtype(settings.match.n_best, len(library.phases)))
     done = 0
@@ -127,7 +110,7 @@ def index_scan(
         "library": {"sha256": library.sha256, "settings": library.settings.to_dict()},
         "settings": settings.to_dict(),
         "beam center": {"order": centers.order, "residual_px": centers.residual},
-        "detector pixels left out": int(pixels.sum()) if pixels is not None else 0,
+        "detector pixels left out": int(engine.mask.sum()) if engine.mask is not None else 0,
         "annulus": {"k_min": engine.grid.k_min, "k_max": engine.grid.k_max, "rings": engine.grid.n_rings},
     }  # fmt: skip
     log.info("indexed %d patterns in %.1f s", scan.size, time.time() - started)
@@ -152,13 +135,6 @@ def _identity(
         "mask": hashlib.sha256(mask.tobytes()).hexdigest() if mask is not None else "",
         "nbedex version": software()["nbedex"],
     }
-
-
-def _typical(centers: CenterModel) -> tuple[float, float]:
-    """Direct beam in the middle of the scan."""
-    ny, nx = centers.scan_shape
-    row, column = centers.at(np.array([(ny // 2) * nx + nx // 2], dtype=np.intp))[0]
-    return float(row), float(column)
 
 
 def block_size(scan: Scan) -> int:
@@ -221,30 +197,9 @@ def _index(block: _Block, centers: CenterModel, engine: Engine, *, threads: int)
     if block.records is not None:
         return block.records
     assert block.frames is not None
-    center = centers.at(np.arange(block.start, block.stop))
-    if centers.per_pattern:
-        center = _own_centers(block.frames, center, centers, engine, threads=threads)
+    center = pattern_centers(block.frames, np.arange(block.start, block.stop), centers, engine, threads=threads)
     records = index_block(block.frames, center, engine, threads=threads)
     if block.unreadable is not None and block.unreadable.any():
         lost = empty_records(1, engine.settings.match.n_best, len(engine.templates), Status.UNREADABLE)
         records[block.unreadable] = lost
     return records
-
-
-def _own_centers(
-    frames: NDArray[Any], smooth: NDArray[np.float64], centers: CenterModel, engine: Engine, *, threads: int
-) -> NDArray[np.float64]:
-    """Each pattern's own direct beam, looked for near the smooth surface; the surface where none is found.
-
-    It is looked for around the nearest whole pixel, so that it does not depend on what else is in the block.
-    """
-    options = msgspec.structs.replace(
-        engine.settings.center, search_radius=_PER_PATTERN_RADIUS + 1.0, position=None
-    )
-    found = np.full_like(smooth, np.nan)
-    start = np.round(smooth)
-    for place in np.unique(start, axis=0):
-        mine = np.flatnonzero((start == place).all(axis=1))
-        found[mine] = locate(frames[mine], options, place, engine.mask, finder=centers.finder, threads=threads)
-    near = np.linalg.norm(found - smooth, axis=1) <= _PER_PATTERN_RADIUS  # NaN is not near
-    return np.where(near[:, None], found, smooth)

@@ -155,7 +155,7 @@ def simulate(
         np.ascontiguousarray(g[keep]),
         np.ascontiguousarray(intensity[keep]),
         np.ascontiguousarray(hkl[keep], dtype=np.int32),
-        np.ascontiguousarray(orientations, dtype=np.float64),
+        np.require(orientations, np.float64, ["C", "A"]),
         _core.SimulationOptions(
             wavelength=electron_wavelength(settings.voltage),
             max_excitation_error=settings.max_excitation_error,

@@ -77,7 +77,7 @@ def empad_calibration(
     if scanned and axes[:-2] and axes[0].units and scanned != "1":
         notes.append(
             f"the scan step is that of the full field of view, but the file says scan_size {scanned}:"
-            " check it or give --step"
+            " check it or give --scan-step"
         )
     measured = root.find("iom_measurements")
     for tag in ("high_voltage", "source.get_voltage"):

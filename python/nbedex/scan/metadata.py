@@ -208,11 +208,11 @@ def _step(axes: Sequence[Axis], notes: list[str], sources: dict[str, str]) -> tu
         if axis.scale is None or (axis.scale == 1.0 and not is_unit(axis.units)):
             return None
         if not _usable_scale(axis):
-            notes.append(f"scan step ignored: scale {axis.scale} of axis {axis.name!r}; give --step")
+            notes.append(f"scan step ignored: scale {axis.scale} of axis {axis.name!r}; give --scan-step")
             return None
         factor = length_factor(axis.units)
         if factor is None:
-            notes.append(f"scan step ignored: unit {axis.units!r} is not a length; give --step")
+            notes.append(f"scan step ignored: unit {axis.units!r} is not a length; give --scan-step")
             return None
         steps.append(axis.scale * factor)
     if not steps:

@@ -139,7 +139,7 @@ def _mib(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
     if scan_shape is None:
         if said is None:
             raise ArgumentError(
-                f"{path}: no .hdr file beside it says the shape of the scan; give --scan-shape ROWS COLUMNS"
+                f"{path}: no .hdr file beside it says the shape of the scan; give --scan-shape ROWS,COLUMNS"
                 f" ({frames} patterns)"
             )
         if columns > 1 and frames % columns == 0:

@@ -1,0 +1,56 @@
+"""nbedex look: one pattern, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nbedex.cli.info import shape
+from nbedex.cli.options import add_run_flags, run_settings
+from nbedex.cli.output import progress_bar, show_json
+from nbedex.cli.parser import add_command
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "look",
+        run,
+        help="one pattern, step by step: centre, annulus, what is matched, the best template over it",
+        examples=[
+            "nbedex look scan.hspy --at 12,30 --phase beta2-alumina --pixel-size 0.0094 --voltage 300 --to pattern.png",
+            "nbedex look --config map.h5.toml --at 12,30 --to pattern.png",
+        ],
+        description="Takes the options of `nbedex index`. Look here first when a map is not what you expect: wrong centre,"
+        " scale or mask show at once.",
+    )
+    parser.add_argument("scan", nargs="?", help="4D-STEM file")
+    parser.add_argument("--at", required=True, type=shape, metavar="ROW,COLUMN", help="place in the scan, from 0")
+    parser.add_argument("--to", required=True, metavar="FILE.png", help="picture to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the picture if it exists")
+    add_run_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from nbedex.files import check_output
+    from nbedex.report.pattern import plot_pattern
+    from nbedex.workflow import look
+
+    check_output(args.to, overwrite=args.overwrite)
+    row, column = args.at
+    with progress_bar(quiet=args.quiet) as progress:
+        view = look(run_settings(args), row=row, column=column, progress=progress)
+    written = plot_pattern(view, args.to, overwrite=args.overwrite)
+    facts = {
+        "written": str(written),
+        "status": view.status.name,
+        "phase": view.phase_names[view.record["phase_id"]] if view.record["phase_id"] >= 0 else None,
+        "index": float(view.record["index"]),
+        "reliability": float(view.record["reliability"]),
+        "center": view.center.tolist(),
+    }
+    if args.json:
+        show_json(facts)
+    elif not args.quiet:
+        print(f"{view.status.sentence} wrote {written}")
+    return 0
