@@ -101,7 +101,8 @@ def test_missing_parts(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", ['{"voltage": 200.0, "colour": 3}', '{"voltage": -1}', "not JSON", "[]", '{"voltage": 200.0, "k_max": "x"}']
+    "values",
+    ['{"voltage": 200.0, "colour": 3}', '{"voltage": -1}', "not JSON", "[]", '{"voltage": 200.0, "k_max": "x"}'],
 )
 def test_settings_that_are_none(copy: Path, values: str) -> None:
     """A damaged file is the file's fault, not an argument's."""
@@ -118,7 +119,9 @@ def test_other_versions_and_formats(copy: Path) -> None:
         load_library(copy)
     with h5py.File(copy, "r+") as file:
         file.attrs["format"] = "something"
-    with pytest.raises(DataFormatError, match=r"is not a template library \(expected HDF5 with format='nbedex-library'\)"):
+    with pytest.raises(
+        DataFormatError, match=r"is not a template library \(expected HDF5 with format='nbedex-library'\)"
+    ):
         load_library(copy)
 
 

@@ -176,7 +176,8 @@ def test_a_forked_child_can_match_too(engine: str) -> None:
 def test_fork_before_anything_ran() -> None:
     """Nothing was in parallel before: the child may use threads, or not, but answers."""
     code = FORK.replace("ENGINE", repr(ENGINES[-1])).replace(
-        'before = digest(match(t, p, ' + repr(ENGINES[-1]) + ", 4))", "before = digest(match(t, p, " + repr(ENGINES[-1]) + ", 1))"
+        "before = digest(match(t, p, " + repr(ENGINES[-1]) + ", 4))",
+        "before = digest(match(t, p, " + repr(ENGINES[-1]) + ", 1))",
     )
     done = python(code, timeout=30)
     assert done.returncode == 0, done.stderr

@@ -41,9 +41,11 @@ def template_image(kx: np.ndarray, ky: np.ndarray, intensity: np.ndarray, grid: 
 
 
 def all_scores(pattern: np.ndarray, images: list[np.ndarray]) -> np.ndarray:
-    """Correlation coefficient with every image, mirror image and in-plane bin: (templates, 2, azimuths); NaN: no spots."""
+    """Correlation with every image, mirror image and in-plane bin: (templates, 2, azimuths); NaN where no spots."""
     n_azimuths = pattern.shape[1]
     p = pattern.astype(float) - pattern.astype(float).mean()
+    # sum over j of p[r, j] q[r, j - phi]: the pattern turned back instead of the image turned
+    p_turned = p[:, (np.arange(n_azimuths)[:, None] + np.arange(n_azimuths)) % n_azimuths]
     scores = np.full((len(images), 2, n_azimuths), np.nan)
     for t, image in enumerate(images):
         if not image.any():
@@ -52,7 +54,7 @@ def all_scores(pattern: np.ndarray, images: list[np.ndarray]) -> np.ndarray:
             seen = image[:, -np.arange(n_azimuths) % n_azimuths] if mirrored else image
             q = seen - seen.mean()
             norm = np.sqrt((q**2).sum() * (p**2).sum())
-            scores[t, mirrored] = [(p * np.roll(q, phi, axis=1)).sum() / norm for phi in range(n_azimuths)]
+            scores[t, mirrored] = np.einsum("rpj,rj->p", p_turned, q) / norm
     return scores
 
 
@@ -72,7 +74,7 @@ def near(all_orientations: np.ndarray, chosen: np.ndarray, proper: np.ndarray, d
 def n_best(
     scores: np.ndarray, all_orientations: np.ndarray, proper: np.ndarray, *, n: int, distinct: float
 ) -> tuple[list[Found], float, float]:
-    """Greedy choice; ties, to 1e-6, go to the first in the order template, mirror, bin. Then mirror and half turn score."""
+    """Greedy choice, ties to 1e-6 going to the first by template, mirror, bin; then mirror and half turn score."""
     left = np.where(np.isnan(scores), -np.inf, scores)
     found: list[Found] = []
     mirror_score = half_turn_score = float("nan")

@@ -74,7 +74,9 @@ def simulate_one(
             factor = SHAPES[shape](s, width)
         else:
             # the sphere's centre circles at (R sin, R cos): highest and lowest surface over r during one turn
-            surfaces = [radius * np.cos(tilt) - np.sqrt(radius**2 - (r + d * radius * np.sin(tilt)) ** 2) for d in (1, -1)]
+            surfaces = [
+                radius * np.cos(tilt) - np.sqrt(radius**2 - (r + d * radius * np.sin(tilt)) ** 2) for d in (1, -1)
+            ]
             if not surfaces[1] - max_excitation_error <= z <= surfaces[0] + max_excitation_error:
                 continue
             turn = np.linspace(0, 2 * np.pi, 4096, endpoint=False)

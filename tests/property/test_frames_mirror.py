@@ -1,4 +1,4 @@
-"""O = O_t [R_y(180)] R_z(-phi) for every Laue class: what a mirrored match means, with crystals of no other symmetry."""
+"""O = O_t [R_y(180)] R_z(-phi) for every Laue class: what a mirrored match means, with crystals of low symmetry."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def test_mirrored_templates_are_patterns_of_the_crystal(crystal: tuple[Phase, st
         c, s = np.cos(2 * half), np.sin(2 * half)
         expected = {
             tuple((-h).tolist()): (c * x + s * y, s * x - c * y, i0)
-            for h, x, y, i0 in zip(
-                template["hkl"], template["kx"], template["ky"], template["intensity"], strict=True
-            )
+            for h, x, y, i0 in zip(template["hkl"], template["kx"], template["ky"], template["intensity"], strict=True)
         }
         threshold = 2e-3 * max(v[2] for v in expected.values())
         for h, x, y, i0 in zip(at["hkl"], at["kx"], at["ky"], at["intensity"], strict=True):

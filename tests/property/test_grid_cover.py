@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, cKDTree
@@ -13,6 +15,13 @@ from oracles.laue_groups import ORDERS, PROPER, matrix, random_quaternions, turn
 
 FINE = ("-1", "2/m, b unique", "-31m", "-3m, rhombohedral axes", "m-3", "m-3m")
 CASES = [(name, 3.0) for name in PROPER] + [(name, 1.0) for name in FINE]
+
+
+@cache
+def grid_of(name: str, step: float) -> np.ndarray:
+    grid = zone_axis_grid(with_inversion(PROPER[name]), step_deg=step)
+    grid.setflags(write=False)
+    return grid
 
 
 def images(directions: np.ndarray, operators: np.ndarray) -> np.ndarray:
@@ -33,7 +42,7 @@ def test_groups_have_their_orders(name: str) -> None:
 def test_covering_radius_is_half_a_step(name: str, step: float) -> None:
     """The faces of the convex hull of all equivalents are the Delaunay triangles: the largest circumradius is exact."""
     operators = with_inversion(PROPER[name])
-    grid = zone_axis_grid(operators, step_deg=step)
+    grid = grid_of(name, step)
     np.testing.assert_allclose(np.linalg.norm(grid, axis=1), 1.0, atol=1e-12)
     everywhere = images(grid, operators)
     first = np.unique(np.round(everywhere, 7), axis=0, return_index=True)[1]
@@ -46,7 +55,7 @@ def test_covering_radius_is_half_a_step(name: str, step: float) -> None:
 @pytest.mark.parametrize(("name", "step"), CASES)
 def test_random_directions_are_near(name: str, step: float) -> None:
     operators = with_inversion(PROPER[name])
-    grid = zone_axis_grid(operators, step_deg=step)
+    grid = grid_of(name, step)
     directions = np.random.default_rng(5).normal(size=(20_000, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     chord, _ = cKDTree(images(grid, operators)).query(directions)
@@ -56,7 +65,7 @@ def test_random_directions_are_near(name: str, step: float) -> None:
 @pytest.mark.parametrize(("name", "step"), CASES)
 def test_no_two_points_are_equivalent(name: str, step: float) -> None:
     operators = with_inversion(PROPER[name])
-    grid = zone_axis_grid(operators, step_deg=step)
+    grid = grid_of(name, step)
     tree = cKDTree(grid)
     for operator in operators:
         for i, near in enumerate(tree.query_ball_point(grid @ operator.T, r=1e-4)):
@@ -68,7 +77,7 @@ def test_count_is_close_to_ideal(name: str, step: float) -> None:
     """A fraction more than hexagons would need, and half a point for every step along the sector's edge."""
     order = 2 * ORDERS[name]
     ideal = ideal_count(step, order)
-    count = len(zone_axis_grid(with_inversion(PROPER[name]), step_deg=step))
+    count = len(grid_of(name, step))
     edge = 2 * np.sqrt(np.pi * ideal)
     assert ideal < count < 1.12 * ideal + edge
 
@@ -76,7 +85,7 @@ def test_count_is_close_to_ideal(name: str, step: float) -> None:
 def test_count_of_one_degree_without_symmetry() -> None:
     ideal = ideal_count(1.0, 2)
     assert ideal == pytest.approx(31_750, rel=0.01)
-    assert len(zone_axis_grid(with_inversion(PROPER["-1"]), step_deg=1.0)) < 1.10 * ideal
+    assert len(grid_of("-1", 1.0)) < 1.10 * ideal
 
 
 @pytest.mark.parametrize("name", ["-1", "-31m", "m-3m"])
@@ -115,7 +124,7 @@ def test_every_orientation_has_a_template_within_half_a_step(name: str) -> None:
     """O = O_t [R_y(180)] R_z(-phi), with the proper rotations only: the mirror image stands for the opposite beam."""
     step = 3.0
     proper = PROPER[name]
-    templates = [matrix(q) for q in zone_axis_orientations(zone_axis_grid(with_inversion(proper), step_deg=step))]
+    templates = [matrix(q) for q in zone_axis_orientations(grid_of(name, step))]
     bases = np.array([t @ mirror for t in templates for mirror in (np.eye(3), turn((0, 1, 0), 180))])
     for q in random_quaternions(25, seed=8):
         equivalents = proper @ matrix(q)

@@ -61,7 +61,7 @@ def spots(name: str, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def truth(name: str) -> np.ndarray:
-    """Two general orientations; of gold, ones with nine spots and more: with three or four, others explain them as well."""
+    """Two general orientations; of gold, ones with nine spots or more: three or four don't settle it."""
     return random_quaternions(2, seed=28 if name == "au" else len(name) + 20)
 
 
@@ -94,7 +94,8 @@ def errors_deg(name: str, actual: tuple[float, bool], said: tuple[float, bool]) 
     assert (records["status"] == Status.OK).all() and (records["phase_id"] == 0).all()
     proper = PROPER[CASES[name][0]]
     return [
-        disorientation_deg(matrix(q), matrix(o), proper) for q, o in zip(truth(name), records["orientation"], strict=True)
+        disorientation_deg(matrix(q), matrix(o), proper)
+        for q, o in zip(truth(name), records["orientation"], strict=True)
     ]
 
 

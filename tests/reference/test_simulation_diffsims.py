@@ -64,7 +64,9 @@ def theirs(
     intensity = np.asarray(vectors.intensity)
     # the threshold again, over what is left
     inside &= intensity > max(settings.minimum_intensity, 1e-13) * intensity[inside].max()
-    return {tuple(h): (x, y, i) for h, (x, y, _), i in zip(hkl[inside].tolist(), g[inside], intensity[inside], strict=True)}
+    return {
+        tuple(h): (x, y, i) for h, (x, y, _), i in zip(hkl[inside].tolist(), g[inside], intensity[inside], strict=True)
+    }
 
 
 def ours(phase: Phase, quaternion: np.ndarray, settings: SimulationSettings) -> Pattern:
@@ -140,8 +142,12 @@ def test_debye_waller_factors() -> None:
 @pytest.mark.parametrize("name", ["au", "zro2-m", "na2au"])
 def test_minimum_intensity(name: str) -> None:
     """The threshold is relative to the strongest spot of the pattern, in both programs."""
-    all_spots = SimulationSettings(voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.04, minimum_intensity=0.0)
-    some = SimulationSettings(voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.04, minimum_intensity=0.05)
+    all_spots = SimulationSettings(
+        voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.04, minimum_intensity=0.0
+    )
+    some = SimulationSettings(
+        voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.04, minimum_intensity=0.05
+    )
     quaternion = random_quaternions(3, seed=1)[2]
     mine = ours(still(name), quaternion, some)
     assert_same(mine, theirs(still(name), quaternion, some, radius_factor=1.2))
@@ -151,9 +157,13 @@ def test_minimum_intensity(name: str) -> None:
 @pytest.mark.parametrize("name", ["au", "na2au", "zro2-m"])
 @pytest.mark.parametrize("angle", [0.2, 1.0])
 def test_precessed_lorentzian(name: str, angle: float) -> None:
-    """Closed form of Palatinus 2019. Up to a constant: diffsims' formula has 2 / width more than its unprecessed one."""
+    """Closed form of Palatinus 2019. Up to a constant: diffsims' has 2 / width more than without precession."""
     settings = SimulationSettings(
-        voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.04, precession_deg=angle, minimum_intensity=0.0
+        voltage=300.0,
+        k_max=K_MAX.get(name, 1.1),
+        max_excitation_error=0.04,
+        precession_deg=angle,
+        minimum_intensity=0.0,
     )
     quaternion = random_quaternions(1, seed=9)[0]
     assert_same(
@@ -177,7 +187,9 @@ def test_precessed_linear() -> None:
 @pytest.mark.parametrize("name", ["nzsp", "beta2-alumina"])
 def test_our_list_is_complete_where_theirs_ends_early(name: str) -> None:
     """Why the tests above ask diffsims for a larger sphere: if this fails, diffsims was mended and they can stop."""
-    settings = SimulationSettings(voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.03, minimum_intensity=0.0)
+    settings = SimulationSettings(
+        voltage=300.0, k_max=K_MAX.get(name, 1.1), max_excitation_error=0.03, minimum_intensity=0.0
+    )
     missing = 0
     for quaternion in random_quaternions(2, seed=3):
         mine = ours(still(name), quaternion, settings)

@@ -79,7 +79,10 @@ def test_a_circle_is_recorded_as_the_ellipse() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pixel_size": 0.0}, r"^pixel_size must lie between 1e-5 and 1 per angstrom and pixel, got 0\.0 \(a value in 1/nm"),
+        (
+            {"pixel_size": 0.0},
+            r"^pixel_size must lie between 1e-5 and 1 per angstrom and pixel, got 0\.0 \(a value in 1/nm",
+        ),
         ({"pixel_size": 1.5}, r"^pixel_size must lie between"),
         ({"pixel_size": float("nan")}, r"^pixel_size must lie between .* got nan"),
         ({"voltage": 300_000.0}, r"^voltage must lie between 10 and 3000 kV, got 300000\.0$"),

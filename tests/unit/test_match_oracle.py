@@ -45,7 +45,13 @@ class Problem:
 
 
 def problem(
-    group: str = "mmm", *, step: float = 18.0, seed: int = 0, grid: Grid = GRID, duplicate: bool = False, spots: int = 14
+    group: str = "mmm",
+    *,
+    step: float = 18.0,
+    seed: int = 0,
+    grid: Grid = GRID,
+    duplicate: bool = False,
+    spots: int = 14,
 ) -> Problem:
     proper = PROPER[group]
     orientation = zone_axis_orientations(zone_axis_grid(with_inversion(proper), step_deg=step))
@@ -83,7 +89,9 @@ def sparse_patterns(p: Problem, n: int, seed: int) -> np.ndarray:
     return out.astype(np.float32)
 
 
-def match(engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1, threads: int = 1) -> dict[str, np.ndarray]:
+def match(
+    engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1, threads: int = 1
+) -> dict[str, np.ndarray]:
     options = _core.MatchOptions(n_best=n, distinct_angle=float(np.deg2rad(distinct_deg)), threads=threads)
     found = getattr(_core, engine)(p.packed, patterns, options)
     return {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
@@ -103,16 +111,16 @@ def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -
         assert one[key].tobytes() == other[key].tobytes(), key
 
 
-def check(engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1) -> list[list[Found]]:
+def check(
+    engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1
+) -> list[list[Found]]:
     """Everything the engine says against the oracle; returns what the oracle found."""
     everything = orientations(p.orientation, p.grid.n_azimuths)
     mine = match(engine, p, patterns, n=n, distinct_deg=distinct_deg)
     lists = []
     for i, pattern in enumerate(patterns):
         scores = all_scores(pattern, p.images)
-        found, mirror, half_turn = n_best(
-            scores, everything, p.proper, n=n, distinct=float(np.deg2rad(distinct_deg))
-        )
+        found, mirror, half_turn = n_best(scores, everything, p.proper, n=n, distinct=float(np.deg2rad(distinct_deg)))
         assert as_list(mine, i) == [(f.template, f.mirrored, f.azimuth) for f in found]
         np.testing.assert_allclose(mine["score"][i, : len(found)], [f.score for f in found], atol=1e-5)
         np.testing.assert_allclose(mine["mirror_score"][i], mirror, atol=1e-5)
@@ -132,7 +140,14 @@ def check(engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("group", "step"),
-    [("mmm", 18.0), ("-1", 20.0), ("2/m, b unique", 18.0), ("-31m", 15.0), ("-3m, rhombohedral axes", 15.0), ("m-3m", 6.0)],
+    [
+        ("mmm", 18.0),
+        ("-1", 20.0),
+        ("2/m, b unique", 18.0),
+        ("-31m", 15.0),
+        ("-3m, rhombohedral axes", 15.0),
+        ("m-3m", 6.0),
+    ],
 )
 def test_equal_to_the_definition(engine: str, group: str, step: float) -> None:
     p = problem(group, step=step, seed=len(group))
@@ -223,9 +238,7 @@ def test_patterns_without_contrast_have_no_candidates(engine: str, value: float)
     found = match(engine, p, patterns)
     assert (found["template_id"][1] == -1).all() and np.isnan(found["mirror_score"][1])
     assert np.isnan(found["half_turn_score"][1]) and (found["score"][1] == 0).all()
-    assert_same_bits(
-        {k: v[[0, 2]] for k, v in found.items()}, match(engine, p, np.ascontiguousarray(patterns[[0, 2]]))
-    )
+    assert_same_bits({k: v[[0, 2]] for k, v in found.items()}, match(engine, p, np.ascontiguousarray(patterns[[0, 2]])))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -265,7 +278,9 @@ def test_threads_and_batches_change_no_bit(engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_engines_agree_in_every_bit(engine: str) -> None:
     for group, seed in (("m-3m", 1), ("-1", 2), ("-31m", 3)):
-        p = problem(group, step=8.0, seed=seed, duplicate=True, grid=Grid(n_rings=12, n_azimuths=360, k_min=0.1, k_max=1.0))
+        p = problem(
+            group, step=8.0, seed=seed, duplicate=True, grid=Grid(n_rings=12, n_azimuths=360, k_min=0.1, k_max=1.0)
+        )
         patterns = sparse_patterns(p, 12, seed=seed)
         patterns[::3] += np.random.default_rng(1).random(patterns[::3].shape, dtype=np.float32)
         for distinct_deg in (0.5, 5.0, 40.0):

@@ -53,8 +53,10 @@ def test_linear_ramp_gives_its_mean() -> None:
     k = (K["k_min"] + (np.arange(RINGS) + 0.5) * width) / PIXEL  # mean radius of a bin, pixels
     angle = np.arange(AZIMUTHS) * turn
     shrink = np.sinc(turn / 2 / np.pi)
-    expected = 500 + 3 * (CENTER[1] + shrink * k[:, None] * np.cos(angle)) - 2 * (
-        CENTER[0] + shrink * k[:, None] * np.sin(angle)
+    expected = (
+        500
+        + 3 * (CENTER[1] + shrink * k[:, None] * np.cos(angle))
+        - 2 * (CENTER[0] + shrink * k[:, None] * np.sin(angle))
     )
     # a mesh at most a pixel apart: its mean differs from the integral by some 1e-3 of the radius
     np.testing.assert_allclose(unwrap(ramp), expected, atol=0.15)
@@ -268,7 +270,11 @@ def frames_of(kind: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
-        ("float64", TypeError, r"^frames must be 8, 16 or 32 bit integers or float32 in native byte order, got float64$"),
+        (
+            "float64",
+            TypeError,
+            r"^frames must be 8, 16 or 32 bit integers or float32 in native byte order, got float64$",
+        ),
         ("int64", TypeError, r"^frames must be 8, 16 or 32 bit .* got int64$"),
         ("bool", TypeError, r"^frames must be 8, 16 or 32 bit .* got bool$"),
         ("complex", TypeError, r"^frames must be .* got complex64$"),
@@ -310,7 +316,12 @@ def preprocessing() -> _core.Preprocessing:
         (np.zeros((2, 3)), None, ValueError, r"^centers must have shape \(2, 2\), got \(2, 3\)$"),
         (np.zeros((2, 2), dtype=np.float32), None, TypeError, r"^centers must have dtype float64, got float32$"),
         (np.zeros((2, 4))[:, ::2], None, ValueError, r"^centers must be C-contiguous"),
-        (np.zeros((2, 2)), np.zeros((30, 41), np.uint8), ValueError, r"^mask must have shape \(30, 40\), got \(30, 41\)$"),
+        (
+            np.zeros((2, 2)),
+            np.zeros((30, 41), np.uint8),
+            ValueError,
+            r"^mask must have shape \(30, 40\), got \(30, 41\)$",
+        ),
         (np.zeros((2, 2)), np.zeros((30, 40), bool), TypeError, r"^mask must have dtype uint8, got bool$"),
         (np.zeros((2, 2)), np.zeros((40, 30), np.uint8).T, ValueError, r"^mask must be C-contiguous"),
     ],

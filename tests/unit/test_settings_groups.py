@@ -18,13 +18,21 @@ from nbedex.settings import settings_from_dict, settings_from_toml, settings_to_
     [
         (SimulationSettings, {"voltage": 5.0}, r"^voltage: expected `float` >= 10(\.0)?, got 5\.0$"),
         (SimulationSettings, {"voltage": 300.0, "k_max": 0.1}, r"^k_max: expected `float` > 0\.1, got 0\.1$"),
-        (SimulationSettings, {"voltage": 300.0, "step_deg": 21.0}, r"^step_deg: expected `float` <= 20(\.0)?, got 21\.0$"),
+        (
+            SimulationSettings,
+            {"voltage": 300.0, "step_deg": 21.0},
+            r"^step_deg: expected `float` <= 20(\.0)?, got 21\.0$",
+        ),
         (SimulationSettings, {"voltage": 300.0, "shape": "gauss"}, r"^shape: invalid enum value 'gauss', got 'gauss'$"),
         (SimulationSettings, {"voltage": 300.0, "minimum_intensity": 1.0}, r"^minimum_intensity: expected `float` < 1"),
         (SimulationSettings, {"voltage": "300"}, r"^voltage: expected `float`, got `str`, got '300'$"),
         (SimulationSettings, {"voltage": True}, r"^voltage: expected `float`, got `bool`, got True$"),
         (SimulationSettings, {"voltage": float("nan")}, r"^voltage must be finite, got nan$"),
-        (SimulationSettings, {"voltage": 300.0, "thickness_nm": float("inf")}, r"^thickness_nm must be finite, got inf$"),
+        (
+            SimulationSettings,
+            {"voltage": 300.0, "thickness_nm": float("inf")},
+            r"^thickness_nm must be finite, got inf$",
+        ),
         (MatchSettings, {"n_best": 1}, r"^n_best: expected `int` >= 2, got 1$"),
         (MatchSettings, {"n_best": 3.5}, r"^n_best: expected `int`, got `float`, got 3\.5$"),
         (MatchSettings, {"distinct_deg": 0.0}, r"^distinct_deg: expected `float` > 0"),
