@@ -72,33 +72,19 @@ def settings_from_dict(kind: type[S], values: Mapping[str, Any], *, where: str =
 def _explained(text: str, kind: type[Settings], values: Mapping[str, Any]) -> str:
     """msgspec's message with the value that came, and what is allowed where it is a choice or a name."""
     text, _, place = text.partition(" - at `$")
-    keys = place.rstrip("`").strip(".").split(".") if place else []
-    keys = [key for key in keys if key and "[" not in key]
-    if "unknown field" in text:
-        group: Any = kind
-        for key in keys:
-            group = get_type_hints(group).get(key)
-        known = ", ".join(field.name for field in msgspec.structs.fields(group))
-        there = f" at `{'.'.join(keys)}`; known keys there: {known}" if keys else f"; known keys at the top: {known}"
-        return text + there
+    keys = [key for key in place.rstrip("`").split(".") if key]
+    at = f" at `{'.'.join(keys)}`" if keys else ""
+    hint: Any = kind
     value: Any = values
-    owner: Any = None
     for key in keys:
-        owner = kind if owner is None else get_type_hints(owner).get(keys[keys.index(key) - 1])
+        hint = get_type_hints(hint).get(key) if isinstance(hint, type) else None
         value = value.get(key) if isinstance(value, Mapping) else None
-    if not keys:
-        return text
-    allowed = _choices(owner, keys[-1]) if "enum" in text else ()
-    said = f"{text} at `{'.'.join(keys)}`"
-    if allowed:
-        said += f"; expected one of {', '.join(map(str, allowed))}"
-    return said if isinstance(value, Mapping) or "got" in text else f"{said}, got {value!r}"
-
-
-def _choices(group: Any, name: str) -> tuple[Any, ...]:
-    """The values that a field of type Literal may have."""
-    hint = get_type_hints(group).get(name) if isinstance(group, type) else None
-    return get_args(hint) if get_origin(hint) is Literal else ()
+    if "unknown field" in text and isinstance(hint, type):
+        known = ", ".join(field.name for field in msgspec.structs.fields(hint))
+        return f"{text}{at}; known keys {'there' if keys else 'at the top'}: {known}"
+    if get_origin(hint) is Literal:
+        return f"{text}{at}; expected one of {', '.join(map(str, get_args(hint)))}"
+    return text + at if value is None or isinstance(value, Mapping) or "got" in text else f"{text}{at}, got {value!r}"
 
 
 def settings_from_toml(kind: type[S], path: str | Path) -> S:

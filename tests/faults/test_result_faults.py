@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
-from nbedex.maps import files, read_result, write_result
+from nbedex import files
+from nbedex.maps import read_result, write_result
 from nbedex.maps.result import ARRAYS
 
 _SAMPLE = Path(__file__).parents[1] / "oracles" / "maps_sample.py"

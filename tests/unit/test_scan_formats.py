@@ -118,7 +118,7 @@ def test_mib_counter_depth_sets_saturation(tmp_path: Path) -> None:
 def test_mib_without_hdr_needs_the_scan_shape(tmp_path: Path) -> None:
     write_mib(tmp_path / "a.mib", WIDE, hdr=False)
     with pytest.raises(
-        ArgumentError, match=r"no .hdr file beside it .* give --scan-shape ROWS COLUMNS \(15 patterns\)"
+        ArgumentError, match=r"no .hdr file beside it .* give --scan-shape ROWS,COLUMNS \(15 patterns\)"
     ):
         open_scan(tmp_path / "a.mib")
     with pytest.raises(ArgumentError, match=r"--scan-shape 3 x 4 has 12 patterns, .*a.mib has 15"):

@@ -89,7 +89,7 @@ def test_impossible_scales_are_ignored_with_a_note(scale: float) -> None:
     assert metadata.pixel_size is None and metadata.step is None
     assert metadata.notes == (
         f"pixel size ignored: scale {scale} of axis 'ky'; give --pixel-size",
-        f"scan step ignored: scale {scale} of axis 'y'; give --step",
+        f"scan step ignored: scale {scale} of axis 'y'; give --scan-step",
     )
 
 
@@ -167,7 +167,7 @@ def test_step_of_a_line() -> None:
 def test_step_in_seconds_is_none() -> None:
     metadata = read_metadata(scan(("s", "s")), ())
     assert metadata.step is None
-    assert metadata.notes == ("scan step ignored: unit 's' is not a length; give --step",)
+    assert metadata.notes == ("scan step ignored: unit 's' is not a length; give --scan-step",)
 
 
 def test_notes_are_not_repeated() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbedex.cli.options import add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json, show_pairs
-from nbedex.cli.parser import add_command, thread_count
+from nbedex.cli.parser import add_command
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +67,14 @@ def doubts(facts: dict[str, Any]) -> list[str]:
         counts = {name: count for name, count in facts["status"].items() if count and name != "OK"}
         shown = ", ".join(f"{name} {count}" for name, count in counts.items())
         said.append(
-            f"only {facts['indexed']} of {facts['pixels']} patterns were indexed ({shown}): check --pixel-size (1/angstrom,"
-            " not 1/nm), --phase and the patterns"
+            f"only {facts['indexed']} of {facts['pixels']} patterns were indexed ({shown}): check --pixel-size"
+            " (1/angstrom, not 1/nm), --phase and the patterns"
         )
     coherence = facts["neighbour_coherence"]
     if coherence is not None and coherence < _COHERENT and facts["neighbour_pairs"] >= _ENOUGH_PAIRS:
         said.append(
-            f"only {coherence:.0%} of neighbouring pixels have the same orientation: check --pixel-size, --phase and the"
-            " patterns"
+            f"only {coherence:.0%} of neighbouring pixels have the same orientation: check --pixel-size, --phase and"
+            " the patterns"
         )
     return said
 
