@@ -99,6 +99,13 @@ def test_weak_hot_pixel_nearby_needs_no_mask() -> None:
     np.testing.assert_allclose(find(image.astype(np.float32))[:2], (45.3, 58.6), atol=0.1)
 
 
+def test_hot_pixel_within_the_beam() -> None:
+    """Cut off at the beam's height, it pulls the centre of mass by less than half a pixel instead of by two."""
+    image = frame(45.3, 58.6, beam=2000.0)
+    image[45, 62] = 10_000
+    np.testing.assert_allclose(find(image.astype(np.float32))[:2], (45.3, 58.6), atol=0.45)
+
+
 def test_non_finite_pixels_in_the_beam() -> None:
     image = frame(45.3, 58.6).astype(np.float32)
     image[45, 59] = np.nan

@@ -196,6 +196,31 @@ def test_ties_go_to_the_first(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_two_rivals_near_the_winner_do_not_hide_the_next(engine: str) -> None:
+    """Second and third score lie on both sides of the winner, nearer than the distinct angle, and are met before it.
+
+    They are farther from one another than that angle, so a search that took them for two distinct answers would give
+    up what scores less, and with it the true second.
+    """
+    identity = np.array([[1.0, 0, 0, 0]])
+    proper = PROPER["2/m, b unique"]  # makes the mirror image the same orientation
+    kx, ky = np.array([0.45], dtype=np.float32), np.zeros(1, dtype=np.float32)
+    packed = _core.pack_templates(
+        np.array([0, 1]), kx, ky, np.ones(1, dtype=np.float32),
+        _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), EXPONENT, identity, quaternions_of(proper),
+    )  # fmt: skip
+    image = template_image(kx, ky, np.ones(1), GRID, EXPONENT)
+    p = Problem(packed, [image], identity, proper, GRID)
+    ring = int(image.any(axis=1).argmax())
+    pattern = np.zeros((1, 9, 48), dtype=np.float32)
+    for azimuth, value in ((47, 1.0), (44, 0.95), (2, 0.9), (10, 0.5), (13, 0.4), (30, 0.3)):
+        pattern[0, ring, azimuth] = value
+    for n in (2, 3, 4):
+        (found,) = check(engine, p, pattern, n=n, distinct_deg=4 * 7.5 + 1)  # four bins
+        assert [f.azimuth for f in found] == [47, 10, 30, 4][:n]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_mirror_symmetric_patterns(engine: str) -> None:
     p = problem("mmm", seed=8)
     a = p.grid.n_azimuths
