@@ -6,135 +6,14 @@
 #include <limits>
 #include <vector>
 
+#include "block_maxima.hpp"
+#include "distinct_threshold.hpp"
 #include "scorer.hpp"
 
 namespace nbedex {
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr std::ptrdiff_t most_blocks = 24;  // beyond this many of 60 fine blocks, scoring all rotations at once is faster
-
-/// A rotation of an image that scored at least the threshold of its time.
-struct Hit {
-    float score;
-    std::int32_t azimuth;
-    std::ptrdiff_t image;
-
-    /// Best first; equal scores by image, then rotation.
-    [[nodiscard]] bool operator<(const Hit& other) const {
-        if (score != other.score) return score > other.score;
-        return image != other.image ? image < other.image : azimuth < other.azimuth;
-    }
-};
-
-/// Number of blocks of rotations: as many as fit the lanes and divide the azimuths.
-std::size_t blocks_of(std::size_t n_azimuths, std::size_t lanes) {
-    std::size_t n = lanes - 1;
-    while (n_azimuths % n != 0) --n;
-    return n;
-}
-
-/// Block maxima of one pattern. Row `residue` of a ring holds, for j = 0, 1, …, the maximum over the bins
-/// residue * grain + j * length … + length + grain - 2, so that a spot at azimuth a, with j = a / length and residue =
-/// (a % length) / grain, finds those of block b at j + b.
-class BlockMaxima {
-public:
-    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths, std::size_t lanes, std::size_t grain)
-        : n_azimuths_(n_azimuths),
-          n_blocks_(blocks_of(n_azimuths, lanes)),
-          length_(n_azimuths / n_blocks_),
-          grain_(length_ % grain == 0 ? grain : 1),
-          width_(2 * lanes),
-          values_(n_rings * (length_ / grain_) * width_, 0.0F),
-          start_(n_azimuths),
-          mirrored_start_(n_azimuths),
-          window_(2 * n_azimuths) {
-        for (std::size_t a = 0; a < n_azimuths; ++a) {
-            start_[a] = static_cast<std::uint32_t>((a % length_) / grain_ * width_ + a / length_);
-            const std::size_t opposite = (n_azimuths - a) % n_azimuths;
-            mirrored_start_[a] = static_cast<std::uint32_t>((opposite % length_) / grain_ * width_ + opposite / length_);
-        }
-    }
-
-    void load(const NormalisedPattern& pattern) {
-        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
-            const float* row = pattern.ring(ring);
-            const std::size_t reach = length_ + grain_ - 1;
-            // Sliding maximum over `reach` bins by doubling: windows of 1, 2, 4, … bins, then two that overlap.
-            std::copy_n(row, 2 * n_azimuths_, window_.begin());
-            std::size_t covered = 1;
-            for (; 2 * covered <= reach; covered *= 2)
-                for (std::size_t i = 0; i + covered < window_.size(); ++i) window_[i] = std::max(window_[i], window_[i + covered]);
-            const std::size_t rest = reach - covered;
-            for (std::size_t i = 0; i < n_azimuths_; ++i) window_[i] = std::max(window_[i], window_[i + rest]);
-            for (std::size_t residue = 0; residue < length_ / grain_; ++residue) {
-                float* to = values_.data() + (ring * (length_ / grain_) + residue) * width_;
-                for (std::size_t j = 0, at = residue * grain_; j < width_; ++j) {
-                    to[j] = window_[at];
-                    at += length_;
-                    if (at >= n_azimuths_) at -= n_azimuths_;
-                }
-            }
-        }
-    }
-
-    [[nodiscard]] kernels::BlockTable table(bool mirrored) const {
-        return {values_.data(), length_ / grain_ * width_, mirrored ? mirrored_start_.data() : start_.data()};
-    }
-    [[nodiscard]] std::size_t n_blocks() const noexcept { return n_blocks_; }
-    [[nodiscard]] std::size_t length() const noexcept { return length_; }
-
-private:
-    std::size_t n_azimuths_, n_blocks_, length_, grain_, width_;
-    std::vector<float> values_;
-    std::vector<std::uint32_t> start_, mirrored_start_;
-    std::vector<float> window_;
-};
-
-/// The threshold T: k-th best of the scores seen whose orientations are pairwise more than 2 delta apart.
-class DistinctThreshold {
-public:
-    DistinctThreshold(const TemplateSet& templates, const MatchOptions& options)
-        : templates_(templates),
-          k_(static_cast<std::size_t>(options.n_best)),
-          apart_(2 * options.distinct_angle * (1 + 1e-9) + 1e-9) {}
-
-    void clear() {
-        members_.clear();
-        value_ = -infinity;
-    }
-    [[nodiscard]] float value() const noexcept { return value_; }
-
-    void offer(const Hit& hit) {
-        if (hit.score <= value_) return;
-        const Image image(hit.image);
-        for (const Member& member : members_)
-            if (member.hit.score >= hit.score && member.near.contains(image, hit.azimuth)) return;
-        const Neighbourhood near(templates_, image, hit.azimuth, apart_);
-        std::erase_if(members_, [&](const Member& m) { return near.contains(Image(m.hit.image), m.hit.azimuth); });
-        members_.push_back({hit, near});
-        std::ranges::sort(members_, [](const Member& a, const Member& b) { return a.hit < b.hit; });
-        if (members_.size() > 4 * k_) members_.pop_back();
-        if (members_.size() >= k_) value_ = std::max(value_, members_[k_ - 1].hit.score);
-    }
-
-    /// Images of the members, best first: they are likely to score well on the next pattern, too.
-    template <class F>
-    void for_each_image(F&& f) const {
-        for (const Member& member : members_) f(member.hit.image);
-    }
-
-private:
-    struct Member {
-        Hit hit;
-        Neighbourhood near;
-    };
-    const TemplateSet& templates_;
-    std::size_t k_;
-    double apart_;
-    float value_ = -infinity;
-    std::vector<Member> members_;
-};
 
 /// Searches one pattern at a time; owns the scratch of one thread.
 class PrunedMatcher {
@@ -226,25 +105,35 @@ private:
         ++statistics_.past_fine;
         const auto left = std::count_if(lanes, lanes + fine_.n_blocks(), [&](float lane) { return !below_threshold(lane, image.template_id); });
         if (left > most_blocks) return score_whole(number);
-        for (std::size_t b = 0; b < fine_.n_blocks(); ++b) {
-            if (below_threshold(lanes[b], image.template_id)) continue;
-            ++statistics_.exact_blocks;
-            score_block(number, spots, b * fine_.length(), fine_.length());
-        }
+        blocks_.clear();
+        for (std::size_t b = 0; b < fine_.n_blocks(); ++b)
+            if (!below_threshold(lanes[b], image.template_id)) blocks_.push_back(b * fine_.length());
+        statistics_.exact_blocks += left;
+        score_blocks(number, spots);
     }
 
-    /// Exact scores of `count` rotations from `first` on.
-    void score_block(std::ptrdiff_t number, const kernels::Spots& spots, std::size_t first, std::size_t count) {
+    /// Exact scores of the rotations of the blocks that start at blocks_.
+    void score_blocks(std::ptrdiff_t number, const kernels::Spots& spots) {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
         const Image image(number);
         const float shift = scorer_.zero_mean(image.template_id);
-        float scores[kernels::exact_lanes];
-        for (std::size_t phi = first; phi < first + count; phi += kernels::exact_lanes) {
-            // The last vector of a ring would read past its second copy: step back instead.
-            const std::size_t from = std::min(phi, n_azimuths() - kernels::exact_lanes);
-            scorer_.kernels().correlate_some(scorer_.pattern().rows(), n_azimuths(), spots, azimuth_[image.mirrored].data(),
-                                             from, scores);
-            const std::size_t end = std::min(first + count, phi + kernels::exact_lanes);
-            for (std::size_t at = phi; at < end; ++at) hit({scores[at - from] - shift, static_cast<std::int32_t>(at), number});
+        float scores[n_runs * n_lanes];
+        for (std::size_t first = 0; first < blocks_.size(); first += n_runs) {
+            const std::size_t n = std::min(n_runs, blocks_.size() - first);
+            for (std::size_t done = 0; done < fine_.length(); done += n_lanes) {
+                // A run that would read past the second copy of a ring starts earlier; unused runs repeat the first.
+                std::size_t from[n_runs];
+                for (std::size_t run = 0; run < n_runs; ++run)
+                    from[run] = std::min(blocks_[first + (run < n ? run : 0)] + done, n_azimuths() - n_lanes);
+                scorer_.kernels().correlate_some(scorer_.pattern().rows(), n_azimuths(), spots,
+                                                 azimuth_[image.mirrored].data(), from, scores);
+                for (std::size_t run = 0; run < n; ++run) {
+                    const std::size_t begin = blocks_[first + run] + done;
+                    const std::size_t end = blocks_[first + run] + std::min(fine_.length(), done + n_lanes);
+                    for (std::size_t at = begin; at < end; ++at)
+                        hit({scores[run * n_lanes + at - from[run]] - shift, static_cast<std::int32_t>(at), number});
+                }
+            }
         }
     }
 
@@ -322,6 +211,7 @@ private:
     float largest_value_ = 0;  // of the pattern, without sign
     std::vector<std::uint32_t> azimuth_[2];  // as it is, mirrored
     std::vector<Open> open_;
+    std::vector<std::size_t> blocks_;  // fine blocks to be scored exactly
     std::vector<Hit> hits_;
     std::deque<std::ptrdiff_t> recent_;
     std::vector<std::uint32_t> seen_;  // generation in which an image was scored whole

@@ -19,23 +19,23 @@ inline V load(const float* from) {
     return value;
 }
 
-template <std::size_t Lanes>
-inline float largest(const typename Vector<Lanes>::type& v) {
-    if constexpr (Lanes == 2) {
-        return v[0] > v[1] ? v[0] : v[1];
-    } else {
-        using Half = typename Vector<Lanes / 2>::type;
-        const auto* values = reinterpret_cast<const float*>(&v);
-        const Half low = load<Half>(values), high = load<Half>(values + Lanes / 2);
-        return largest<Lanes / 2>(low > high ? low : high);
-    }
+inline float largest(const Vector16& v) {
+    const auto low8 = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+    const auto high8 = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    const auto best8 = low8 > high8 ? low8 : high8;
+    const auto low4 = __builtin_shufflevector(best8, best8, 0, 1, 2, 3);
+    const auto high4 = __builtin_shufflevector(best8, best8, 4, 5, 6, 7);
+    const auto best4 = low4 > high4 ? low4 : high4;
+    const float left = best4[0] > best4[1] ? best4[0] : best4[1];
+    const float right = best4[2] > best4[3] ? best4[2] : best4[3];
+    return left > right ? left : right;
 }
 
 template <std::size_t N>
 inline float largest(const Vector16 (&sum)[N]) {
     Vector16 best = sum[0];
     for (std::size_t i = 1; i < N; ++i) best = best > sum[i] ? best : sum[i];
-    return largest<16>(best);
+    return largest(best);
 }
 
 /// sum += weight * values, lane by lane.
@@ -64,23 +64,32 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
 }
 
 void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                    std::size_t phi, float* out) {
+                    const std::size_t* phi, float* out) {
     const std::size_t stride = 2 * n_azimuths;
-    using Some = Vector<exact_lanes>::type;
-    Some sum = {};
-    for (std::size_t i = 0; i < spots.n; ++i)
-        sum += spots.weight[i] * load<Some>(rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]] + phi);
-    __builtin_memcpy(out, &sum, sizeof(sum));
+    using Run = Vector<exact_lanes>::type;
+    Run sum[exact_runs] = {};
+    for (std::size_t i = 0; i < spots.n; ++i) {
+        const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
+        for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
+    }
+    __builtin_memcpy(out, sum, sizeof(sum));
 }
 
 void ring_sums(const float* ring_maximum, const Spots& spots, float* prefix) {
-    float sum = 0;
+    float total = 0;
     std::size_t j = 0;
     prefix[0] = 0;
     for (std::size_t first = 0; first < spots.n; first += group) {
         const std::size_t last = first + group < spots.n ? first + group : spots.n;
-        for (std::size_t i = first; i < last; ++i) sum += spots.weight[i] * ring_maximum[spots.ring[i]];
-        prefix[++j] = sum;
+        float even = 0, odd = 0;
+        std::size_t i = first;
+        for (; i + 1 < last; i += 2) {
+            even += spots.weight[i] * ring_maximum[spots.ring[i]];
+            odd += spots.weight[i + 1] * ring_maximum[spots.ring[i + 1]];
+        }
+        if (i < last) even += spots.weight[i] * ring_maximum[spots.ring[i]];
+        total += even + odd;
+        prefix[++j] = total;
     }
 }
 
@@ -97,8 +106,8 @@ void coarse_bounds(const BlockTable& table, const std::uint32_t* mirrored_start,
         add(i + 1, 1);
     }
     if (i < spots.n) add(i, 0);
-    best[0] = largest<coarse_lanes>(sum[0] + sum[1]);
-    best[1] = largest<coarse_lanes>(mirrored[0] + mirrored[1]);
+    best[0] = largest(sum[0] + sum[1]);
+    best[1] = largest(mirrored[0] + mirrored[1]);
 }
 
 float fine_bound(const BlockTable& table, const Spots& spots, const float* sums, float cut, float* lanes) {

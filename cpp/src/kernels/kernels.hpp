@@ -22,10 +22,11 @@ struct BlockTable {
     const std::uint32_t* start;
 };
 
-inline constexpr std::size_t group = 8;          ///< spots between two looks at whether to give up
+inline constexpr std::size_t group = 16;          ///< spots between two looks at whether to give up
 inline constexpr std::size_t coarse_lanes = 16;
 inline constexpr std::size_t fine_lanes = 64;
 inline constexpr std::size_t exact_lanes = 8;
+inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
 
 /// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
 struct Kernels {
@@ -35,11 +36,11 @@ struct Kernels {
     /// are stored twice in a row, so that no index wraps.
     void (*correlate)(const float* rows, std::size_t n_azimuths, const Spots& spots, float* out);
 
-    /// The same for the exact_lanes bins from phi on, with `azimuth` given by a table (identity or mirror).
+    /// The same for exact_runs runs of exact_lanes bins, each from its phi on, with `azimuth` given by a table (identity or mirror).
     void (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                           std::size_t phi, float* out);
+                           const std::size_t* phi, float* out);
 
-    /// prefix[j] = sum over the first min(n, 8 j) spots of weight * ring_maximum[ring], for j = 0 … ceil(n / 8).
+    /// prefix[j] = sum over the first min(n, group j) spots of weight * ring_maximum[ring], for j = 0 … ceil(n / group).
     void (*ring_sums)(const float* ring_maximum, const Spots& spots, float* prefix);
 
     /// Largest over the blocks of sum_i weight[i] * (table value of spot i), for a template and its mirror image, whose starts are

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbedex.cli.output import show_json, show_pairs
-from nbedex.cli.parser import add_command
+from nbedex.cli.parser import add_command, shape
 from nbedex.errors import ArgumentError
 
 
@@ -22,15 +22,6 @@ def add(commands: Any) -> None:
     parser.add_argument("file", help="4D-STEM file, library or result")
     parser.add_argument("--dataset", help="path of the dataset in an HDF5 file that holds several")
     parser.add_argument("--scan-shape", type=shape, metavar="ROWS,COLUMNS", help="for files that don't say how patterns were scanned")
-
-
-def shape(text: str) -> tuple[int, int]:
-    """Two integers with a comma or x between them."""
-    try:
-        rows, columns = (int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected ROWS,COLUMNS such as 64,128, got {text!r}") from None
-    return rows, columns
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,7 +61,8 @@ def _own_format(path: str) -> str:
         if not Path(path).is_file() or not h5py.is_hdf5(path):
             return ""
         with h5py.File(path, "r") as file:
-            return str(file.attrs.get("format", ""))
+            name = file.attrs.get("format", "")
+            return name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
     except (OSError, RuntimeError):
         return ""
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from nbedex.cli.info import shape
 from nbedex.cli.options import add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json
-from nbedex.cli.parser import add_command
+from nbedex.cli.parser import add_command, shape
 
 
 def add(commands: Any) -> None:

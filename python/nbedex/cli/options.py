@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbedex.cli.info import shape
+from nbedex.cli.parser import shape
+from nbedex.cli.parser import thread_count
 
 if TYPE_CHECKING:
     from nbedex.workflow import RunSettings
@@ -127,7 +128,7 @@ def given(args: argparse.Namespace, flags: Sequence[Flag]) -> dict[str, dict[str
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """The options of a run, in groups, with the configuration file they may come from."""
     parser.add_argument("--config", metavar="RUN.toml", help="options from a file; flags given here take precedence")
-    parser.add_argument("--threads", type=int, help="0 (default): all available")
+    parser.add_argument("--threads", type=thread_count, help="0 (default): all available")
     for title, flags in GROUPS:
         add_flags(parser.add_argument_group(title), flags)
 

@@ -74,7 +74,7 @@ def add_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help,
-        description=description or help,
+        description=textwrap.fill(description or help, 100),
         epilog=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -84,3 +84,12 @@ def add_command(
     common.add_argument("--quiet", "-q", action="store_true", help="no progress, errors only")
     common.add_argument("--verbose", "-v", action="store_true", help="say more; full details of internal errors")
     return parser
+
+
+def shape(text: str) -> tuple[int, int]:
+    """Two integers with a comma or x between them."""
+    try:
+        rows, columns = (int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected ROWS,COLUMNS such as 64,128, got {text!r}") from None
+    return rows, columns
