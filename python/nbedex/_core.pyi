@@ -1,0 +1,111 @@
+"""Types of the compiled core; what the functions do is said in cpp/include/nbedex/."""
+
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[Any]
+Mask = NDArray[np.uint8] | None
+
+class PolarGrid:
+    def __init__(self, *, n_rings: int, n_azimuths: int, k_min: float, k_max: float) -> None: ...
+    @property
+    def n_rings(self) -> int: ...
+    @property
+    def n_azimuths(self) -> int: ...
+    @property
+    def k_min(self) -> float: ...
+    @property
+    def k_max(self) -> float: ...
+
+class PolarSampler:
+    def __init__(self, grid: PolarGrid, detector_from_sample: NDArray[np.float64]) -> None: ...
+
+class Preprocessing:
+    def __init__(
+        self,
+        *,
+        remove_background: bool,
+        background_sigma: float,
+        exponent: float,
+        saturation: float,
+        max_saturated: float,
+        max_non_finite: float,
+    ) -> None: ...
+
+class BeamSearch:
+    def __init__(self, *, row: float, column: float, search_radius: float, beam_radius: float) -> None: ...
+
+class SimulationOptions:
+    def __init__(
+        self,
+        *,
+        wavelength: float,
+        max_excitation_error: float,
+        shape_width: float,
+        shape: str,
+        precession_angle: float,
+        minimum_intensity: float,
+        double_diffraction: float,
+    ) -> None: ...
+
+class MatchOptions:
+    def __init__(self, *, n_best: int, distinct_angle: float, threads: int) -> None: ...
+
+class TemplateSet:
+    @property
+    def size(self) -> int: ...
+    @property
+    def n_spots(self) -> int: ...
+    @property
+    def offset(self) -> NDArray[np.int64]: ...
+    @property
+    def ring(self) -> NDArray[np.uint16]: ...
+    @property
+    def azimuth(self) -> NDArray[np.uint16]: ...
+    @property
+    def weight(self) -> NDArray[np.float32]: ...
+
+class SimulatedSpots(TypedDict):
+    offset: NDArray[np.int64]
+    kx: NDArray[np.float32]
+    ky: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    reflection: NDArray[np.int32]
+
+def simulate_patterns(
+    g: NDArray[np.float64],
+    intensity: NDArray[np.float64],
+    hkl: NDArray[np.int32],
+    orientations: NDArray[np.float64],
+    options: SimulationOptions,
+    threads: int,
+) -> SimulatedSpots: ...
+def find_beams(frames: Frames, search: BeamSearch, mask: Mask, threads: int) -> NDArray[np.float64]: ...
+def unwrap(
+    frames: Frames, centers: NDArray[np.float64], sampler: PolarSampler, mask: Mask, threads: int
+) -> NDArray[np.float32]: ...
+def prepare_patterns(
+    frames: Frames,
+    centers: NDArray[np.float64],
+    sampler: PolarSampler,
+    options: Preprocessing,
+    mask: Mask,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]: ...
+def pack_templates(
+    offset: NDArray[np.int64],
+    kx: NDArray[np.float32],
+    ky: NDArray[np.float32],
+    intensity: NDArray[np.float32],
+    grid: PolarGrid,
+    exponent: float,
+    orientations: NDArray[np.float64],
+    symmetry: NDArray[np.float64],
+) -> TemplateSet: ...
+def match_exhaustive(
+    templates: TemplateSet, patterns: NDArray[np.float32], options: MatchOptions
+) -> dict[str, Any]: ...
+def match_pruned(templates: TemplateSet, patterns: NDArray[np.float32], options: MatchOptions) -> dict[str, Any]: ...
+def build_info() -> dict[str, Any]: ...
