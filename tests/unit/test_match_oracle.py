@@ -16,7 +16,7 @@ from oracles.matcher_oracle import Found, Grid, all_scores, n_best, orientations
 
 # whatever searches the core has must give the answers of the definition
 ENGINES = [name for name in ("match_exhaustive", "match_pruned") if hasattr(_core, name)]
-GRID = Grid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0)
+GRID = Grid(n_rings=9, n_azimuths=144, k_min=0.1, k_max=1.0)
 EXPONENT = 0.5
 
 
@@ -172,7 +172,7 @@ def test_numbers_of_candidates(engine: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("n_azimuths", [36, 37, 60, 64, 90, 129, 360])
+@pytest.mark.parametrize("n_azimuths", [36, 37, 64, 90, 128, 129, 150, 360])
 def test_numbers_of_azimuths(engine: str, n_azimuths: int) -> None:
     """Odd ones, and ones that are no multiple of a vector register or of a block."""
     p = problem("mmm", step=20.0, seed=6, grid=Grid(n_rings=5, n_azimuths=n_azimuths, k_min=0.1, k_max=1.0))
@@ -207,17 +207,17 @@ def test_two_rivals_near_the_winner_do_not_hide_the_next(engine: str) -> None:
     kx, ky = np.array([0.45], dtype=np.float32), np.zeros(1, dtype=np.float32)
     packed = _core.pack_templates(
         np.array([0, 1]), kx, ky, np.ones(1, dtype=np.float32),
-        _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), EXPONENT, identity, quaternions_of(proper),
+        _core.PolarGrid(n_rings=9, n_azimuths=144, k_min=0.1, k_max=1.0), EXPONENT, identity, quaternions_of(proper),
     )  # fmt: skip
     image = template_image(kx, ky, np.ones(1), GRID, EXPONENT)
     p = Problem(packed, [image], identity, proper, GRID)
     ring = int(image.any(axis=1).argmax())
-    pattern = np.zeros((1, 9, 48), dtype=np.float32)
-    for azimuth, value in ((47, 1.0), (44, 0.95), (2, 0.9), (10, 0.5), (13, 0.4), (30, 0.3)):
+    pattern = np.zeros((1, 9, 144), dtype=np.float32)
+    for azimuth, value in ((143, 1.0), (140, 0.95), (2, 0.9), (10, 0.5), (13, 0.4), (30, 0.3)):
         pattern[0, ring, azimuth] = value
     for n in (2, 3, 4):
-        (found,) = check(engine, p, pattern, n=n, distinct_deg=4 * 7.5 + 1)  # four bins
-        assert [f.azimuth for f in found] == [47, 10, 30, 4][:n]
+        (found,) = check(engine, p, pattern, n=n, distinct_deg=4 * 2.5 + 1)  # four bins
+        assert [f.azimuth for f in found] == [143, 10, 30, 4][:n]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -279,10 +279,10 @@ def test_one_nan_spoils_only_its_own_pattern(engine: str) -> None:
 def test_library_without_spots(engine: str) -> None:
     packed = _core.pack_templates(
         np.zeros(3, dtype=np.int64), *(np.zeros(0, dtype=np.float32) for _ in range(3)),
-        _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), 0.5, random_quaternions(2, seed=1),
+        _core.PolarGrid(n_rings=9, n_azimuths=144, k_min=0.1, k_max=1.0), 0.5, random_quaternions(2, seed=1),
         np.array([[1.0, 0, 0, 0]]),
     )  # fmt: skip
-    patterns = np.random.default_rng(1).random((2, 9, 48)).astype(np.float32)
+    patterns = np.random.default_rng(1).random((2, 9, 144)).astype(np.float32)
     found = getattr(_core, engine)(packed, patterns, _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1))
     assert (found["template_id"] == -1).all()
 
@@ -342,11 +342,15 @@ def test_two_python_threads_at_once(engine: str) -> None:
 @pytest.mark.parametrize(
     ("patterns", "error", "message"),
     [
-        (np.zeros((2, 9, 48)), TypeError, r"^patterns must have dtype float32, got float64$"),
-        (np.zeros((2, 9, 47), np.float32), ValueError, r"^patterns must have shape \(any, 9, 48\), got \(2, 9, 47\)$"),
-        (np.zeros((9, 48), np.float32), ValueError, r"^patterns must have shape \(any, 9, 48\), got \(9, 48\)$"),
-        (np.zeros((2, 9, 96), np.float32)[:, :, ::2], ValueError, r"^patterns must be C-contiguous and aligned"),
-        (np.zeros((2, 9, 48), ">f4"), TypeError, r"^patterns must have dtype float32, got >f4$"),
+        (np.zeros((2, 9, 144)), TypeError, r"^patterns must have dtype float32, got float64$"),
+        (
+            np.zeros((2, 9, 143), np.float32),
+            ValueError,
+            r"^patterns must have shape \(any, 9, 144\), got \(2, 9, 143\)$",
+        ),
+        (np.zeros((9, 144), np.float32), ValueError, r"^patterns must have shape \(any, 9, 144\), got \(9, 144\)$"),
+        (np.zeros((2, 9, 288), np.float32)[:, :, ::2], ValueError, r"^patterns must be C-contiguous and aligned"),
+        (np.zeros((2, 9, 144), ">f4"), TypeError, r"^patterns must have dtype float32, got >f4$"),
     ],
 )
 def test_patterns_that_are_refused(engine: str, patterns: np.ndarray, error: type[Exception], message: str) -> None:
@@ -358,13 +362,24 @@ def test_patterns_that_are_refused(engine: str, patterns: np.ndarray, error: typ
 @pytest.mark.parametrize("n", [0, -3])
 def test_n_best_must_be_positive(engine: str, n: int) -> None:
     with pytest.raises(ValueError, match=rf"^n_best must be at least 1, got {n}$"):
-        match(engine, problem("mmm"), np.zeros((1, 9, 48), np.float32), n=n)
+        match(engine, problem("mmm"), np.zeros((1, 9, 144), np.float32), n=n)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_patterns(engine: str) -> None:
-    found = match(engine, problem("mmm"), np.zeros((0, 9, 48), np.float32), n=3)
+    found = match(engine, problem("mmm"), np.zeros((0, 9, 144), np.float32), n=3)
     assert found["template_id"].shape == (0, 3) and found["mirror_score"].shape == (0,)
+
+
+@pytest.mark.skipif("match_pruned" not in ENGINES, reason="one engine only")
+@pytest.mark.parametrize("n_azimuths", [144, 150, 360])
+def test_pruning_is_what_the_tests_above_test(n_azimuths: int) -> None:
+    """For azimuths that do not divide into blocks match_pruned is match_exhaustive, and has no statistics."""
+    grid = Grid(n_rings=9, n_azimuths=n_azimuths, k_min=0.1, k_max=1.0)
+    p = problem("mmm", grid=grid)
+    options = _core.MatchOptions(n_best=3, distinct_angle=0.2, threads=1)
+    counts = _core.match_pruned(p.packed, sparse_patterns(p, 2, seed=1), options)["statistics"]
+    assert counts["images"] == 2 * 2 * p.packed.size
 
 
 # packing
@@ -387,7 +402,7 @@ def pack(**changes: Any) -> Any:
     values: dict[str, Any] = {
         "offset": np.array([0, 2], dtype=np.int64), "kx": np.array([0.2, 0.3], dtype=np.float32),
         "ky": np.array([0.1, 0.0], dtype=np.float32), "intensity": np.ones(2, dtype=np.float32),
-        "grid": _core.PolarGrid(n_rings=9, n_azimuths=48, k_min=0.1, k_max=1.0), "exponent": 0.5,
+        "grid": _core.PolarGrid(n_rings=9, n_azimuths=144, k_min=0.1, k_max=1.0), "exponent": 0.5,
         "orientations": np.array([[1.0, 0, 0, 0]]), "symmetry": np.array([[1.0, 0, 0, 0]]), **changes,
     }  # fmt: skip
     return _core.pack_templates(**values)
@@ -406,7 +421,7 @@ def pack(**changes: Any) -> Any:
         ({"orientations": np.zeros((1, 3))}, ValueError, r"^orientations must have shape \(any, 4\), got \(1, 3\)$"),
         ({"symmetry": np.zeros(4)}, ValueError, r"^symmetry must have shape \(any, 4\), got \(4,\)$"),
         (
-            {"grid": _core.PolarGrid(n_rings=70000, n_azimuths=48, k_min=0.1, k_max=1.0)},
+            {"grid": _core.PolarGrid(n_rings=70000, n_azimuths=144, k_min=0.1, k_max=1.0)},
             ValueError,
             r"^polar grid must have 1 to 65535 rings and 4 to 65535 azimuths$",
         ),
