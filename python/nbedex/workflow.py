@@ -25,6 +25,7 @@ from nbedex.indexing import (
     index_scan,
     look_at,
 )
+from nbedex.indexing.checkpoint import discard
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library, load_library
 from nbedex.maps import IndexingResult, write_result
 from nbedex.phases import load_phase
@@ -139,7 +140,7 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
         for file in (target, f"{target}.toml"):
             check_output(file, overwrite=settings.output.overwrite)
         if settings.output.overwrite and not settings.output.resume and part.exists():
-            _discard(part)
+            discard(part)
     with _opened(settings) as scan:
         calibration, library, mask = _inputs(settings, scan, progress)
         result = index_scan(
@@ -158,7 +159,7 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
         write_result(target, result, overwrite=settings.output.overwrite)
         text = settings_to_toml(effective(settings, calibration, library))
         write_atomically(f"{target}.toml", [text.encode()], overwrite=settings.output.overwrite)
-        _discard(part)
+        discard(part)
     return result
 
 
@@ -346,11 +347,3 @@ def _load_mask(path: str) -> NDArray[np.bool_]:
     if mask.dtype != bool or mask.ndim != 2:
         raise DataFormatError(f"the mask {path} must be a 2D array of booleans, got {mask.ndim}D {mask.dtype}")
     return np.asarray(mask)
-
-
-def _discard(part: Path) -> None:
-    """Remove the blocks of an unfinished run, and nothing that is not one."""
-    import shutil
-
-    if (part / "run.json").is_file():
-        shutil.rmtree(part, ignore_errors=True)

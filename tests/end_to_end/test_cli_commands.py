@@ -1,8 +1,9 @@
-"""Every command, as a user runs it."""
+"""Every command, as a user runs it; where only the answer matters, called in this process."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 import tomllib
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from nbedex import __version__, _core, load_library, read_result
 from nbedex.settings import settings_from_toml
 from nbedex.workflow import RunSettings
-from oracles.command_line import nbedex, without
+from oracles.command_line import COMMAND, environment, here, nbedex, without
 from oracles.small_scan import DETECTOR, FLAGS, small_scan, write_h5
 
 COMMANDS = ("demo", "phases", "library", "info", "look", "index", "export", "plot", "show-config")
@@ -41,9 +42,9 @@ def one_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, *arguments: object, code: int = 0) -> str:
-    done = nbedex(*arguments, folder=folder)
-    assert done.returncode == code, done.stderr
-    return done.stdout
+    returned, out, err = here(folder, *arguments)
+    assert returned == code, err
+    return out
 
 
 def answer(folder: Path, *arguments: object) -> Any:
@@ -53,7 +54,9 @@ def answer(folder: Path, *arguments: object) -> Any:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(command: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    text = run(tmp_path, command, "--help")
+    done = nbedex(command, "--help", folder=tmp_path)
+    text = done.stdout
+    assert done.returncode == 0 and done.stderr == ""
     assert time.monotonic() - started < 5  # 0.1 s on a machine with nothing else to do
     assert "examples:\n" in text and f"nbedex {command}" in text.split("examples:")[1]
     assert "--json" in text and not list(tmp_path.iterdir())
@@ -225,10 +228,6 @@ def test_most_patterns_not_indexed_is_exit_code_four(folder: Path) -> None:
 
 def test_output_to_a_closed_pipe(folder: Path) -> None:
     """`nbedex phases | head -1` ends without a traceback."""
-    import subprocess
-
-    from oracles.command_line import COMMAND, environment
-
     line = " ".join(f"'{part}'" for part in COMMAND) + " phases --json | head -1"
     done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[" and "Traceback" not in done.stderr and "Exception" not in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbedex import read_result
-from oracles.command_line import nbedex, tree
+from oracles.command_line import here, nbedex, tree
 
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,9 +24,9 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (tmp_path / file).stat().st_size > 1000
     assert read_result(tmp_path / "here" / "map.h5").shape == (12, 12)
     before = tree(tmp_path / "here")
-    again = nbedex("demo", "here", "--size", 12, "-q", folder=tmp_path)
-    assert again.returncode == 5 and "exists already" in again.stderr
+    code, _, err = here(tmp_path, "demo", "here", "--size", 12, "-q")
+    assert code == 5 and "exists already" in err
     assert tree(tmp_path / "here") == before
     # the scan is a file like a user's
-    info = nbedex("info", "here/scan.hspy", "--json", folder=tmp_path)
-    assert json.loads(info.stdout)["calibration"]["voltage"] == 300.0
+    _, out, _ = here(tmp_path, "info", "here/scan.hspy", "--json")
+    assert json.loads(out)["calibration"]["voltage"] == 300.0

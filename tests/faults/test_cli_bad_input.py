@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +13,7 @@ from nbedex.cli import main
 from nbedex.errors import NbedexError
 from nbedex.library import SimulationSettings, build_library, save_library
 from nbedex.phases import load_phase
-from oracles.command_line import nbedex, tree
+from oracles.command_line import here, nbedex, tree
 from oracles.small_scan import DETECTOR, FLAGS, small_scan
 
 CUBE = (
@@ -78,17 +76,6 @@ def refused(inputs: Path, arguments: tuple[object, ...], code: int, *fragments: 
     for fragment in fragments:
         assert fragment in lines[0]
     assert tree(inputs) == before
-
-
-def here(folder: Path, *arguments: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command line called in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return code, out.getvalue(), err.getvalue()
 
 
 INDEX = [

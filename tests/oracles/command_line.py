@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from nbedex.cli import main
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "nbedex")
@@ -33,6 +37,17 @@ def nbedex(*arguments: object, folder: Path, timeout: float = 120) -> subprocess
         timeout=timeout,
         check=False,
     )
+
+
+def here(folder: Path, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command line called in this process, which is quicker."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return code, out.getvalue(), err.getvalue()
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbedex.cli.parser import shape
-from nbedex.cli.parser import thread_count
+from nbedex.cli.parser import shape, thread_count
 
 if TYPE_CHECKING:
     from nbedex.workflow import RunSettings

@@ -6,11 +6,13 @@ written. `run.json` says what the blocks belong to, and a run with other input o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import logging
-import shutil
+import os
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,14 @@ class Checkpoint:
         else:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                strangers = [name for name in os.listdir(folder) if not _is_ours(name)]
             except OSError as error:
                 raise OutputError(f"can't make {folder} for the blocks of this run: {error.strerror}") from error
+            if strangers:
+                raise OutputError(
+                    f"{folder} is in the way: the blocks of this run go there, and it holds other files"
+                    f" ({strangers[0]}); move it, or choose another name for the result"
+                )
             write_atomically(description, [json.dumps(self._identity, indent=1).encode()], overwrite=True)
 
     def _compare(self, description: Path) -> None:
@@ -80,7 +88,7 @@ class Checkpoint:
             data = path.read_bytes()
         except OSError:
             return None
-        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        if len(data) < 4 or _checksum(path, data[4:]) != int.from_bytes(data[:4], "little"):
             log.warning("%s is damaged: these patterns are indexed again", path.name)
             return None
         records = np.load(io.BytesIO(data[4:]), allow_pickle=False)
@@ -91,16 +99,35 @@ class Checkpoint:
         buffer = io.BytesIO()
         np.save(buffer, records, allow_pickle=False)
         data = buffer.getvalue()
+        path = self._path(start, stop)
         write_atomically(
-            self._path(start, stop), [zlib.crc32(data).to_bytes(4, "little"), data], overwrite=True, n_bytes=len(data)
+            path, [_checksum(path, data).to_bytes(4, "little"), data], overwrite=True, n_bytes=len(data)
         )
-
-    def remove(self) -> None:
-        """Delete the folder: the result is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, start: int, stop: int) -> Path:
         return self.folder / f"patterns_{start:010d}_{stop:010d}.bin"
+
+
+def discard(folder: Path) -> None:
+    """Remove the blocks of a run and their folder; files that are not of a run stay, and the folder with them."""
+    if not (folder / "run.json").is_file():
+        return
+    # run.json goes last: what is left after a kill is still known as the blocks of a run
+    names = sorted((name for name in os.listdir(folder) if _is_ours(name)), key=lambda name: name == "run.json")
+    with contextlib.suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file of this name is one of a run's, or the unfinished copy of one that a kill left."""
+    return re.fullmatch(r"run\.json|patterns_\d+_\d+\.bin|\.(run\.json|patterns_).*\.tmp-\d+-\d+", name) is not None
+
+
+def _checksum(path: Path, data: bytes) -> int:
+    """CRC-32 of a block, and of its name, which says what patterns it is about."""
+    return zlib.crc32(data, zlib.crc32(path.name.encode()))
 
 
 def fingerprint(values: dict[str, Any]) -> str:

@@ -1,0 +1,292 @@
+"""Runs that are stopped, killed, damaged and resumed end with the bits of one that was not."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nbedex import read_result
+from nbedex.errors import ArgumentError, Cancelled
+from nbedex.indexing import IndexingSettings, MatchSettings, index_scan
+from nbedex.indexing.checkpoint import Checkpoint, discard
+from nbedex.library import TemplateLibrary
+from nbedex.scan import memory_scan
+from oracles.command_line import environment, nbedex
+from oracles.small_scan import CALIBRATION, FLAGS, small_library, small_scan
+
+SHAPE = (8, 5)
+MAPS = (
+    "phase_id", "orientation", "index", "reliability", "phase_reliability", "mirror_margin", "half_turn_margin",
+    "center", "status", "rival_phase_id", "rival_orientation", "rival_score", "phase_score", "template_id", "mirrored",
+)  # fmt: skip
+# The command line with small blocks and a pause after each, so that there is a middle to stop in.
+SLOW = """
+import sys, time
+import nbedex.indexing.run as run
+from nbedex.indexing.checkpoint import Checkpoint
+run._BLOCK_PATTERNS = 4
+save = Checkpoint.save
+def slow(self, *arguments):
+    save(self, *arguments)
+    time.sleep(0.06)
+Checkpoint.save = slow
+from nbedex.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def library() -> TemplateLibrary:
+    return small_library()
+
+
+@pytest.fixture(scope="module")
+def frames() -> NDArray[np.uint16]:
+    return small_scan(SHAPE, drift=1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, frames: NDArray[np.uint16]) -> Path:
+    """A scan and the result of an uninterrupted run."""
+    path = tmp_path_factory.mktemp("resume")
+    np.save(path / "scan.npy", frames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBEDEX_CACHE", str(path / "cache"))
+        done = nbedex("index", "scan.npy", *FLAGS, "-o", "whole.h5", "-q", folder=path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "folder" in request.fixturenames:
+        monkeypatch.setenv("NBEDEX_CACHE", str(request.getfixturevalue("folder") / "cache"))
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW, "index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", *more],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def blocks(folder: Path) -> list[Path]:
+    return sorted((folder / "map.h5.part").glob("patterns_*.bin"))
+
+
+def wait_for_blocks(folder: Path, process: subprocess.Popen[str], count: int) -> None:
+    end = time.monotonic() + 60
+    while len(blocks(folder)) < count:
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.005)
+
+
+def clean(folder: Path) -> None:
+    shutil.rmtree(folder / "map.h5.part", ignore_errors=True)
+    for name in ("map.h5", "map.h5.toml"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    for name in MAPS:
+        assert getattr(first, name).tobytes() == getattr(second, name).tobytes(), name
+
+
+def assert_finished(folder: Path) -> None:
+    assert_same(read_result(folder / "map.h5"), read_result(folder / "whole.h5"))
+    assert not (folder / "map.h5.part").exists()
+    assert (folder / "map.h5.toml").is_file()
+
+
+def test_ctrl_c_and_resume(folder: Path) -> None:
+    clean(folder)
+    process = start(folder)
+    wait_for_blocks(folder, process, 3)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 130
+    (line,) = err.splitlines()
+    assert line.startswith("nbedex: stopped after ") and line.endswith(
+        "of 40 patterns; what is done is kept, go on with --resume"
+    )
+    kept = {path: path.stat().st_mtime_ns for path in blocks(folder)}
+    assert len(kept) >= 3 and not (folder / "map.h5").exists()
+
+    # neither by accident from the start, nor with something else
+    for more, fragment in [
+        ((), "map.h5.part holds an unfinished run: continue it with --resume, or start over with --overwrite"),
+        (("--resume", "--n-best", "3"), "was made with other options"),
+    ]:
+        refused = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", *more, folder=folder)
+        assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+        assert fragment in refused.stderr
+    assert {path: path.stat().st_mtime_ns for path in blocks(folder)} == kept
+
+    process = start(folder, "--resume")
+    wait_for_blocks(folder, process, len(kept) + 1)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items() if path.exists())  # not done again
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert_finished(folder)
+
+
+def test_killed_at_random(folder: Path) -> None:
+    clean(folder)
+    rng = random.Random(3)
+    for _ in range(3):
+        process = start(folder, "--resume")
+        wait_for_blocks(folder, process, min(len(blocks(folder)) + 1, 9))
+        time.sleep(rng.uniform(0, 0.12))
+        process.kill()
+        process.communicate()
+        assert not (folder / "map.h5").exists()
+    done = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", "--resume", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert_finished(folder)
+
+
+def test_overwrite_starts_over(folder: Path) -> None:
+    clean(folder)
+    part = folder / "map.h5.part"
+    part.mkdir()
+    (part / "run.json").write_text("{}")
+    (part / "patterns_0000000000_0000000010.bin").write_bytes(b"left by another run")
+    done = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", "--overwrite", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert_finished(folder)
+
+
+def test_a_folder_of_the_users_is_left_alone(folder: Path) -> None:
+    """map.h5.part with other files is not ours; it is refused, and with --overwrite too."""
+    clean(folder)
+    part = folder / "map.h5.part"
+    part.mkdir()
+    (part / "notes.txt").write_text("mine")
+    for more in ((), ("--overwrite",)):
+        done = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", *more, folder=folder)
+        assert done.returncode == 5 and "it holds other files (notes.txt)" in done.stderr
+        assert [path.name for path in part.iterdir()] == ["notes.txt"]
+    shutil.rmtree(part)
+
+
+def test_discard_takes_only_what_is_a_runs(tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    store = Checkpoint(part, {"a": 1}, resume=False)
+    store.save(0, 1, np.zeros(1))
+    (part / ".patterns_0000000001_0000000002.bin.tmp-12-3").write_bytes(b"of a killed run")
+    (part / "notes.txt").write_text("mine")
+    discard(part)
+    assert [path.name for path in part.iterdir()] == ["notes.txt"]
+    (part / "notes.txt").unlink()
+    Checkpoint(part, {"a": 1}, resume=False)  # an empty folder is no obstacle
+    discard(part)
+    assert not part.exists()
+    discard(part)
+
+
+class Stop:
+    """Progress that is Ctrl-C after some patterns."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage == "indexing" and done >= self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def stopped(
+    tmp_path: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The blocks of a run of which 24 of 40 patterns are done, four a block."""
+    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 4)
+    part = tmp_path / "part"
+    with pytest.raises(Cancelled, match="stopped after 24 of 40 patterns; what is done is kept"):
+        index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=part, progress=Stop(24))
+    assert len(list(part.glob("*.bin"))) == 6
+    return part
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "swap", "foreign"])
+def test_damaged_block_is_done_again(
+    stopped: Path, frames: NDArray[np.uint16], library: TemplateLibrary, damage: str
+) -> None:
+    first, second = sorted(stopped.glob("*.bin"))[:2]
+    data = bytearray(first.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    elif damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "empty":
+        data = bytearray()
+    elif damage == "foreign":
+        data = bytearray(b"something else altogether")
+    if damage == "swap":
+        first.write_bytes(second.read_bytes())
+    else:
+        first.write_bytes(bytes(data))
+    resumed = index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=stopped, resume=True)
+    assert_same(resumed, index_scan(memory_scan(frames), library, CALIBRATION))
+
+
+def test_changed_input_is_refused(stopped: Path, frames: NDArray[np.uint16], library: TemplateLibrary) -> None:
+    changed = frames.copy()
+    changed[0, 0, 3, 3] += 1
+    with pytest.raises(ArgumentError, match=r"was made with other input; resume it as it was"):
+        index_scan(memory_scan(changed), library, CALIBRATION, checkpoint=stopped, resume=True)
+    settings = IndexingSettings(match=MatchSettings(distinct_deg=4.0))
+    with pytest.raises(ArgumentError, match=r"was made with other options; resume it as it was"):
+        index_scan(memory_scan(frames), library, CALIBRATION, settings=settings, checkpoint=stopped, resume=True)
+    other = dataclasses.replace(CALIBRATION, rotation_deg=1.0)
+    with pytest.raises(ArgumentError, match=r"was made with other calibration; resume it as it was"):
+        index_scan(memory_scan(frames), library, other, checkpoint=stopped, resume=True)
+    (stopped / "run.json").write_text("{ not JSON")
+    with pytest.raises(ArgumentError, match=r"run.json can't be read .* start over with --overwrite"):
+        index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=stopped, resume=True)
+
+
+def test_blocks_of_another_size_are_not_mixed_up(
+    stopped: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 7)
+    resumed = index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=stopped, resume=True)
+    assert_same(resumed, index_scan(memory_scan(frames), library, CALIBRATION))
+
+
+@pytest.mark.parametrize(("threads", "size"), [(2, 128), (2, 1), (5, 17)])
+def test_threads_and_blocks_do_not_matter(
+    frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch, threads: int, size: int
+) -> None:
+    reference = index_scan(memory_scan(frames), library, CALIBRATION, threads=1)
+    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", size)
+    assert_same(index_scan(memory_scan(frames), library, CALIBRATION, threads=threads), reference)
+
+
+def test_block_file(tmp_path: Path) -> None:
+    store = Checkpoint(tmp_path / "part", {"a": 1}, resume=False)
+    records = np.zeros(3, dtype=[("x", "<f4"), ("y", "<i2", (2,))])
+    records["x"] = [1, np.nan, -0.0]
+    store.save(5, 8, records)
+    back = store.load(5, 8, records.dtype)
+    assert back is not None and back.tobytes() == records.tobytes()
+    assert store.load(5, 9, records.dtype) is None
+    assert store.load(5, 8, np.dtype("<f4")) is None
+    assert not [path for path in (tmp_path / "part").iterdir() if "tmp" in path.name]
