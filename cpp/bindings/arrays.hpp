@@ -17,9 +17,11 @@ inline constexpr py::ssize_t any = -1;
 
 inline std::string shape_text(std::initializer_list<py::ssize_t> shape) {
     std::string text = "(";
-    for (const py::ssize_t n : shape) text += (n == any ? std::string("any") : std::to_string(n)) + ", ";
-    if (shape.size() > 1) text.resize(text.size() - 2);
-    return text + ")";
+    for (const py::ssize_t n : shape) {
+        if (text.size() > 1) text += ", ";
+        text += n == any ? std::string("any") : std::to_string(n);
+    }
+    return text + (shape.size() == 1 ? ",)" : ")");
 }
 
 inline std::string shape_text(const py::array& array) {

@@ -140,7 +140,6 @@ py::dict as_dict(const SearchStatistics& s) {
 py::dict match(const TemplateSet& templates, const py::array& patterns, const MatchOptions& options, bool exhaustive) {
     const std::span<const float> data = view<float>(patterns, "patterns", {any, templates.n_rings, templates.n_azimuths});
     const py::ssize_t n = patterns.shape(0), k = options.n_best;
-    if (k < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(k));
     std::vector<Candidate> found(static_cast<std::size_t>(n * k));
     NewArray<float> mirror({n}), half_turn({n});
     SearchStatistics statistics;
@@ -218,6 +217,9 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<MatchOptions>(m, "MatchOptions")
         .def(py::init([](int n_best, double distinct_angle, int threads) {
+                 if (n_best < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(n_best));
+                 if (!(distinct_angle >= 1e-6))
+                     throw py::value_error("distinct_angle must be at least 1e-6 radians, got " + std::to_string(distinct_angle));
                  return MatchOptions{n_best, distinct_angle, threads};
              }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("threads"));
 

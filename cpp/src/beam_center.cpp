@@ -95,7 +95,7 @@ BeamCenter find_beam(const Frame<T>& frame, const BeamSearch& search) {
     std::vector<double> around;
     double contrast = 0;
     for (int pass = 0; pass < 3; ++pass) {
-        // Height: the mean of the brightest half of the disk; ground: the median of the ring around it.
+        // Height: the mean of the brightest quarter of the disk; ground: the median of the ring around it.
         const Window w = window(frame, row, column, surroundings);
         std::vector<double> inside;
         around.clear();

@@ -28,14 +28,15 @@ double shape_factor(ShapeFactor model, double s, double width) {
     return 0.0;
 }
 
-/// Shape factor averaged over the beam's revolution. Closed form for the Lorentzian (Palatinus 2019, eq. 10),
-/// the trapezoidal rule over one turn otherwise (eq. 8), which converges exponentially for a periodic integrand.
+/// Shape factor averaged over the beam's revolution. Closed form for the Lorentzian (Palatinus 2019, eq. 10, scaled by
+/// width / 2 so that no precession gives the unprecessed factor), the trapezoidal rule over one turn otherwise (eq. 8), which
+/// converges exponentially for a periodic integrand.
 double precessed_shape_factor(ShapeFactor model, double s, double r, double angle, double width) {
     if (model == ShapeFactor::lorentzian) {
         const double sigma = pi / width;
         const double u = sigma * sigma * (r * r * angle * angle - s * s) + 1;
         const double z = std::sqrt(u * u + 4 * sigma * sigma * s * s);
-        return sigma / pi * std::sqrt(2 * (u + z) / (z * z));
+        return 0.5 * std::sqrt(2 * (u + z) / (z * z));
     }
     constexpr int steps = 256;
     double sum = 0;

@@ -134,7 +134,6 @@ def test_double_diffraction_equals_the_oracle(share: float) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the precessed Lorentzian is 2 / width too large, which does not cancel here")
 def test_double_diffraction_under_precession_is_continuous() -> None:
     """A precession angle next to nothing changes next to nothing, also not the share of double diffraction."""
     phase, q = na2au_111()

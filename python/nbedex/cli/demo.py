@@ -10,7 +10,7 @@ from typing import Any
 from nbedex.cli.output import progress_bar, show_json, show_table
 from nbedex.cli.parser import add_command, thread_count
 
-_STEP_DEG = 1.5
+_STEP_DEG = 2.0
 
 
 def add(commands: Any) -> None:
