@@ -6,8 +6,8 @@ What the data need, found by looking at the patterns with the best template draw
 - the pixel size of the header, 0.01261, times 1.02 to 1.03 (the notebook that comes with them says the same);
 - 200 kV, which the file does not hold;
 - an excitation error of 0.06 to 0.08 1/angstrom: the foil is irradiated and bent, and reflections far from the Ewald
-  sphere show. That width has the highest index (0.098, against 0.094 at the default 0.02, where the zone axis is 6 deg
-  from ASTAR's);
+  sphere show. With the default, 0.02, the zone axes are 6.35 deg from ASTAR's. That the wider one is better shows
+  without ASTAR, too, but only just: the mean index is 0.097 against 0.092, while the reliability falls from 14 to 4;
 - ASTAR saw the detector flipped and turned by about 90 deg, which the file does not say; zone axes up to the symmetry
   of the cube do not depend on it.
 
