@@ -73,7 +73,8 @@ FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, 
         sampler.unwrap(frame, center_row, center_column, polar);
         if (options.remove_background) remove_ring_background(sampler.grid(), options.background_sigma, polar);
         apply_exponent(options.exponent, polar);
-        if (std::ranges::all_of(polar, [](float v) { return v == 0.0F; })) status = FrameStatus::blank;
+        const auto above = std::ranges::count_if(polar, [](float v) { return v > 0.0F; });
+        if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
     }
     if (status != FrameStatus::ok) std::ranges::fill(polar, 0.0F);
     return status;

@@ -139,10 +139,10 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
     if target is not None and part is not None:
         for file in (target, f"{target}.toml"):
             check_output(file, overwrite=settings.output.overwrite)
-        if settings.output.overwrite and not settings.output.resume and part.exists():
-            discard(part)
     with _opened(settings) as scan:
         calibration, library, mask = _inputs(settings, scan, progress)
+        if part is not None and settings.output.overwrite and not settings.output.resume and part.exists():
+            discard(part)
         result = index_scan(
             scan,
             library,
@@ -216,7 +216,9 @@ def effective(settings: RunSettings, calibration: Calibration, library: Template
         settings,
         calibration=CalibrationOptions(**known, step_nm=step[0] if square else None),
         library=LibraryOptions(
-            file=settings.library.file, phases=settings.library.phases or tuple(p.name for p in library.phases), **simulation
+            file=settings.library.file,
+            phases=settings.library.phases or tuple(p.name for p in library.phases),
+            **simulation,
         )
         if not settings.library.file
         else settings.library,
@@ -307,7 +309,7 @@ def index(
     Examples
     --------
     >>> import nbedex
-    >>> result = nbedex.index("scan.hspy", phases=["beta2-alumina", "nzsp"], pixel_size=0.0094, voltage=300)  # doctest: +SKIP
+    >>> result = nbedex.index("scan.hspy", phases=["nzsp"], pixel_size=0.0094, voltage=300)  # doctest: +SKIP
     >>> nbedex.to_crystal_map(result)  # doctest: +SKIP
     """
     base = settings or RunSettings()

@@ -54,7 +54,18 @@ def test_outside_the_scan(truth, library):
 def test_command_writes_a_picture(truth, tmp_path, capsys):
     write_hspy(truth, tmp_path / "scan.hspy")
     picture = tmp_path / "look.png"
-    command = ["look", str(tmp_path / "scan.hspy"), "--at", "2,7", "--phase", "na2au", "--step", "5", "--to", str(picture)]
+    command = [
+        "look",
+        str(tmp_path / "scan.hspy"),
+        "--at",
+        "2,7",
+        "--phase",
+        "na2au",
+        "--step",
+        "5",
+        "--to",
+        str(picture),
+    ]
     assert main([*command, "--quiet"]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     before = picture.read_bytes()

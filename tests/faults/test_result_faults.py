@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 import pytest
 
-from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex import files
+from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.maps import read_result, write_result
 from nbedex.maps.result import ARRAYS
 

@@ -49,9 +49,7 @@ def _labels(rng: np.random.Generator, shape: tuple[int, int], *, grains: bool) -
     return np.argmin(np.linalg.norm(grid[:, :, None] - seeds, axis=-1), axis=-1)
 
 
-def _fill(
-    result: IndexingResult, rng: np.random.Generator, phase: Any, quaternion: Any, indexed: Any
-) -> None:
+def _fill(result: IndexingResult, rng: np.random.Generator, phase: Any, quaternion: Any, indexed: Any) -> None:
     shape, n = result.shape, result.n_rivals
     result.status[:] = rng.integers(1, len(Status), shape)
     result.status[indexed] = Status.OK

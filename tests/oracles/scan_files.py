@@ -94,9 +94,7 @@ def write_mib(
     return 384 + frames[0].nbytes
 
 
-def write_empad(
-    path: Path, data: NDArray[np.float32], *, raw_name: str = "scan_x5_y3.raw", extra: str = ""
-) -> None:
+def write_empad(path: Path, data: NDArray[np.float32], *, raw_name: str = "scan_x5_y3.raw", extra: str = "") -> None:
     """EMPAD pair of files: frames of 128 x 128 with two rows behind each that are no image."""
     rows, columns = data.shape[:2]
     padded = np.full((rows, columns, 130, 128), -1.0, "<f4")

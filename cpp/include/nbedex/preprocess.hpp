@@ -9,7 +9,7 @@
 namespace nbedex {
 
 /// Why a pattern can't be matched. The numbers are those of the result file.
-enum class FrameStatus : std::uint8_t { ok = 0, blank = 1, saturated = 2, non_finite = 3 };
+enum class FrameStatus : std::uint8_t { ok = 0, blank = 1, saturated = 2, non_finite = 3, low_signal = 4 };
 
 struct Preprocessing {
     bool remove_background = true;
@@ -30,6 +30,9 @@ void remove_ring_background(const PolarGrid& grid, float sigma, std::span<float>
 
 /// Raises every bin to `exponent`; negative values become zero first. 1, 1/2 and 1/4 use square roots, which are exact.
 void apply_exponent(float exponent, std::span<float> polar);
+
+/// Fewer bins than this above the background are not a pattern.
+inline constexpr std::ptrdiff_t fewest_bins = 8;
 
 /// All of the above in order. Returns the frame's status; `polar` is all zero unless it is ok.
 template <class T>

@@ -23,7 +23,9 @@ def add(commands: Any) -> None:
         description="Makes a polycrystal of β″-alumina with a Na₂Au strip and an NZSP corner, writes its 4D-STEM scan"
         " to DIR/scan.hspy, indexes that file as `nbedex index` does, and says which share of the pixels is right.",
     )
-    parser.add_argument("folder", nargs="?", default="nbedex-demo", metavar="DIR", help="where to put it (default nbedex-demo)")
+    parser.add_argument(
+        "folder", nargs="?", default="nbedex-demo", metavar="DIR", help="where to put it (default nbedex-demo)"
+    )
     parser.add_argument("--size", type=int, default=40, help="scan rows and columns, 8 to 256 (default 40)")
     parser.add_argument("--seed", type=int, default=7, help="of the random numbers (default 7)")
     parser.add_argument("--threads", type=thread_count, default=0, help="0: all available")
@@ -69,7 +71,14 @@ def run(args: argparse.Namespace) -> int:
         return 0
     columns = ("", "pixels", "right phase", "within 2°", "turned 180°", "median error")
     table = [
-        (r.name, r.pixels, f"{r.right_phase:.1%}", f"{r.within_2_deg:.1%}", f"{r.half_turn:.1%}", f"{r.median_deg:.2f}°")
+        (
+            r.name,
+            r.pixels,
+            f"{r.right_phase:.1%}",
+            f"{r.within_2_deg:.1%}",
+            f"{r.half_turn:.1%}",
+            f"{r.median_deg:.2f}°",
+        )
         for r in rows
     ]
     show_table(columns, table, title="compared with the truth")

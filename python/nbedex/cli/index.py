@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         run,
         help="index a scan: orientation, phase and confidence of every pattern",
         examples=[
-            "nbedex index scan.hspy --phase beta2-alumina --phase nzsp --phase na2au --pixel-size 0.0094 --voltage 300 -o map.h5",
+            "nbedex index scan.hspy --phase beta2-alumina --phase nzsp --pixel-size 0.0094 --voltage 300 -o map.h5",
             "nbedex index scan.blo --phase au --pixel-size 0.032 -o map.h5     # voltage from the file",
             "nbedex index data.h5 --dataset /entry/data --library lib.h5 --pixel-size 0.0094 --voltage 300 -o map.h5",
             "nbedex index --config map.h5.toml -o again.h5                      # repeat a run",
@@ -83,7 +83,11 @@ def sentences(facts: dict[str, Any]) -> list[tuple[str, object]]:
     """The summary of a result for people."""
     lines: list[tuple[str, object]] = [("result", facts["result"])]
     lines.append(("indexed", f"{facts['fraction_indexed']:.1%} of {facts['pixels']} patterns"))
-    lines += [(f"  {p['name']}", f"{p['fraction']:.1%}, median index {p['median_index']:.3f}") for p in facts["phases"] if p["pixels"]]
+    lines += [
+        (f"  {p['name']}", f"{p['fraction']:.1%}, median index {p['median_index']:.3f}")
+        for p in facts["phases"]
+        if p["pixels"]
+    ]
     lines += [(f"  {name}", count) for name, count in facts["status"].items() if count and name != "OK"]
     coherence = facts["neighbour_coherence"]
     if coherence is not None:

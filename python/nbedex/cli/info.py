@@ -21,7 +21,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("file", help="4D-STEM file, library or result")
     parser.add_argument("--dataset", help="path of the dataset in an HDF5 file that holds several")
-    parser.add_argument("--scan-shape", type=shape, metavar="ROWS,COLUMNS", help="for files that don't say how patterns were scanned")
+    parser.add_argument(
+        "--scan-shape", type=shape, metavar="ROWS,COLUMNS", help="for files that don't say how patterns were scanned"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

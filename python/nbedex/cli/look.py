@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
             "nbedex look scan.hspy --at 12,30 --phase beta2-alumina --pixel-size 0.0094 --voltage 300 --to pattern.png",
             "nbedex look --config map.h5.toml --at 12,30 --to pattern.png",
         ],
-        description="Takes the options of `nbedex index`. Look here first when a map is not what you expect: wrong centre,"
-        " scale or mask show at once.",
+        description="Takes the options of `nbedex index`. Look here first when a map is not what you expect: a wrong"
+        " centre, scale or mask shows at once.",
     )
     parser.add_argument("scan", nargs="?", help="4D-STEM file")
     parser.add_argument("--at", required=True, type=shape, metavar="ROW,COLUMN", help="place in the scan, from 0")

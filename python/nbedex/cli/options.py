@@ -46,29 +46,55 @@ def _flag(name: str, target: str, help: str, convert: Callable[[str], Any] | Non
 
 SCAN_FLAGS = (
     _flag("--dataset", "scan.dataset", "path of the dataset in an HDF5 file that holds several", str),
-    _flag("--scan-shape", "scan.shape", "for files that don't say how patterns were scanned", shape, metavar="ROWS,COLUMNS"),
+    _flag(
+        "--scan-shape",
+        "scan.shape",
+        "for files that don't say how patterns were scanned",
+        shape,
+        metavar="ROWS,COLUMNS",
+    ),
     _flag("--mask", "scan.mask", ".npy of booleans: detector pixels not to use (beam stop, gaps)", str),
 )
 CALIBRATION_FLAGS = (
     _flag("--pixel-size", "calibration.pixel_size", "1/angstrom per detector pixel; else from the file"),
     _flag("--voltage", "calibration.voltage", "accelerating voltage, kV; else from the file"),
     _flag("--scan-step", "calibration.step_nm", "scan step, nm; else from the file"),
-    _flag("--rotation", "calibration.rotation_deg", "direction of the detector's columns in the scan, degrees from X (right) towards Y (down)"),
+    _flag(
+        "--rotation",
+        "calibration.rotation_deg",
+        "direction of the detector's columns in the scan, degrees from X (right) towards Y (down)",
+    ),
     _flag("--flip", "calibration.flipped", "the detector's rows are mirrored against the scan", None),
     _flag("--ellipse-ratio", "calibration.ellipse_ratio", "long over short radius of the camera's distortion"),
-    _flag("--ellipse-angle", "calibration.ellipse_angle_deg", "direction of the long radius, degrees from columns to rows"),
+    _flag(
+        "--ellipse-angle", "calibration.ellipse_angle_deg", "direction of the long radius, degrees from columns to rows"
+    ),
 )
 LIBRARY_FLAGS = (
-    _flag("--phase", "library.phases", "shipped phase or CIF; repeat for several", str, repeat=True, metavar="NAME_OR_CIF"),
+    _flag(
+        "--phase", "library.phases", "shipped phase or CIF; repeat for several", str, repeat=True, metavar="NAME_OR_CIF"
+    ),
     _flag("--k-max", "library.k_max", "largest scattering vector of templates, 1/angstrom (default 1.5)"),
-    _flag("--step", "library.step_deg", "no beam direction is farther than half of this from a template, degrees (default 1)"),
-    _flag("--excitation-error", "library.max_excitation_error", "largest distance from the Ewald sphere, 1/angstrom (default 0.02)"),
+    _flag(
+        "--step",
+        "library.step_deg",
+        "no beam direction is farther than half of this from a template, degrees (default 1)",
+    ),
+    _flag(
+        "--excitation-error",
+        "library.max_excitation_error",
+        "largest distance from the Ewald sphere, 1/angstrom (default 0.02)",
+    ),
     _flag("--shape-factor", "library.shape", "binary, linear, lorentzian (default), sinc, sin2c or atanc", str),
     _flag("--thickness", "library.thickness_nm", "crystal thickness, nm: sets the width of the shape factor"),
     _flag("--precession", "library.precession_deg", "precession angle, degrees"),
     _flag("--min-intensity", "library.minimum_intensity", "leave out spots weaker than this share of the strongest"),
     _flag("--scattering", "library.scattering", "lobato (default) or xtables", str),
-    _flag("--double-diffraction", "library.double_diffraction", "strength of double-diffraction spots, 0 to 1 (default 0: none)"),
+    _flag(
+        "--double-diffraction",
+        "library.double_diffraction",
+        "strength of double-diffraction spots, 0 to 1 (default 0: none)",
+    ),
 )
 CENTER_FLAGS = (
     _flag("--center-method", "center.method", "fit (default), per-pattern or fixed", str),
@@ -91,7 +117,10 @@ MATCH_FLAGS = (
 GROUPS = (
     ("data", SCAN_FLAGS),
     ("calibration", CALIBRATION_FLAGS),
-    ("phases and templates", (*LIBRARY_FLAGS, _flag("--library", "library.file", "library file instead of phases", str, metavar="LIB.h5"))),
+    (
+        "phases and templates",
+        (*LIBRARY_FLAGS, _flag("--library", "library.file", "library file instead of phases", str, metavar="LIB.h5")),
+    ),
     ("direct beam", CENTER_FLAGS),
     ("preprocessing", PREPROCESS_FLAGS),
     ("matching", MATCH_FLAGS),

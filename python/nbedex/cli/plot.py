@@ -15,12 +15,21 @@ def add(commands: Any) -> None:
         "plot",
         run,
         help="draw orientation, phase, index and reliability maps as PNG",
-        examples=["nbedex plot map.h5 --to figures/", "nbedex plot map.h5 --kind ipf-z --to ipf.png --min-reliability 10"],
+        examples=[
+            "nbedex plot map.h5 --to figures/",
+            "nbedex plot map.h5 --kind ipf-z --to ipf.png --min-reliability 10",
+        ],
         description="Pixels under the index and reliability cut-offs are black, and so are those not indexed.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
-    parser.add_argument("--to", required=True, metavar="FILE_OR_FOLDER", help="a .png file for one kind, a folder for all")
-    parser.add_argument("--kind", default="all", help="ipf-x, ipf-y, ipf-z, phase, index, reliability, phase-reliability, status, overview or all (default)")
+    parser.add_argument(
+        "--to", required=True, metavar="FILE_OR_FOLDER", help="a .png file for one kind, a folder for all"
+    )
+    parser.add_argument(
+        "--kind",
+        default="all",
+        help="ipf-x, ipf-y, ipf-z, phase, index, reliability, phase-reliability, status, overview or all (default)",
+    )
     parser.add_argument("--min-index", type=float, help="cut-off of the index (default 0.06)")
     parser.add_argument("--min-reliability", type=float, help="cut-off of the reliability, percent (default 1)")
     parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default 200)")

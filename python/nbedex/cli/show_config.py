@@ -17,7 +17,9 @@ def add(commands: Any) -> None:
         help="versions, instruction set, threads, folders; or a run's options as TOML",
         examples=["nbedex show-config", "nbedex show-config --defaults > run.toml"],
     )
-    parser.add_argument("--defaults", action="store_true", help="all options of `nbedex index` with their defaults, as TOML")
+    parser.add_argument(
+        "--defaults", action="store_true", help="all options of `nbedex index` with their defaults, as TOML"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

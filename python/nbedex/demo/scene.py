@@ -141,8 +141,7 @@ def _diffuse(center: Array) -> Array:
     beam = np.exp(-(r**2) / (2 * 1.0**2))
     background = np.exp(-r * _CALIBRATION.pixel_size / 0.25)
     return np.asarray(
-        _SHARE_BEAM * beam / beam.sum()
-        + (1 - _SHARE_SPOTS - _SHARE_BEAM) * background / background.sum()
+        _SHARE_BEAM * beam / beam.sum() + (1 - _SHARE_SPOTS - _SHARE_BEAM) * background / background.sum()
     )
 
 

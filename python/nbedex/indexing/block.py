@@ -241,7 +241,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
 
 
 def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
-    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core gives them."""
+    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them."""
     options = _core.MatchOptions(
         n_best=engine.settings.match.n_best,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
@@ -272,10 +272,7 @@ def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Eng
     score = np.stack([m["score"] for m in matches], axis=1)  # (n, phases, k)
     score = np.where(np.stack([m["template_id"] for m in matches], axis=1) < 0, np.nan, score)
     orientation = np.stack(
-        [
-            matched_orientations(m, o, engine.grid.n_azimuths)
-            for m, o in zip(matches, engine.orientations, strict=True)
-        ],
+        [matched_orientations(m, o, engine.grid.n_azimuths) for m, o in zip(matches, engine.orientations, strict=True)],
         axis=1,
     )
     n, n_phases, _ = score.shape
@@ -320,7 +317,7 @@ def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Eng
 
 
 def turned_rival(orientation: Array, score: NDArray[Any], phase_id: NDArray[np.intp], engine: Engine) -> NDArray[Any]:
-    """Best score (n,) among rivals (n, k) of the winner's phase that are it turned by half about an axis near the beam."""
+    """Best score (n,) of rivals (n, k) of the winner's phase that are it, turned by half about an axis near the beam."""
     best = np.full(len(score), np.nan)
     for number, symmetry in enumerate(engine.symmetries):
         where = phase_id == number

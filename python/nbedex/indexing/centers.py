@@ -200,9 +200,7 @@ def _terms(indices: NDArray[np.intp], scan_shape: tuple[int, int], order: int) -
     return np.stack([y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
 
 
-def _fit(
-    indices: NDArray[np.intp], found: Array, scan_shape: tuple[int, int], settings: CenterSettings
-) -> CenterModel:
+def _fit(indices: NDArray[np.intp], found: Array, scan_shape: tuple[int, int], settings: CenterSettings) -> CenterModel:
     """Robust polynomial through the centres found; of lower order where there are few or they lie on a line."""
     from scipy.optimize import least_squares
 

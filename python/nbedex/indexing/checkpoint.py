@@ -100,9 +100,7 @@ class Checkpoint:
         np.save(buffer, records, allow_pickle=False)
         data = buffer.getvalue()
         path = self._path(start, stop)
-        write_atomically(
-            path, [_checksum(path, data).to_bytes(4, "little"), data], overwrite=True, n_bytes=len(data)
-        )
+        write_atomically(path, [_checksum(path, data).to_bytes(4, "little"), data], overwrite=True, n_bytes=len(data))
 
     def _path(self, start: int, stop: int) -> Path:
         return self.folder / f"patterns_{start:010d}_{stop:010d}.bin"

@@ -75,9 +75,7 @@ def _own_centers(
 
     It is looked for around the nearest whole pixel, so that it does not depend on what else is in the block.
     """
-    options = msgspec.structs.replace(
-        engine.settings.center, search_radius=_PER_PATTERN_RADIUS + 1.0, position=None
-    )
+    options = msgspec.structs.replace(engine.settings.center, search_radius=_PER_PATTERN_RADIUS + 1.0, position=None)
     found = np.full_like(smooth, np.nan)
     start = np.round(smooth)
     for place in np.unique(start, axis=0):

@@ -92,7 +92,7 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         would reach (`nbedex.indexing.noise`) is given the status "no match"; 0 switches the test off. Noise of many
         kinds reaches 0.6 to 1.2, patterns of the demo's phases at 500 counts in the frame 1.5 and more.
     exhaustive
-        Score every template at every rotation, without pruning. Slower, with the same result bit for bit: the reference.
+        Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
 
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2

@@ -161,7 +161,7 @@ def _near_sector(points: Array, operators: Array, seed: Array, *, margin: float)
 
 
 def _fold(points: Array, operators: Array, seed: Array) -> Array:
-    """The equivalent of each point that lies in the seed's cell; on its edge, the one with the largest x, then y, then z."""
+    """The equivalent of each point in the seed's cell; on its edge, that with the largest x, then y, then z."""
     images = np.einsum("nij,pj->pni", operators, points)
     score = images @ seed
     tied = score >= score.max(axis=1, keepdims=True) - 1e-9

@@ -163,7 +163,12 @@ def disorientation_angle(first: Floats, second: Floats, symmetry: Floats) -> Flo
 
 
 def half_turned(
-    first: Floats, second: Floats, symmetry: Floats, *, tilt: float = np.deg2rad(20.0), tolerance: float = np.deg2rad(3.0)
+    first: Floats,
+    second: Floats,
+    symmetry: Floats,
+    *,
+    tilt: float = np.deg2rad(20.0),
+    tolerance: float = np.deg2rad(3.0),
 ) -> NDArray[np.bool_]:
     """Whether two orientations differ by half a turn about a crystal axis near the beam.
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_pattern(
-    view: PatternView, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 150
-) -> Path:
+def plot_pattern(view: PatternView, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 150) -> Path:
     """Write `draw_pattern(view)` as PNG.
 
     Raises
@@ -35,7 +33,7 @@ def plot_pattern(
 
 
 def draw_pattern(view: PatternView) -> Figure:
-    """Frame with direct beam, annulus and the best orientation's spots; polar pattern as unwrapped and as matched; scores."""
+    """Frame with annulus and the best orientation's spots; polar pattern as unwrapped and as matched; scores."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8.2), layout="constrained")
