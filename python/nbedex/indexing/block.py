@@ -317,7 +317,7 @@ def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Eng
 
 
 def turned_rival(orientation: Array, score: NDArray[Any], phase_id: NDArray[np.intp], engine: Engine) -> NDArray[Any]:
-    """Best score (n,) of rivals (n, k) of the winner's phase that are it, turned by half about an axis near the beam."""
+    """Best score (n,) of rivals (n, k) of the winner's phase that are it turned by half about an axis near the beam."""
     best = np.full(len(score), np.nan)
     for number, symmetry in enumerate(engine.symmetries):
         where = phase_id == number
