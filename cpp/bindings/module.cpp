@@ -133,7 +133,7 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
 }
 
 py::dict as_dict(const SearchStatistics& s) {
-    return py::dict(py::arg("images") = s.images, py::arg("past_coarse") = s.past_coarse, py::arg("past_fine") = s.past_fine,
+    return py::dict(py::arg("images") = s.images, py::arg("past_bound") = s.past_bound,
                     py::arg("exact_blocks") = s.exact_blocks, py::arg("hits") = s.hits);
 }
 

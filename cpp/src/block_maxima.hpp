@@ -1,4 +1,4 @@
-// Upper bounds of a pattern over blocks of rotations.
+// Upper bounds of a pattern over blocks of rotations, as whole numbers.
 #pragma once
 
 #include <algorithm>
@@ -7,71 +7,90 @@
 
 #include "kernels/kernels.hpp"
 #include "pattern.hpp"
+#include "rounded.hpp"
 
 namespace nbedex {
 
 /// Number of blocks of rotations: as many as fit the lanes and divide the azimuths.
-[[nodiscard]] inline std::size_t blocks_of(std::size_t n_azimuths, std::size_t lanes) {
-    std::size_t n = lanes - 1;
+[[nodiscard]] inline std::size_t blocks_of(std::size_t n_azimuths) {
+    std::size_t n = kernels::block_lanes - 1;
     while (n_azimuths % n != 0) --n;
     return n;
 }
 
-/// Block maxima of one pattern. Row `residue` of a ring holds, for j = 0, 1, …, the maximum over the bins
-/// residue * grain + j * length … + length + grain - 2, so that a spot at azimuth a, with j = a / length and residue =
-/// (a % length) / grain, finds those of block b at j + b.
+/// Block maxima of one pattern, rounded up to multiples of unit(). Row `residue` of a ring holds, for j = 0, 1, …, the maximum over
+/// the bins residue + j * length … residue + (j + 1) * length - 1 (modulo the azimuths), so that a spot at azimuth
+/// j * length + residue finds those of block b at j + b.
 class BlockMaxima {
 public:
-    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths, std::size_t lanes, std::size_t grain)
+    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths)
         : n_azimuths_(n_azimuths),
-          n_blocks_(blocks_of(n_azimuths, lanes)),
+          n_blocks_(blocks_of(n_azimuths)),
           length_(n_azimuths / n_blocks_),
-          grain_(length_ % grain == 0 ? grain : 1),
-          width_(2 * lanes),
-          values_(n_rings * (length_ / grain_) * width_, 0.0F),
+          values_(n_rings * length_ * width, 0),
+          ring_maximum_(n_rings),
           start_(n_azimuths),
           mirrored_start_(n_azimuths),
           window_(2 * n_azimuths) {
+        for (std::size_t ring = 0; ring < n_rings; ++ring)
+            ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width));
         for (std::size_t a = 0; a < n_azimuths; ++a) {
-            start_[a] = static_cast<std::uint32_t>((a % length_) / grain_ * width_ + a / length_);
-            const std::size_t opposite = (n_azimuths - a) % n_azimuths;
-            mirrored_start_[a] = static_cast<std::uint32_t>((opposite % length_) / grain_ * width_ + opposite / length_);
+            start_[a] = start_of(a);
+            mirrored_start_[a] = start_of((n_azimuths - a) % n_azimuths);
         }
     }
 
     void load(const NormalisedPattern& pattern) {
+        unit_ = std::max(pattern.largest(), 1e-30F) / largest_rounded;
+        const float per_unit = 1 / unit_;
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             const float* row = pattern.ring(ring);
-            const std::size_t reach = length_ + grain_ - 1;
-            // Sliding maximum over `reach` bins by doubling: windows of 1, 2, 4, … bins, then two that overlap.
-            std::copy_n(row, 2 * n_azimuths_, window_.begin());
-            std::size_t covered = 1;
-            for (; 2 * covered <= reach; covered *= 2)
-                for (std::size_t i = 0; i + covered < window_.size(); ++i) window_[i] = std::max(window_[i], window_[i + covered]);
-            const std::size_t rest = reach - covered;
-            for (std::size_t i = 0; i < n_azimuths_; ++i) window_[i] = std::max(window_[i], window_[i + rest]);
-            for (std::size_t residue = 0; residue < length_ / grain_; ++residue) {
-                float* to = values_.data() + (ring * (length_ / grain_) + residue) * width_;
-                for (std::size_t j = 0, at = residue * grain_; j < width_; ++j) {
-                    to[j] = window_[at];
-                    at += length_;
-                    if (at >= n_azimuths_) at -= n_azimuths_;
-                }
-            }
+            for (std::size_t i = 0; i < 2 * n_azimuths_; ++i) window_[i] = rounded_up(row[i], per_unit);
+            ring_maximum_[ring] = *std::max_element(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(n_azimuths_));
+            slide();
+            fill(values_.data() + ring_start_[ring]);
         }
     }
 
     [[nodiscard]] kernels::BlockTable table(bool mirrored) const {
-        return {values_.data(), length_ / grain_ * width_, mirrored ? mirrored_start_.data() : start_.data()};
+        return {values_.data(), ring_start_.data(), mirrored ? mirrored_start_.data() : start_.data()};
     }
+    [[nodiscard]] const std::uint8_t* ring_maximum() const noexcept { return ring_maximum_.data(); }
+    [[nodiscard]] float unit() const noexcept { return unit_; }
     [[nodiscard]] std::size_t n_blocks() const noexcept { return n_blocks_; }
     [[nodiscard]] std::size_t length() const noexcept { return length_; }
 
 private:
-    std::size_t n_azimuths_, n_blocks_, length_, grain_, width_;
-    std::vector<float> values_;
-    std::vector<std::uint32_t> start_, mirrored_start_;
-    std::vector<float> window_;
+    static constexpr std::size_t width = 2 * kernels::block_lanes;
+
+    [[nodiscard]] std::uint32_t start_of(std::size_t azimuth) const {
+        return static_cast<std::uint32_t>(azimuth % length_ * width + azimuth / length_);
+    }
+
+    /// window_[i] becomes the maximum over the bins i … i + length - 1, by windows of 1, 2, 4, … bins and then two that overlap.
+    void slide() {
+        std::size_t covered = 1;
+        const auto widen = [this](std::size_t by) {
+            for (std::size_t i = 0; i + by < window_.size(); ++i) window_[i] = std::max(window_[i], window_[i + by]);
+        };
+        for (; 2 * covered <= length_; covered *= 2) widen(covered);
+        if (covered < length_) widen(length_ - covered);
+    }
+
+    void fill(std::uint8_t* rows) const {
+        for (std::size_t residue = 0; residue < length_; ++residue) {
+            std::uint8_t* to = rows + residue * width;
+            for (std::size_t j = 0; j < n_blocks_; ++j) to[j] = window_[residue + j * length_];
+            for (std::size_t done = n_blocks_; done < width; done += n_blocks_)
+                std::copy_n(to, std::min(n_blocks_, width - done), to + done);
+        }
+    }
+
+    std::size_t n_azimuths_, n_blocks_, length_;
+    float unit_ = 1;
+    std::vector<std::uint8_t> values_, ring_maximum_;
+    std::vector<std::uint32_t> ring_start_, start_, mirrored_start_;
+    std::vector<std::uint8_t> window_;
 };
 
 }  // namespace nbedex

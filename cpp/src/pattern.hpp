@@ -1,6 +1,7 @@
 // One polar pattern made ready for correlation: unit zero-mean norm, every row stored twice so that no azimuth wraps.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -21,12 +22,14 @@ public:
         for (const float value : pattern) squares += (value - mean) * (value - mean);
         if (!(squares > 0) || !std::isfinite(squares)) return false;
         const double norm = std::sqrt(squares);
+        const auto per_norm = static_cast<float>(1 / norm);
         mean_ = static_cast<float>(mean / norm);
+        largest_ = 0;
         for (std::size_t ring = 0; ring < n_rings_; ++ring) {
             const float* from = pattern.data() + ring * n_azimuths_;
             float* to = rows_.data() + ring * 2 * n_azimuths_;
-            for (std::size_t i = 0; i < n_azimuths_; ++i)
-                to[i] = to[i + n_azimuths_] = static_cast<float>(from[i] / norm);
+            for (std::size_t i = 0; i < n_azimuths_; ++i) to[i] = to[i + n_azimuths_] = from[i] * per_norm;
+            for (std::size_t i = 0; i < n_azimuths_; ++i) largest_ = std::max(largest_, std::abs(to[i]));
         }
         return true;
     }
@@ -38,10 +41,12 @@ public:
     [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
     /// Mean over all bins, in units of the zero-mean norm.
     [[nodiscard]] float mean() const noexcept { return mean_; }
+    /// Largest value, without sign.
+    [[nodiscard]] float largest() const noexcept { return largest_; }
 
 private:
     std::size_t n_rings_, n_azimuths_;
-    float mean_ = 0;
+    float mean_ = 0, largest_ = 0;
     std::vector<float> rows_;
 };
 

@@ -13,7 +13,7 @@
 namespace nbedex {
 namespace {
 
-constexpr std::ptrdiff_t most_blocks = 24;  // beyond this many of 60 fine blocks, scoring all rotations at once is faster
+constexpr std::size_t most_blocks = 24;  // beyond this many of 60 blocks, scoring all rotations at once is faster
 
 /// Searches one pattern at a time; owns the scratch of one thread.
 class PrunedMatcher {
@@ -22,13 +22,11 @@ public:
         : templates_(templates),
           options_(options),
           scorer_(templates),
-          coarse_(n_rings(), n_azimuths(), kernels::coarse_lanes, 4),
-          fine_(n_rings(), n_azimuths(), kernels::fine_lanes, 1),
+          maxima_(n_rings(), n_azimuths()),
           threshold_(templates, options),
-          ring_maximum_(n_rings()),
           seen_(static_cast<std::size_t>(scorer_.n_images()), 0) {
         std::size_t most = 0;
-        for (std::ptrdiff_t t = 0; t < templates.size(); ++t) most = std::max(most, scorer_.spots(t).n);
+        for (std::ptrdiff_t t = 0; t < templates.size(); ++t) most = std::max(most, rounded_spots(t).n);
         sums_.resize(most / kernels::group + 2);
         for (std::size_t a = 0; a < n_azimuths(); ++a) {
             azimuth_[0].push_back(static_cast<std::uint32_t>(a));
@@ -41,13 +39,7 @@ public:
         std::ranges::fill(candidates, Candidate{});
         mirror_score = half_turn_score = std::numeric_limits<float>::quiet_NaN();
         if (!scorer_.load(pattern)) return;
-        coarse_.load(scorer_.pattern());
-        fine_.load(scorer_.pattern());
-        for (std::size_t r = 0; r < n_rings(); ++r)
-            ring_maximum_[r] = *std::max_element(scorer_.pattern().ring(r), scorer_.pattern().ring(r) + n_azimuths());
-        largest_value_ = 0;
-        for (std::size_t i = 0; i < 2 * n_rings() * n_azimuths(); ++i)
-            largest_value_ = std::max(largest_value_, std::abs(scorer_.pattern().rows()[i]));
+        maxima_.load(scorer_.pattern());
         find_hits();
         choose(candidates, mirror_score, half_turn_score);
     }
@@ -71,19 +63,18 @@ private:
         for (const std::ptrdiff_t image : recent_) score_whole(image);
 
         open_.clear();
-        float bounds[2];
         for (std::ptrdiff_t t = 0; t < templates_.size(); ++t) {
-            const kernels::Spots spots = scorer_.spots(t);
+            const kernels::RoundedSpots spots = rounded_spots(t);
             if (spots.n == 0) continue;
-            scorer_.kernels().coarse_bounds(coarse_.table(false), coarse_.table(true).start, spots, bounds);
-            const float slack = rounding(t, spots.n);
+            scorer_.kernels().ring_sums(maxima_.ring_maximum(), spots, sums_.data());
+            const std::int32_t cut = cut_of(t);
             for (const bool mirrored : {false, true}) {
-                const float bound = bounds[mirrored] - scorer_.zero_mean(t) + slack;
-                if (bound >= threshold_.value() && !seen(2 * t + mirrored)) open_.push_back({bound, 2 * t + mirrored});
+                const std::int32_t bound = block_bound(spots, mirrored, cut);
+                if (bound >= cut && !seen(2 * t + mirrored)) open_.push_back({score_bound(t, bound), 2 * t + mirrored});
             }
         }
         statistics_.images += scorer_.n_images();
-        statistics_.past_coarse += static_cast<std::int64_t>(open_.size());
+        statistics_.past_bound += static_cast<std::int64_t>(open_.size());
         // The most promising first: they raise the threshold for the others.
         const auto promising = open_.begin() + std::min<std::ptrdiff_t>(std::ssize(open_), 16 * options_.n_best);
         std::partial_sort(open_.begin(), promising, open_.end(), [](const Open& a, const Open& b) {
@@ -93,23 +84,21 @@ private:
             if (open.bound >= threshold_.value()) refine(open.image);
     }
 
-    /// Fine bound of an image, then exact scores of the blocks that are left.
+    /// Block bounds of an image against today's threshold, then exact scores of the blocks that are left.
     void refine(std::ptrdiff_t number) {
         const Image image(number);
-        const kernels::Spots spots = scorer_.spots(image.template_id);
-        scorer_.kernels().ring_sums(ring_maximum_.data(), spots, sums_.data());
-        float lanes[kernels::fine_lanes];
-        const float bound = scorer_.kernels().fine_bound(fine_.table(image.mirrored), spots, sums_.data(),
-                                                         early_cut(image.template_id, spots.n), lanes);
-        if (below_threshold(bound, image.template_id)) return;
-        ++statistics_.past_fine;
-        const auto left = std::count_if(lanes, lanes + fine_.n_blocks(), [&](float lane) { return !below_threshold(lane, image.template_id); });
-        if (left > most_blocks) return score_whole(number);
+        const kernels::RoundedSpots spots = rounded_spots(image.template_id);
+        scorer_.kernels().ring_sums(maxima_.ring_maximum(), spots, sums_.data());
+        const std::int32_t cut = cut_of(image.template_id);
+        if (block_bound(spots, image.mirrored, cut) < cut) return;
         blocks_.clear();
-        for (std::size_t b = 0; b < fine_.n_blocks(); ++b)
-            if (!below_threshold(lanes[b], image.template_id)) blocks_.push_back(b * fine_.length());
-        statistics_.exact_blocks += left;
-        score_blocks(number, spots);
+        for (std::size_t b = 0; b < maxima_.n_blocks(); ++b)
+            if (lanes_[b] >= cut) blocks_.push_back(b * maxima_.length());
+        statistics_.exact_blocks += std::ssize(blocks_);
+        if (blocks_.size() > most_blocks)
+            score_whole(number);
+        else
+            score_blocks(number, scorer_.spots(image.template_id));
     }
 
     /// Exact scores of the rotations of the blocks that start at blocks_.
@@ -120,7 +109,7 @@ private:
         float scores[n_runs * n_lanes];
         for (std::size_t first = 0; first < blocks_.size(); first += n_runs) {
             const std::size_t n = std::min(n_runs, blocks_.size() - first);
-            for (std::size_t done = 0; done < fine_.length(); done += n_lanes) {
+            for (std::size_t done = 0; done < maxima_.length(); done += n_lanes) {
                 // A run that would read past the second copy of a ring starts earlier; unused runs repeat the first.
                 std::size_t from[n_runs];
                 for (std::size_t run = 0; run < n_runs; ++run)
@@ -129,7 +118,7 @@ private:
                                                  azimuth_[image.mirrored].data(), from, scores);
                 for (std::size_t run = 0; run < n; ++run) {
                     const std::size_t begin = blocks_[first + run] + done;
-                    const std::size_t end = blocks_[first + run] + std::min(fine_.length(), done + n_lanes);
+                    const std::size_t end = blocks_[first + run] + std::min(maxima_.length(), done + n_lanes);
                     for (std::size_t at = begin; at < end; ++at)
                         hit({scores[run * n_lanes + at - from[run]] - shift, static_cast<std::int32_t>(at), number});
                 }
@@ -185,33 +174,54 @@ private:
 
     [[nodiscard]] bool seen(std::ptrdiff_t image) const { return seen_[static_cast<std::size_t>(image)] == generation_; }
 
-    /// Whether a bound on the sum rules a template out; the same expression as that of the score, so exact.
-    [[nodiscard]] bool below_threshold(float bound, std::ptrdiff_t template_id) const {
-        return bound - scorer_.zero_mean(template_id) < threshold_.value();
+    [[nodiscard]] kernels::RoundedSpots rounded_spots(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const RoundedSpots& all = templates_.rounded;
+        const auto first = static_cast<std::size_t>(all.offset[t]);
+        return {all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
+                static_cast<std::size_t>(all.offset[t + 1]) - first};
     }
 
-    /// What an early bound must reach: the threshold on the sum, less the rounding of sums of different order.
-    [[nodiscard]] float early_cut(std::ptrdiff_t template_id, std::size_t n) const {
-        return threshold_.value() + scorer_.zero_mean(template_id) - rounding(template_id, n);
+    /// Largest block bound of an image in whole numbers, -1 if it is below the cut; the blocks' own are then in lanes_.
+    std::int32_t block_bound(const kernels::RoundedSpots& spots, bool mirrored, std::int32_t cut) {
+        return scorer_.kernels().block_bound(maxima_.table(mirrored), spots, sums_.data(), cut, lanes_);
     }
 
-    /// Most by which two sums of a template's n terms in different orders, and what is added to them, can differ.
-    [[nodiscard]] float rounding(std::ptrdiff_t template_id, std::size_t n) const {
-        const float terms = templates_.weight_sum[static_cast<std::size_t>(template_id)] * largest_value_;
-        const float known = threshold_.value() == -infinity ? 0.0F : std::abs(threshold_.value());
-        return 2.0F * static_cast<float>(n + 4) * 0x1p-24F * (terms + known + std::abs(scorer_.zero_mean(template_id)));
+    /// What one in whole numbers is worth in a score of this template.
+    [[nodiscard]] double unit(std::ptrdiff_t template_id) const {
+        return double{templates_.rounded.unit[static_cast<std::size_t>(template_id)]} * double{maxima_.unit()};
+    }
+
+    /// Upper bound of a score from a block bound in whole numbers.
+    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound) const {
+        return static_cast<float>(bound * unit(template_id) - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    }
+
+    /// The least block bound in whole numbers with which a template can reach the threshold.
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id) const {
+        if (threshold_.value() == -infinity) return 0;
+        const double needed = double{threshold_.value()} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
+        return static_cast<std::int32_t>(std::clamp(std::floor(needed / unit(template_id)), 0.0, 2e9));
+    }
+
+    /// More than the exact score of a template can exceed the sum of its terms by rounding.
+    [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const double terms = double{templates_.weight_sum[t]} * double{scorer_.pattern().largest()};
+        const auto n = static_cast<double>(templates_.offset[t + 1] - templates_.offset[t]);
+        return 2 * (n + 8) * 0x1p-24 * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
     }
 
     const TemplateSet& templates_;
     MatchOptions options_;
     Scorer scorer_;
-    BlockMaxima coarse_, fine_;
+    BlockMaxima maxima_;
     DistinctThreshold threshold_;
-    std::vector<float> ring_maximum_, sums_;
-    float largest_value_ = 0;  // of the pattern, without sign
+    std::vector<std::int32_t> sums_;           // of ring maxima, by group of spots
+    std::int32_t lanes_[kernels::block_lanes];  // block bounds of the image last looked at
     std::vector<std::uint32_t> azimuth_[2];  // as it is, mirrored
     std::vector<Open> open_;
-    std::vector<std::size_t> blocks_;  // fine blocks to be scored exactly
+    std::vector<std::size_t> blocks_;  // first rotations of the blocks to be scored exactly
     std::vector<Hit> hits_;
     std::deque<std::ptrdiff_t> recent_;
     std::vector<std::uint32_t> seen_;  // generation in which an image was scored whole
@@ -223,7 +233,7 @@ private:
 
 bool can_prune(int n_azimuths) noexcept {
     const auto n = static_cast<std::size_t>(n_azimuths);
-    return n >= 2 * kernels::fine_lanes && blocks_of(n, kernels::coarse_lanes) >= 8 && blocks_of(n, kernels::fine_lanes) >= 30;
+    return n >= 2 * kernels::block_lanes && blocks_of(n) >= 30;
 }
 
 SearchStatistics match_pruned(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
@@ -246,8 +256,7 @@ SearchStatistics match_pruned(const TemplateSet& templates, std::span<const floa
     for (const PrunedMatcher& matcher : matchers) {
         const SearchStatistics& s = matcher.statistics();
         total.images += s.images;
-        total.past_coarse += s.past_coarse;
-        total.past_fine += s.past_fine;
+        total.past_bound += s.past_bound;
         total.exact_blocks += s.exact_blocks;
         total.hits += s.hits;
     }

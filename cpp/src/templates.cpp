@@ -6,6 +6,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "rounded.hpp"
+
 namespace nbedex {
 namespace {
 
@@ -36,6 +38,29 @@ void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const
             binned[kept++] = spot;
     }
     binned.resize(kept);
+}
+
+RoundedSpots round_up(const TemplateSet& templates) {
+    RoundedSpots out;
+    out.offset.push_back(0);
+    for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
+        const auto first = static_cast<std::size_t>(templates.offset[t]);
+        const auto last = static_cast<std::size_t>(templates.offset[t + 1]);
+        const float unit = first < last ? templates.weight[first] / largest_rounded : 1.0F;  // heaviest first
+        out.unit.push_back(unit);
+        for (std::size_t i = first; i < last; ++i) {
+            out.ring.push_back(templates.ring[i]);
+            out.azimuth.push_back(templates.azimuth[i]);
+            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit));
+        }
+        while (out.weight.size() % 4 != 0) {
+            out.ring.push_back(0);
+            out.azimuth.push_back(0);
+            out.weight.push_back(0);
+        }
+        out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
+    }
+    return out;
 }
 
 }  // namespace
@@ -74,6 +99,7 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
         out.weight_sum.push_back(weight_sum);
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
+    out.rounded = round_up(out);
     return out;
 }
 

@@ -82,7 +82,7 @@ def by_default() -> list[str]:
     return digests(None)
 
 
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "avx512vnni"])
 def test_every_instruction_set_gives_the_same_bits(isa: str, by_default: list[str]) -> None:
     forced = digests(isa)
     assert forced[0] == isa, "another instruction set ran: the comparison would prove nothing"

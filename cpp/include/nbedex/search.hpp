@@ -2,10 +2,9 @@
 //
 // The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0.
 //
-// Block bound. Rotations are cut into B blocks of A / B bins. With D[r][s] = max of ring r over the bins s … s + A/B - 1,
-// S(phi) <= sum_i w_i D[r_i][theta_i + b A/B] - z for every phi of block b. For each spot the B values lie side by side in memory, so
-// that one vector operation serves all blocks. Coarse blocks (24 degrees) are tried first, then fine ones (6 degrees), then
-// the rotations themselves.
+// Block bound. Rotations are cut into B blocks of A / B bins (60 of 6 degrees). With D[r][s] = max of ring r over the bins s … s + A/B - 1,
+// S(phi) <= sum_i w_i D[r_i][theta_i + b A/B] - z for every phi of block b. Weights and maxima are rounded up to whole numbers
+// up to 127, of which one vector holds those of one spot for all blocks.
 //
 // Giving up early. After some spots, the rest can add at most sum_i w_i m[r_i], with m[r] the maximum of ring r.
 //
@@ -14,9 +13,8 @@
 // at most one of that set; so one of the k is left for the k-th place, and the k-th winner scores at least as much. Everything that scores T or more
 // is seen exactly, therefore the greedy choice among what was seen is that among all.
 //
-// Rounding. Fine bounds are summed in the order of the exact sums from factors that are never smaller, and rounding is monotone, so
-// the computed bound is never below the computed score: no slack is needed. Coarse bounds and the early test mix sums of
-// different order; they are given the slack 2 (n + 4) 2^-24 (sum_i w_i max|P| + |T| + |z|).
+// Rounding. Bounds are sums of whole numbers, so exact; the factors were rounded up. The exact score is a float sum: it may exceed the
+// sum of its terms by n 2^-24 of the sum of their magnitudes, a little more is added to bounds.
 #pragma once
 
 #include "nbedex/match.hpp"
@@ -26,9 +24,8 @@ namespace nbedex {
 /// How much of the work was done, over all patterns of a call; for benchmarks.
 struct SearchStatistics {
     std::int64_t images = 0;         ///< templates and mirror images
-    std::int64_t past_coarse = 0;    ///< images that the coarse bound did not settle
-    std::int64_t past_fine = 0;      ///< images that the fine bound did not settle
-    std::int64_t exact_blocks = 0;   ///< fine blocks scored exactly
+    std::int64_t past_bound = 0;     ///< images that the block bound did not settle at the first look
+    std::int64_t exact_blocks = 0;   ///< blocks scored exactly
     std::int64_t hits = 0;           ///< rotations that scored at least the threshold of their time
 };
 

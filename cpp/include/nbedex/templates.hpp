@@ -10,6 +10,15 @@
 
 namespace nbedex {
 
+/// The spots of a template set with weights as whole numbers 1 … 127, rounded up, for upper bounds: a weight is at most
+/// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
+struct RoundedSpots {
+    std::vector<std::int64_t> offset;
+    std::vector<std::uint16_t> ring, azimuth;
+    std::vector<std::uint8_t> weight;
+    std::vector<float> unit;  ///< by template
+};
+
 /// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated
 /// intensity summed per bin, weight = w / sqrt(sum w^2 - (sum w)^2 / N), so that for a pattern P of unit
 /// zero-mean norm and mean mu, the zero-mean normalised correlation is sum_i weight_i P_i - mu * weight_sum.
@@ -21,6 +30,7 @@ struct TemplateSet {
     std::vector<float> weight_sum;         ///< by template
     std::vector<Quaternion> orientation;   ///< by template, sample to crystal
     std::vector<Quaternion> symmetry;      ///< proper rotations of the Laue group, identity first
+    RoundedSpots rounded;
 
     [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(orientation.size()); }
 };

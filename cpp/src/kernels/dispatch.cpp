@@ -18,7 +18,11 @@ const Kernels& choose() {
     const bool has_avx2 = __builtin_cpu_supports("avx2");
     const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    const Version versions[] = {{&avx512::kernels, has_avx512}, {&avx2::kernels, has_avx2}, {&baseline::kernels, true}};
+    const bool has_vnni = has_avx512 && __builtin_cpu_supports("avx512vnni");
+    const Version versions[] = {{&avx512vnni::kernels, has_vnni},
+                                {&avx512::kernels, has_avx512},
+                                {&avx2::kernels, has_avx2},
+                                {&baseline::kernels, true}};
 #else
     const Version versions[] = {{&baseline::kernels, true}};
 #endif
@@ -29,7 +33,7 @@ const Kernels& choose() {
             if (version.supported) return *version.kernels;
             throw std::runtime_error(std::string("NBEDEX_ISA=") + forced + ": this processor does not have it");
         }
-        throw std::runtime_error(std::string("NBEDEX_ISA=") + forced + ": expected avx512, avx2 or baseline");
+        throw std::runtime_error(std::string("NBEDEX_ISA=") + forced + ": expected avx512vnni, avx512, avx2 or baseline");
     }
     for (const Version& version : versions)
         if (version.supported) return *version.kernels;

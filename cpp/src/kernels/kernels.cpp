@@ -2,6 +2,10 @@
 // here: an inline function compiled for AVX-512 could be the copy the linker keeps for every caller.
 #include "kernels/kernels.hpp"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
 
@@ -17,25 +21,6 @@ inline V load(const float* from) {
     V value;
     __builtin_memcpy(&value, from, sizeof(V));
     return value;
-}
-
-inline float largest(const Vector16& v) {
-    const auto low8 = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
-    const auto high8 = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    const auto best8 = low8 > high8 ? low8 : high8;
-    const auto low4 = __builtin_shufflevector(best8, best8, 0, 1, 2, 3);
-    const auto high4 = __builtin_shufflevector(best8, best8, 4, 5, 6, 7);
-    const auto best4 = low4 > high4 ? low4 : high4;
-    const float left = best4[0] > best4[1] ? best4[0] : best4[1];
-    const float right = best4[2] > best4[3] ? best4[2] : best4[3];
-    return left > right ? left : right;
-}
-
-template <std::size_t N>
-inline float largest(const Vector16 (&sum)[N]) {
-    Vector16 best = sum[0];
-    for (std::size_t i = 1; i < N; ++i) best = best > sum[i] ? best : sum[i];
-    return largest(best);
 }
 
 /// sum += weight * values, lane by lane.
@@ -75,52 +60,153 @@ void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spot
     __builtin_memcpy(out, sum, sizeof(sum));
 }
 
-void ring_sums(const float* ring_maximum, const Spots& spots, float* prefix) {
-    float total = 0;
+// Sums of 64 blocks in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
+// four values of one block, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
+// of the 16 blocks of such a part, quarter k holds blocks 4k … 4k + 3.
+#if defined(__AVX512BW__)
+
+class BlockSums {
+public:
+    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
+        const __m512i a = _mm512_loadu_si512(values[0]), b = _mm512_loadu_si512(values[1]);
+        const __m512i c = _mm512_loadu_si512(values[2]), d = _mm512_loadu_si512(values[3]);
+        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
+        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m512i w = _mm512_set1_epi32(four);
+        multiply_add(sum_[0], _mm512_unpacklo_epi16(ab0, cd0), w);
+        multiply_add(sum_[1], _mm512_unpackhi_epi16(ab0, cd0), w);
+        multiply_add(sum_[2], _mm512_unpacklo_epi16(ab1, cd1), w);
+        multiply_add(sum_[3], _mm512_unpackhi_epi16(ab1, cd1), w);
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        return _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3])));
+    }
+
+    void store(std::int32_t* lanes) const {
+        for (std::size_t k = 0; k < 4; ++k) {
+            alignas(64) std::int32_t quarter[16];
+            _mm512_store_si512(quarter, sum_[k]);
+            for (std::size_t part = 0; part < 4; ++part) __builtin_memcpy(lanes + 16 * part + 4 * k, quarter + 4 * part, 16);
+        }
+    }
+
+private:
+    static void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
+#if defined(__AVX512VNNI__)
+        sum = _mm512_dpbusd_epi32(sum, values, weights);
+#else
+        const __m512i pairs = _mm512_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+    }
+    __m512i sum_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+};
+
+#elif defined(__AVX2__)
+
+class BlockSums {
+public:
+    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m256i w = _mm256_set1_epi32(four);
+        for (std::size_t half = 0; half < 2; ++half) {
+            const __m256i a = load_bytes(values[0], half), b = load_bytes(values[1], half);
+            const __m256i c = load_bytes(values[2], half), d = load_bytes(values[3], half);
+            const __m256i ab0 = _mm256_unpacklo_epi8(a, b), ab1 = _mm256_unpackhi_epi8(a, b);
+            const __m256i cd0 = _mm256_unpacklo_epi8(c, d), cd1 = _mm256_unpackhi_epi8(c, d);
+            multiply_add(sum_[half][0], _mm256_unpacklo_epi16(ab0, cd0), w);
+            multiply_add(sum_[half][1], _mm256_unpackhi_epi16(ab0, cd0), w);
+            multiply_add(sum_[half][2], _mm256_unpacklo_epi16(ab1, cd1), w);
+            multiply_add(sum_[half][3], _mm256_unpackhi_epi16(ab1, cd1), w);
+        }
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        __m256i best = sum_[0][0];
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t k = 0; k < 4; ++k) best = _mm256_max_epi32(best, sum_[half][k]);
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(best), _mm256_extracti128_si256(best, 1));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+        return _mm_cvtsi128_si32(four);
+    }
+
+    void store(std::int32_t* lanes) const {
+        for (std::size_t half = 0; half < 2; ++half) {
+            for (std::size_t k = 0; k < 4; ++k) {
+                alignas(32) std::int32_t quarter[8];
+                _mm256_store_si256(reinterpret_cast<__m256i*>(quarter), sum_[half][k]);
+                for (std::size_t part = 0; part < 2; ++part)
+                    __builtin_memcpy(lanes + 32 * half + 16 * part + 4 * k, quarter + 4 * part, 16);
+            }
+        }
+    }
+
+private:
+    static __m256i load_bytes(const std::uint8_t* from, std::size_t half) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
+    }
+    static void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
+        const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    __m256i sum_[2][4] = {};
+};
+
+#else
+
+class BlockSums {
+public:
+    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
+        for (std::size_t k = 0; k < 4; ++k)
+            for (std::size_t lane = 0; lane < block_lanes; ++lane) sum_[lane] += weights[k] * values[k][lane];
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        std::int32_t best = sum_[0];
+        for (const std::int32_t sum : sum_) best = best > sum ? best : sum;
+        return best;
+    }
+
+    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
+
+private:
+    std::int32_t sum_[block_lanes] = {};
+};
+
+#endif
+
+void ring_sums(const std::uint8_t* ring_maximum, const RoundedSpots& spots, std::int32_t* prefix) {
+    std::int32_t total = 0;
     std::size_t j = 0;
     prefix[0] = 0;
     for (std::size_t first = 0; first < spots.n; first += group) {
         const std::size_t last = first + group < spots.n ? first + group : spots.n;
-        float even = 0, odd = 0;
-        std::size_t i = first;
-        for (; i + 1 < last; i += 2) {
-            even += spots.weight[i] * ring_maximum[spots.ring[i]];
-            odd += spots.weight[i + 1] * ring_maximum[spots.ring[i + 1]];
-        }
-        if (i < last) even += spots.weight[i] * ring_maximum[spots.ring[i]];
-        total += even + odd;
+        for (std::size_t i = first; i < last; ++i) total += spots.weight[i] * ring_maximum[spots.ring[i]];
         prefix[++j] = total;
     }
 }
 
-void coarse_bounds(const BlockTable& table, const std::uint32_t* mirrored_start, const Spots& spots, float* best) {
-    Vector16 sum[2] = {}, mirrored[2] = {};
-    const auto add = [&](std::size_t i, std::size_t parity) {
-        const float* ring = table.values + spots.ring[i] * table.ring_stride;
-        sum[parity] += spots.weight[i] * load<Vector16>(ring + table.start[spots.azimuth[i]]);
-        mirrored[parity] += spots.weight[i] * load<Vector16>(ring + mirrored_start[spots.azimuth[i]]);
-    };
-    std::size_t i = 0;
-    for (; i + 1 < spots.n; i += 2) {
-        add(i, 0);
-        add(i + 1, 1);
-    }
-    if (i < spots.n) add(i, 0);
-    best[0] = largest(sum[0] + sum[1]);
-    best[1] = largest(mirrored[0] + mirrored[1]);
-}
-
-float fine_bound(const BlockTable& table, const Spots& spots, const float* sums, float cut, float* lanes) {
-    Vector16 sum[fine_lanes / 16] = {};
+std::int32_t block_bound(const BlockTable& table, const RoundedSpots& spots, const std::int32_t* sums, std::int32_t cut,
+                         std::int32_t* lanes) {
+    BlockSums blocks;
     const std::size_t n_groups = (spots.n + group - 1) / group;
     for (std::size_t j = 0; j < n_groups; ++j) {
         const std::size_t last = (j + 1) * group < spots.n ? (j + 1) * group : spots.n;
-        for (std::size_t i = j * group; i < last; ++i)
-            add_spot(sum, spots.weight[i], table.values + spots.ring[i] * table.ring_stride + table.start[spots.azimuth[i]]);
-        if (largest(sum) + (sums[n_groups] - sums[j + 1]) < cut) return -__builtin_inff();
+        for (std::size_t i = j * group; i < last; i += 4) {
+            const std::uint8_t* values[4];
+            for (std::size_t k = 0; k < 4; ++k)
+                values[k] = table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]];
+            blocks.add(values, spots.weight + i);
+        }
+        if (blocks.largest() + (sums[n_groups] - sums[j + 1]) < cut) return -1;
     }
-    __builtin_memcpy(lanes, sum, sizeof(sum));
-    return largest(sum);
+    blocks.store(lanes);
+    return blocks.largest();
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -128,6 +214,6 @@ float fine_bound(const BlockTable& table, const Spots& spots, const float* sums,
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_sums, coarse_bounds, fine_bound};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_sums, block_bound};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -14,17 +14,24 @@ struct Spots {
     std::size_t n;
 };
 
-/// Upper bounds of the pattern over blocks of rotations, see search.hpp: the value of spot (ring, azimuth) for block b is
-/// values[ring * ring_stride + start[azimuth] + b].
+/// Spots with weights 0 … 127, rounded up; n is a multiple of four.
+struct RoundedSpots {
+    const std::uint16_t* ring;
+    const std::uint16_t* azimuth;
+    const std::uint8_t* weight;
+    std::size_t n;
+};
+
+/// Maxima of the pattern over blocks of rotations, 0 … 127, rounded up: the value of spot (ring, azimuth) for block b is
+/// values[ring_start[ring] + start[azimuth] + b].
 struct BlockTable {
-    const float* values;
-    std::size_t ring_stride;
+    const std::uint8_t* values;
+    const std::uint32_t* ring_start;
     const std::uint32_t* start;
 };
 
-inline constexpr std::size_t group = 16;          ///< spots between two looks at whether to give up
-inline constexpr std::size_t coarse_lanes = 16;
-inline constexpr std::size_t fine_lanes = 64;
+inline constexpr std::size_t group = 16;         ///< spots between two looks at whether to give up
+inline constexpr std::size_t block_lanes = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
 
@@ -41,22 +48,20 @@ struct Kernels {
                            const std::size_t* phi, float* out);
 
     /// prefix[j] = sum over the first min(n, group j) spots of weight * ring_maximum[ring], for j = 0 … ceil(n / group).
-    void (*ring_sums)(const float* ring_maximum, const Spots& spots, float* prefix);
+    void (*ring_sums)(const std::uint8_t* ring_maximum, const RoundedSpots& spots, std::int32_t* prefix);
 
-    /// Largest over the blocks of sum_i weight[i] * (table value of spot i), for a template and its mirror image, whose starts are
-    /// given separately. Even and odd spots are added apart, for speed.
-    void (*coarse_bounds)(const BlockTable& table, const std::uint32_t* mirrored_start, const Spots& spots, float* largest);
-
-    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b), in the order of i; returns the largest lane. Gives up
-    /// after a group of spots, and returns -infinity, when largest lane + (sums[end] - sums[group]) < cut.
-    float (*fine_bound)(const BlockTable& table, const Spots& spots, const float* sums, float cut, float* lanes);
+    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. Gives up after a group of spots,
+    /// and returns -1, when largest lane + (sums[end] - sums[group]) < cut. All in whole numbers.
+    std::int32_t (*block_bound)(const BlockTable& table, const RoundedSpots& spots, const std::int32_t* sums, std::int32_t cut,
+                                std::int32_t* lanes);
 };
 
 namespace baseline { extern const Kernels kernels; }
 namespace avx2 { extern const Kernels kernels; }
 namespace avx512 { extern const Kernels kernels; }
+namespace avx512vnni { extern const Kernels kernels; }
 
-/// The version for this machine; NBEDEX_ISA=baseline|avx2|avx512 forces one.
+/// The version for this machine; NBEDEX_ISA=baseline|avx2|avx512|avx512vnni forces one.
 [[nodiscard]] const Kernels& active();
 
 }  // namespace nbedex::kernels
