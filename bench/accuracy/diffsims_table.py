@@ -186,6 +186,8 @@ def main() -> None:
     defaults = ["--n", str(arguments.n), "--seed", str(arguments.seed)]
     if arguments.phases != list(phase_names()):
         defaults += ["--phases", *arguments.phases]
+    if arguments.excitation_errors != parser.get_default("excitation_errors"):
+        defaults += ["--excitation-errors", *map(str, arguments.excitation_errors)]
     text = HEADING.format(
         command=" ".join(["python bench/accuracy/diffsims_table.py", *defaults]), n=arguments.n, size=m.size,
         pixel=m.pixel, voltage=m.voltage, spot_sigma=m.spot_sigma, counts=m.counts, spots=m.spots, beam=m.beam,
