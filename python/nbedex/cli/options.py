@@ -106,6 +106,11 @@ CENTER_FLAGS = (
 PREPROCESS_FLAGS = (
     _flag("--k-min", "preprocess.k_min", "inner edge of the annulus, 1/angstrom (default 0.07)"),
     _flag("--no-background", "preprocess.remove_background", "keep the background", None, value=False),
+    _flag(
+        "--background-sigma",
+        "preprocess.background_sigma",
+        "standard deviations of a ring taken off with its mean (default 1)",
+    ),
     _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25; 0.4 with precession)"),
     _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),
 )
