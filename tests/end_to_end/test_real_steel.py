@@ -17,7 +17,6 @@ All else is default: the direct beam (128.8, 132.2), off the middle, is found.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,9 +117,8 @@ def test_whole_orientation_is_astars_with_the_detector_flipped() -> None:
 
 
 def run_nbedex(*arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python") + os.pathsep + os.environ.get("PYTHONPATH", "")}
     command = [sys.executable, "-m", "nbedex", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @needs_steel

@@ -17,12 +17,8 @@ COMMAND = (sys.executable, "-m", "nbedex")
 
 
 def environment() -> dict[str, str]:
-    """This process's, with the package on the path."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "python") + os.pathsep + os.environ.get("PYTHONPATH", ""),
-        "PYTHONIOENCODING": "utf-8",
-    }
+    """This process's, so that the package tested there is the one imported here."""
+    return {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 
 def nbedex(*arguments: object, folder: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
