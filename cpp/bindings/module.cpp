@@ -50,69 +50,68 @@ py::dict simulate(const py::array& g, const py::array& intensity, const py::arra
                     py::arg("reflection") = copy_out(spots.reflection));
 }
 
-const std::uint8_t* mask_pointer(const std::optional<py::array>& mask, const py::array& frames) {
-    if (!mask) return nullptr;
-    return view<std::uint8_t>(*mask, "mask", {frames.shape(1), frames.shape(2)}).data();
+py::ssize_t frame_count(const py::array& frames) {
+    require_layout(frames, "frames", {any, any, any});
+    return frames.shape(0);
+}
+
+/// Calls body(frame, number) for every frame, in parallel.
+template <class F>
+void for_each_frame(const py::array& frames, const std::optional<py::array>& mask, int threads, F&& body) {
+    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const std::uint8_t* masked = mask ? view<std::uint8_t>(*mask, "mask", {rows, columns}).data() : nullptr;
+    dispatch_frames(frames, [&]<class T>(const T* data) {
+        run([&](const Poll& poll) {
+            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+                body(Frame<T>{data + i * rows * columns, rows, columns, masked}, static_cast<std::size_t>(i));
+            });
+        });
+    });
 }
 
 py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
                   const Preprocessing& options, const std::optional<py::array>& mask, int threads) {
-    require_layout(frames, "frames", {any, any, any});
-    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const py::ssize_t n = frame_count(frames);
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
-    const std::uint8_t* masked = mask_pointer(mask, frames);
+    const std::size_t size = sampler.grid().size();
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<std::uint8_t> status({n});
-    dispatch_frames(frames, [&]<class T>(const T* data) {
-        run([&](const Poll& poll) {
-            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
-                const auto p = static_cast<std::size_t>(i);
-                const std::size_t size = sampler.grid().size();
-                status.span[p] = static_cast<std::uint8_t>(
-                    prepare_pattern(sampler, Frame<T>{data + i * rows * columns, rows, columns, masked}, center[2 * p],
-                                    center[2 * p + 1], options, polar.span.subspan(p * size, size)));
-            });
-        });
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+        status.span[p] = static_cast<std::uint8_t>(prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options,
+                                                                   polar.span.subspan(p * size, size)));
     });
     return py::make_tuple(polar.array, status.array);
 }
 
+py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& options, const std::optional<py::array>& mask,
+                                int threads) {
+    NewArray<std::uint8_t> status({frame_count(frames)});
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+        status.span[p] = static_cast<std::uint8_t>(check_frame(frame, options));
+    });
+    return status.array;
+}
+
 py::array_t<float> unwrap(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
                           const std::optional<py::array>& mask, int threads) {
-    require_layout(frames, "frames", {any, any, any});
-    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
+    const py::ssize_t n = frame_count(frames);
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
-    const std::uint8_t* masked = mask_pointer(mask, frames);
+    const std::size_t size = sampler.grid().size();
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
-    dispatch_frames(frames, [&]<class T>(const T* data) {
-        run([&](const Poll& poll) {
-            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
-                const auto p = static_cast<std::size_t>(i);
-                const std::size_t size = sampler.grid().size();
-                sampler.unwrap(Frame<T>{data + i * rows * columns, rows, columns, masked}, center[2 * p],
-                               center[2 * p + 1], polar.span.subspan(p * size, size));
-            });
-        });
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+        sampler.unwrap(frame, center[2 * p], center[2 * p + 1], polar.span.subspan(p * size, size));
     });
     return polar.array;
 }
 
 py::array_t<double> find_beams(const py::array& frames, const BeamSearch& search, const std::optional<py::array>& mask,
                                int threads) {
-    require_layout(frames, "frames", {any, any, any});
-    const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
-    const std::uint8_t* masked = mask_pointer(mask, frames);
-    NewArray<double> out({n, 3});
-    dispatch_frames(frames, [&]<class T>(const T* data) {
-        run([&](const Poll& poll) {
-            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
-                const BeamCenter beam = find_beam(Frame<T>{data + i * rows * columns, rows, columns, masked}, search);
-                const auto p = static_cast<std::size_t>(3 * i);
-                out.span[p] = beam.row;
-                out.span[p + 1] = beam.column;
-                out.span[p + 2] = beam.contrast;
-            });
-        });
+    NewArray<double> out({frame_count(frames), 3});
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+        const BeamCenter beam = find_beam(frame, search);
+        out.span[3 * p] = beam.row;
+        out.span[3 * p + 1] = beam.column;
+        out.span[3 * p + 2] = beam.contrast;
     });
     return out.array;
 }
@@ -235,6 +234,7 @@ PYBIND11_MODULE(_core, m) {
           py::arg("options"), py::arg("threads"));
     m.def("find_beams", &find_beams, py::arg("frames"), py::arg("search"), py::arg("mask"), py::arg("threads"));
     m.def("unwrap", &unwrap, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("mask"), py::arg("threads"));
+    m.def("check_frames", &check, py::arg("frames"), py::arg("options"), py::arg("mask"), py::arg("threads"));
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
           py::arg("mask"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),

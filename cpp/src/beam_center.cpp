@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+#include "pixel_types.hpp"
+
 namespace nbedex {
 namespace {
 
@@ -141,13 +143,7 @@ BeamCenter find_beam(const Frame<T>& frame, const BeamSearch& search) {
 }
 
 #define NBEDEX_INSTANTIATE(T) template BeamCenter find_beam(const Frame<T>&, const BeamSearch&);
-NBEDEX_INSTANTIATE(std::uint8_t)
-NBEDEX_INSTANTIATE(std::uint16_t)
-NBEDEX_INSTANTIATE(std::uint32_t)
-NBEDEX_INSTANTIATE(std::int8_t)
-NBEDEX_INSTANTIATE(std::int16_t)
-NBEDEX_INSTANTIATE(std::int32_t)
-NBEDEX_INSTANTIATE(float)
+NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 
 }  // namespace nbedex

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "each_pattern.hpp"
 #include "scorer.hpp"
 
 namespace nbedex {
@@ -78,16 +79,7 @@ private:
 
 void match_exhaustive(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
                       const MatchOptions& options, const Poll& poll, const MatchOutput& out) {
-    const auto pattern_size = static_cast<std::size_t>(templates.n_rings) * static_cast<std::size_t>(templates.n_azimuths);
-    const auto n_best = static_cast<std::size_t>(options.n_best);
-    std::vector<ExhaustiveMatcher> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)),
-                                            ExhaustiveMatcher(templates, options));
-    parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
-        const auto p = static_cast<std::size_t>(item);
-        matchers[static_cast<std::size_t>(thread)].match(patterns.subspan(p * pattern_size, pattern_size),
-                                                         out.candidates.subspan(p * n_best, n_best), out.mirror_score[p],
-                                                         out.half_turn_score[p]);
-    });
+    match_each_pattern<ExhaustiveMatcher>(templates, patterns, n_patterns, options, poll, out);
 }
 
 std::string active_isa() { return kernels::active().name; }

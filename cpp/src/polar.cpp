@@ -6,6 +6,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "pixel_types.hpp"
+
 namespace nbedex {
 
 PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m) : grid_(grid) {
@@ -102,12 +104,8 @@ void PolarSampler::unwrap(const Frame<T>& frame, double center_row, double cente
         run.template operator()<false>();
 }
 
-template void PolarSampler::unwrap(const Frame<std::uint8_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<std::uint16_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<std::uint32_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<std::int8_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<std::int16_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<std::int32_t>&, double, double, std::span<float>) const;
-template void PolarSampler::unwrap(const Frame<float>&, double, double, std::span<float>) const;
+#define NBEDEX_INSTANTIATE(T) template void PolarSampler::unwrap(const Frame<T>&, double, double, std::span<float>) const;
+NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
+#undef NBEDEX_INSTANTIATE
 
 }  // namespace nbedex

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pixel_types.hpp"
+
 namespace nbedex {
 
 template <class T>
@@ -84,13 +86,7 @@ FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, 
     template FrameStatus check_frame(const Frame<T>&, const Preprocessing&);    \
     template FrameStatus prepare_pattern(const PolarSampler&, const Frame<T>&, double, double, const Preprocessing&, \
                                          std::span<float>);
-NBEDEX_INSTANTIATE(std::uint8_t)
-NBEDEX_INSTANTIATE(std::uint16_t)
-NBEDEX_INSTANTIATE(std::uint32_t)
-NBEDEX_INSTANTIATE(std::int8_t)
-NBEDEX_INSTANTIATE(std::int16_t)
-NBEDEX_INSTANTIATE(std::int32_t)
-NBEDEX_INSTANTIATE(float)
+NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 
 }  // namespace nbedex

@@ -8,6 +8,7 @@
 
 #include "block_maxima.hpp"
 #include "distinct_threshold.hpp"
+#include "each_pattern.hpp"
 #include "scorer.hpp"
 
 namespace nbedex {
@@ -242,16 +243,8 @@ SearchStatistics match_pruned(const TemplateSet& templates, std::span<const floa
         match_exhaustive(templates, patterns, n_patterns, options, poll, out);
         return {};
     }
-    const auto pattern_size = static_cast<std::size_t>(templates.n_rings) * static_cast<std::size_t>(templates.n_azimuths);
-    const auto n_best = static_cast<std::size_t>(options.n_best);
-    std::vector<PrunedMatcher> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)),
-                                        PrunedMatcher(templates, options));
-    parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
-        const auto p = static_cast<std::size_t>(item);
-        matchers[static_cast<std::size_t>(thread)].match(patterns.subspan(p * pattern_size, pattern_size),
-                                                         out.candidates.subspan(p * n_best, n_best), out.mirror_score[p],
-                                                         out.half_turn_score[p]);
-    });
+    const std::vector<PrunedMatcher> matchers =
+        match_each_pattern<PrunedMatcher>(templates, patterns, n_patterns, options, poll, out);
     SearchStatistics total;
     for (const PrunedMatcher& matcher : matchers) {
         const SearchStatistics& s = matcher.statistics();

@@ -86,6 +86,7 @@ def find_beams(frames: Frames, search: BeamSearch, mask: Mask, threads: int) -> 
 def unwrap(
     frames: Frames, centers: NDArray[np.float64], sampler: PolarSampler, mask: Mask, threads: int
 ) -> NDArray[np.float32]: ...
+def check_frames(frames: Frames, options: Preprocessing, mask: Mask, threads: int) -> NDArray[np.uint8]: ...
 def prepare_patterns(
     frames: Frames,
     centers: NDArray[np.float64],

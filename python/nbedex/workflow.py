@@ -155,10 +155,10 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
             resume=settings.output.resume,
         )
     if target is not None and part is not None:
-        result.provenance["run"] = effective(settings, calibration, library).to_dict()
+        used = effective(settings, calibration, library)
+        result.provenance["run"] = used.to_dict()
         write_result(target, result, overwrite=settings.output.overwrite)
-        text = settings_to_toml(effective(settings, calibration, library))
-        write_atomically(f"{target}.toml", [text.encode()], overwrite=settings.output.overwrite)
+        write_atomically(f"{target}.toml", [settings_to_toml(used).encode()], overwrite=settings.output.overwrite)
         discard(part)
     return result
 

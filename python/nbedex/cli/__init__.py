@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nbedex.errors import NbedexError
 
-INTERNAL, USAGE, INTERRUPTED = 1, 2, 130
+INTERNAL, INTERRUPTED = 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.noise import noise_level, pattern_skewness, template_skewness
+from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps.orientation import canonical, half_turned, multiply
@@ -112,7 +113,7 @@ def make_engine(
             exponent=options.exponent,
             saturation=float(saturation_value or 0),
             max_saturated=options.max_saturated,
-            max_non_finite=0.01,
+            max_non_finite=MAX_NON_FINITE,
         ),
         mask=mask,
         grid=grid,

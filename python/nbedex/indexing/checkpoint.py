@@ -7,7 +7,6 @@ written. `run.json` says what the blocks belong to, and a run with other input o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -126,8 +125,3 @@ def _is_ours(name: str) -> bool:
 def _checksum(path: Path, data: bytes) -> int:
     """CRC-32 of a block, and of its name, which says what patterns it is about."""
     return zlib.crc32(data, zlib.crc32(path.name.encode()))
-
-
-def fingerprint(values: dict[str, Any]) -> str:
-    """SHA-256 of a JSON-able dictionary."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

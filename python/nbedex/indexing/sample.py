@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import DataFormatError
+from nbedex.maps.result import Status
 from nbedex.scan import Scan
 
 log = logging.getLogger(__name__)
 
+MAX_NON_FINITE = 0.01  # share of NaN or infinite pixels beyond which a pattern is given up
 _GROUP_BYTES = 32 << 20
-_MAX_NON_FINITE = 0.01
 
 
 def sample_positions(scan_shape: tuple[int, int], samples: int) -> NDArray[np.intp]:
@@ -62,11 +64,19 @@ def usable_frames(
         None of the patterns can be used.
     """
     size = max(1, _GROUP_BYTES // (scan.dtype.itemsize * scan.frame_shape[0] * scan.frame_shape[1]))
-    used = None if ignore is None or not ignore.any() else ~ignore
+    mask = None if ignore is None else np.ascontiguousarray(ignore, dtype=np.uint8)
+    checks = _core.Preprocessing(
+        remove_background=False,
+        background_sigma=0.0,
+        exponent=1.0,
+        saturation=float(scan.saturation_value or 0),
+        max_saturated=max_saturated,
+        max_non_finite=MAX_NON_FINITE,
+    )
     count = 0
     for start in range(0, len(indices), size):
         group, frames = _readable(scan, indices[start : start + size])
-        good = _good(frames, used, scan.saturation_value, max_saturated)
+        good = _core.check_frames(frames, checks, mask, 0) == Status.OK
         if good.any():
             count += int(good.sum())
             yield (group, frames) if good.all() else (group[good], frames[good])
@@ -94,21 +104,3 @@ def _readable(scan: Scan, indices: NDArray[np.intp]) -> tuple[NDArray[np.intp], 
         kept.append(index)
     shape = (len(kept), *scan.frame_shape)
     return np.array(kept, dtype=np.intp), np.array(frames, dtype=scan.dtype).reshape(shape)
-
-
-def _good(
-    frames: NDArray[np.generic], used: NDArray[np.bool_] | None, saturation: int | None, max_saturated: float
-) -> NDArray[np.bool_]:
-    """Which frames (n, det_y, det_x) indexing would use; the same limits as in the core."""
-    good = np.zeros(len(frames), dtype=bool)
-    for number, frame in enumerate(frames):
-        values = frame.ravel() if used is None else frame[used]
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values)
-            if finite.mean() < 1 - _MAX_NON_FINITE:
-                continue
-            values = values[finite]
-        if not values.size or values.max() == values.min():
-            continue
-        good[number] = saturation is None or (values >= saturation).mean() <= max_saturated
-    return good

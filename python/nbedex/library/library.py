@@ -143,11 +143,12 @@ def cached_library(
 
     The cache is `$NBEDEX_CACHE`, or `nbedex` in the user's cache folder; an unusable cache costs time, never the run.
     """
-    path = cache_dir() / f"library-{library_hash(phases, settings)[:24]}.h5"
+    wanted = library_hash(phases, settings)
+    path = cache_dir() / f"library-{wanted[:24]}.h5"
     if path.is_file():
         try:
             library = load_library(path)
-            if library.sha256 == library_hash(phases, settings):
+            if library.sha256 == wanted:
                 # The cached phases have the same atoms; colours and sources may have changed since.
                 return TemplateLibrary(settings=settings, phases=tuple(phases), spots=library.spots)
         except NbedexError as error:

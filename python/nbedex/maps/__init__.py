@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nbedex.files import check_output, replacing, write_atomically
 from nbedex.maps.crystal_map import to_crystal_map
 from nbedex.maps.export import FORMATS, SUFFIXES, export
 from nbedex.maps.foreign import read_crystal_map
@@ -29,7 +28,6 @@ __all__ = [
     "IndexingResult",
     "Status",
     "canonical",
-    "check_output",
     "conjugate",
     "disorientation_angle",
     "export",
@@ -40,7 +38,6 @@ __all__ = [
     "neighbour_coherence",
     "read_crystal_map",
     "read_result",
-    "replacing",
     "rotate",
     "rotation_angle",
     "summary",
@@ -48,6 +45,5 @@ __all__ = [
     "to_euler",
     "to_json",
     "to_matrix",
-    "write_atomically",
     "write_result",
 ]

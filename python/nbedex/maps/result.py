@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -263,11 +263,6 @@ def check_cutoffs(min_index: float | None, min_reliability: float | None) -> Non
         )
     if min_reliability is not None and not -100 <= min_reliability <= 100:
         raise ArgumentError(f"min_reliability must lie between -100 and 100 percent, got {min_reliability!r}")
-
-
-def array_fields() -> tuple[str, ...]:
-    """Names of the arrays of a result, in the order of its fields."""
-    return tuple(f.name for f in fields(IndexingResult) if f.name in ARRAYS)
 
 
 def _sizes(axes: tuple[int | str, ...], *, n_rivals: int, n_phases: int) -> tuple[int, ...]:
