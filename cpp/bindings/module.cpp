@@ -132,37 +132,66 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
 }
 
 py::dict as_dict(const SearchStatistics& s) {
-    return py::dict(py::arg("images") = s.images, py::arg("past_bound") = s.past_bound,
-                    py::arg("exact_blocks") = s.exact_blocks, py::arg("hits") = s.hits);
+    return py::dict(py::arg("images") = s.images, py::arg("past_sectors") = s.past_sectors,
+                    py::arg("past_blocks") = s.past_blocks, py::arg("exact_blocks") = s.exact_blocks,
+                    py::arg("hits") = s.hits);
 }
 
-py::dict match(const TemplateSet& templates, const py::array& patterns, const MatchOptions& options, bool exhaustive) {
-    const std::span<const float> data = view<float>(patterns, "patterns", {any, templates.n_rings, templates.n_azimuths});
-    const py::ssize_t n = patterns.shape(0), k = options.n_best;
-    std::vector<Candidate> found(static_cast<std::size_t>(n * k));
-    NewArray<float> mirror({n}), half_turn({n});
+/// What one phase's candidates are written into, and given to Python from.
+class PhaseResult {
+public:
+    PhaseResult(py::ssize_t n_patterns, py::ssize_t n_best)
+        : shape_({n_patterns, n_best}), found_(static_cast<std::size_t>(n_patterns * n_best)), mirror_({n_patterns}), half_turn_({n_patterns}) {}
+
+    [[nodiscard]] MatchOutput output() { return {found_, mirror_.span, half_turn_.span}; }
+
+    [[nodiscard]] py::dict as_dict() const {
+        NewArray<std::int32_t> template_id(shape_), azimuth(shape_);
+        NewArray<std::uint8_t> mirrored(shape_);
+        NewArray<float> score(shape_), azimuth_offset(shape_);
+        for (std::size_t i = 0; i < found_.size(); ++i) {
+            template_id.span[i] = found_[i].template_id;
+            azimuth.span[i] = found_[i].azimuth;
+            mirrored.span[i] = found_[i].mirrored;
+            score.span[i] = found_[i].score;
+            azimuth_offset.span[i] = found_[i].azimuth_offset;
+        }
+        return py::dict(py::arg("template_id") = template_id.array, py::arg("azimuth") = azimuth.array,
+                        py::arg("mirrored") = mirrored.array, py::arg("score") = score.array,
+                        py::arg("azimuth_offset") = azimuth_offset.array, py::arg("mirror_score") = mirror_.array,
+                        py::arg("half_turn_score") = half_turn_.array);
+    }
+
+private:
+    std::vector<py::ssize_t> shape_;
+    std::vector<Candidate> found_;
+    NewArray<float> mirror_, half_turn_;
+};
+
+/// One dict per phase, and the statistics of the search.
+py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
+                bool exhaustive) {
+    if (phases.empty()) throw py::value_error("at least one phase is needed");
+    const TemplateSet& any_phase = *phases.front();
+    for (const TemplateSet* phase : phases)
+        if (phase->n_rings != any_phase.n_rings || phase->n_azimuths != any_phase.n_azimuths)
+            throw py::value_error("all phases must be packed for the same polar grid");
+    const std::span<const float> data = view<float>(patterns, "patterns", {any, any_phase.n_rings, any_phase.n_azimuths});
+    const py::ssize_t n = patterns.shape(0);
+    std::vector<PhaseResult> results;
+    std::vector<MatchOutput> outputs;
+    for (std::size_t i = 0; i < phases.size(); ++i) results.emplace_back(n, options.n_best);
+    for (PhaseResult& result : results) outputs.push_back(result.output());
     SearchStatistics statistics;
     run([&](const Poll& poll) {
-        const MatchOutput out{found, mirror.span, half_turn.span};
         if (exhaustive)
-            match_exhaustive(templates, data, n, options, poll, out);
+            match_exhaustive(phases, data, n, options, poll, outputs);
         else
-            statistics = match_pruned(templates, data, n, options, poll, out);
+            statistics = match_pruned(phases, data, n, options, poll, outputs);
     });
-    NewArray<std::int32_t> template_id({n, k}), azimuth({n, k});
-    NewArray<std::uint8_t> mirrored({n, k});
-    NewArray<float> score({n, k}), azimuth_offset({n, k});
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        template_id.span[i] = found[i].template_id;
-        azimuth.span[i] = found[i].azimuth;
-        mirrored.span[i] = found[i].mirrored;
-        score.span[i] = found[i].score;
-        azimuth_offset.span[i] = found[i].azimuth_offset;
-    }
-    return py::dict(py::arg("template_id") = template_id.array, py::arg("azimuth") = azimuth.array,
-                    py::arg("mirrored") = mirrored.array, py::arg("score") = score.array,
-                    py::arg("azimuth_offset") = azimuth_offset.array, py::arg("mirror_score") = mirror.array,
-                    py::arg("half_turn_score") = half_turn.array, py::arg("statistics") = as_dict(statistics));
+    py::list found;
+    for (const PhaseResult& result : results) found.append(result.as_dict());
+    return py::make_tuple(found, as_dict(statistics));
 }
 
 ShapeFactor shape_factor_named(const std::string& name) {
@@ -215,12 +244,14 @@ PYBIND11_MODULE(_core, m) {
              py::arg("shape"), py::arg("precession_angle"), py::arg("minimum_intensity"), py::arg("double_diffraction"));
 
     py::class_<MatchOptions>(m, "MatchOptions")
-        .def(py::init([](int n_best, double distinct_angle, int threads) {
+        .def(py::init([](int n_best, double distinct_angle, float least_share, int threads) {
                  if (n_best < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(n_best));
                  if (!(distinct_angle >= 1e-6))
                      throw py::value_error("distinct_angle must be at least 1e-6 radians, got " + std::to_string(distinct_angle));
-                 return MatchOptions{n_best, distinct_angle, threads};
-             }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("threads"));
+                 if (!(least_share >= 0 && least_share < 1))
+                     throw py::value_error("least_share must be at least 0 and below 1, got " + std::to_string(least_share));
+                 return MatchOptions{n_best, distinct_angle, least_share, threads};
+             }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("least_share") = 0.0F, py::arg("threads"));
 
     py::class_<TemplateSet>(m, "TemplateSet")
         .def_property_readonly("size", &TemplateSet::size)
@@ -239,10 +270,12 @@ PYBIND11_MODULE(_core, m) {
           py::arg("mask"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
-    m.def("match_exhaustive", [](const TemplateSet& t, const py::array& p, const MatchOptions& o) { return match(t, p, o, true); },
-          py::arg("templates"), py::arg("patterns"), py::arg("options"));
-    m.def("match_pruned", [](const TemplateSet& t, const py::array& p, const MatchOptions& o) { return match(t, p, o, false); },
-          py::arg("templates"), py::arg("patterns"), py::arg("options"));
+    for (const bool exhaustive : {true, false})
+        m.def(exhaustive ? "match_exhaustive" : "match_pruned",
+              [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {
+                  return match(phases, patterns, options, exhaustive);
+              },
+              py::arg("phases"), py::arg("patterns"), py::arg("options"));
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
                         py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),

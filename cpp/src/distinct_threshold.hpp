@@ -2,14 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "neighbourhood.hpp"
+#include "phase_matches.hpp"
 
 namespace nbedex {
-
-inline constexpr float infinity = std::numeric_limits<float>::infinity();
 
 /// A rotation of an image that scored at least the threshold of its time.
 struct Hit {
@@ -49,12 +47,6 @@ public:
         std::ranges::sort(members_, [](const Member& a, const Member& b) { return a.hit < b.hit; });
         if (members_.size() > 4 * k_) members_.pop_back();
         if (members_.size() >= k_) value_ = std::max(value_, members_[k_ - 1].hit.score);
-    }
-
-    /// Images of the members, best first: they are likely to score well on the next pattern, too.
-    template <class F>
-    void for_each_image(F&& f) const {
-        for (const Member& member : members_) f(member.hit.image);
     }
 
 private:

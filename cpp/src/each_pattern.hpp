@@ -1,27 +1,35 @@
 // Runs a matcher, which owns the scratch of one thread, over many patterns.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "nbedex/match.hpp"
+#include "phase_matches.hpp"
 
 namespace nbedex {
 
-/// Calls match(pattern, candidates, mirror_score, half_turn_score) of one Matcher per thread for every pattern; returns the matchers.
+/// Calls match(pattern, matches of all phases) of one Matcher per thread for every pattern; returns the matchers.
 template <class Matcher>
-std::vector<Matcher> match_each_pattern(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                                        const MatchOptions& options, const Poll& poll, const MatchOutput& out) {
-    const auto pattern_size = static_cast<std::size_t>(templates.n_rings) * static_cast<std::size_t>(templates.n_azimuths);
+std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, std::span<const float> patterns,
+                                                         std::ptrdiff_t n_patterns, const MatchOptions& options,
+                                                         const Poll& poll, std::span<const MatchOutput> out) {
+    const TemplateSet& any = *phases.front();
+    const auto pattern_size = static_cast<std::size_t>(any.n_rings) * static_cast<std::size_t>(any.n_azimuths);
     const auto n_best = static_cast<std::size_t>(options.n_best);
-    std::vector<Matcher> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)),
-                                  Matcher(templates, options));
+    std::vector<std::unique_ptr<Matcher>> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)));
     parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
-        matchers[static_cast<std::size_t>(thread)].match(patterns.subspan(p * pattern_size, pattern_size),
-                                                         out.candidates.subspan(p * n_best, n_best), out.mirror_score[p],
-                                                         out.half_turn_score[p]);
+        std::unique_ptr<Matcher>& matcher = matchers[static_cast<std::size_t>(thread)];
+        if (!matcher) matcher = std::make_unique<Matcher>(phases, options);  // by its own thread: near its memory
+        std::vector<PhaseMatches> matches;
+        for (const MatchOutput& phase : out)
+            matches.push_back({phase.candidates.subspan(p * n_best, n_best), phase.mirror_score[p], phase.half_turn_score[p]});
+        for (const PhaseMatches& phase : matches) phase.clear();
+        matcher->match(patterns.subspan(p * pattern_size, pattern_size), matches);
+        keep_rivals(options, matches);
     });
+    std::erase(matchers, nullptr);
     return matchers;
 }
 

@@ -1,7 +1,6 @@
 #include "nbedex/match.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "each_pattern.hpp"
@@ -10,34 +9,32 @@
 namespace nbedex {
 namespace {
 
-/// Matches one pattern at a time; owns the scratch of one thread.
-class ExhaustiveMatcher {
+/// Exhaustive search of the templates of one phase.
+class ExhaustivePhase {
 public:
-    ExhaustiveMatcher(const TemplateSet& templates, const MatchOptions& options)
-        : templates_(templates), options_(options), scorer_(templates), best_(static_cast<std::size_t>(scorer_.n_images())) {}
+    ExhaustivePhase(const TemplateSet& templates, const MatchOptions& options, const NormalisedPattern& pattern)
+        : templates_(templates),
+          options_(options),
+          scorer_(templates, pattern),
+          best_(static_cast<std::size_t>(scorer_.n_images())) {}
 
-    void match(std::span<const float> pattern, std::span<Candidate> candidates, float& mirror_score,
-               float& half_turn_score) {
-        std::ranges::fill(candidates, Candidate{});
-        mirror_score = half_turn_score = std::numeric_limits<float>::quiet_NaN();
-        if (!scorer_.load(pattern)) return;
+    void match(const PhaseMatches& out) {
         chosen_.clear();
         for (std::ptrdiff_t image = 0; image < scorer_.n_images(); ++image) find_best(image);
-        for (Candidate& candidate : candidates) {
+        for (Candidate& candidate : out.candidates) {
             const auto winner = std::ranges::max_element(best_, {}, &Best::score);  // first of equals: lowest image
             if (winner == best_.end() || winner->azimuth < 0) break;
             candidate = scorer_.describe(winner - best_.begin(), winner->azimuth);
             exclude(candidate);
-            if (chosen_.size() == 1) {
-                mirror_score = scorer_.mirror_score(candidate, chosen_.front());
-                half_turn_score = scorer_.half_turn_score(candidate, chosen_.front());
-            }
         }
+        if (chosen_.empty()) return;
+        out.mirror_score = scorer_.mirror_score(out.candidates.front(), chosen_.front());
+        out.half_turn_score = scorer_.half_turn_score(out.candidates.front(), chosen_.front());
     }
 
 private:
     struct Best {
-        float score = -std::numeric_limits<float>::infinity();
+        float score = -infinity;
         std::int32_t azimuth = -1;
     };
 
@@ -75,11 +72,28 @@ private:
     std::vector<Neighbourhood> chosen_;
 };
 
+/// Matches one pattern at a time; owns the scratch of one thread.
+class ExhaustiveMatcher {
+public:
+    ExhaustiveMatcher(Phases phases, const MatchOptions& options) : pattern_(*phases.front()) {
+        for (const TemplateSet* templates : phases) phases_.emplace_back(*templates, options, pattern_);
+    }
+
+    void match(std::span<const float> pattern, std::span<const PhaseMatches> out) {
+        if (!pattern_.load(pattern)) return;
+        for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].match(out[i]);
+    }
+
+private:
+    NormalisedPattern pattern_;
+    std::vector<ExhaustivePhase> phases_;
+};
+
 }  // namespace
 
-void match_exhaustive(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                      const MatchOptions& options, const Poll& poll, const MatchOutput& out) {
-    match_each_pattern<ExhaustiveMatcher>(templates, patterns, n_patterns, options, poll, out);
+void match_exhaustive(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns, const MatchOptions& options,
+                      const Poll& poll, std::span<const MatchOutput> out) {
+    match_each_pattern<ExhaustiveMatcher>(phases, patterns, n_patterns, options, poll, out);
 }
 
 std::string active_isa() { return kernels::active().name; }

@@ -7,19 +7,22 @@
 #include <span>
 #include <vector>
 
+#include "nbedex/templates.hpp"
+
 namespace nbedex {
 
 class NormalisedPattern {
 public:
-    NormalisedPattern(std::size_t n_rings, std::size_t n_azimuths)
-        : n_rings_(n_rings), n_azimuths_(n_azimuths), rows_(2 * n_rings * n_azimuths) {}
+    /// For patterns on the grid of some templates.
+    explicit NormalisedPattern(const TemplateSet& templates)
+        : n_rings_(static_cast<std::size_t>(templates.n_rings)),
+          n_azimuths_(static_cast<std::size_t>(templates.n_azimuths)),
+          rows_(2 * n_rings_ * n_azimuths_) {}
 
     /// False if the pattern has no contrast; then it can't be matched.
     [[nodiscard]] bool load(std::span<const float> pattern) {
-        double sum = 0, squares = 0;
-        for (const float value : pattern) sum += value;
-        const double mean = sum / static_cast<double>(pattern.size());
-        for (const float value : pattern) squares += (value - mean) * (value - mean);
+        const double mean = sum_over(pattern, [](double value) { return value; }) / static_cast<double>(pattern.size());
+        const double squares = sum_over(pattern, [mean](double value) { return (value - mean) * (value - mean); });
         if (!(squares > 0) || !std::isfinite(squares)) return false;
         const double norm = std::sqrt(squares);
         const auto per_norm = static_cast<float>(1 / norm);
@@ -45,6 +48,18 @@ public:
     [[nodiscard]] float largest() const noexcept { return largest_; }
 
 private:
+    /// Sum of f(value) by eight partial sums, always the same ones, which the compiler can keep in vectors.
+    template <class F>
+    [[nodiscard]] static double sum_over(std::span<const float> values, F&& f) {
+        constexpr std::size_t n_lanes = 8;
+        double lanes[n_lanes] = {};
+        std::size_t i = 0;
+        for (; i + n_lanes <= values.size(); i += n_lanes)
+            for (std::size_t lane = 0; lane < n_lanes; ++lane) lanes[lane] += f(double{values[i + lane]});
+        for (; i < values.size(); ++i) lanes[i % n_lanes] += f(double{values[i]});
+        return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+    }
+
     std::size_t n_rings_, n_azimuths_;
     float mean_ = 0, largest_ = 0;
     std::vector<float> rows_;

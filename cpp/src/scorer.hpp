@@ -3,25 +3,27 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <span>
 #include <vector>
 
 #include "kernels/kernels.hpp"
 #include "neighbourhood.hpp"
 #include "pattern.hpp"
+#include "phase_matches.hpp"
 
 namespace nbedex {
 
 class Scorer {
 public:
-    explicit Scorer(const TemplateSet& templates)
-        : templates_(templates),
-          kernels_(kernels::active()),
-          pattern_(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths)),
-          scores_(pattern_.n_azimuths()) {}
+    /// The pattern may be loaded anew between calls; it must outlive the scorer.
+    Scorer(const TemplateSet& templates, const NormalisedPattern& pattern)
+        : templates_(templates), kernels_(kernels::active()), pattern_(pattern), scores_(pattern.n_azimuths()) {
+        for (std::size_t a = 0, n = pattern.n_azimuths(); a < n; ++a) {
+            azimuth_[0].push_back(static_cast<std::uint32_t>(a));
+            azimuth_[1].push_back(static_cast<std::uint32_t>((n - a) % n));
+        }
+    }
 
-    [[nodiscard]] bool load(std::span<const float> pattern) { return pattern_.load(pattern); }
     [[nodiscard]] const NormalisedPattern& pattern() const noexcept { return pattern_; }
     [[nodiscard]] const kernels::Kernels& kernels() const noexcept { return kernels_; }
     [[nodiscard]] std::ptrdiff_t n_images() const noexcept { return 2 * templates_.size(); }
@@ -48,37 +50,59 @@ public:
         return scores_;
     }
 
+    /// The same scores of some bins only: calls f(azimuth, score) for the n bins from each of some azimuths on (n <= exact_lanes).
+    template <class F>
+    void correlate_some(const Image& image, std::span<const std::size_t> starts, std::size_t n, F&& f) const {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        const kernels::Spots list = spots(image.template_id);
+        const float shift = zero_mean(image.template_id);
+        float scores[n_runs * n_lanes];
+        for (std::size_t first = 0; first < starts.size(); first += n_runs) {
+            const std::size_t runs = std::min(n_runs, starts.size() - first);
+            // A run that would read past the second copy of a ring begins earlier; unused runs repeat the first.
+            std::size_t from[n_runs];
+            for (std::size_t run = 0; run < n_runs; ++run)
+                from[run] = std::min(starts[first + (run < runs ? run : 0)], pattern_.n_azimuths() - n_lanes);
+            kernels_.correlate_some(pattern_.rows(), pattern_.n_azimuths(), list, azimuth_[image.mirrored].data(), from, scores);
+            for (std::size_t run = 0; run < runs; ++run)
+                for (std::size_t at = starts[first + run]; at < std::min(starts[first + run] + n, pattern_.n_azimuths()); ++at)
+                    f(static_cast<std::int32_t>(at), scores[run * n_lanes + at - from[run]] - shift);
+        }
+    }
+
     /// The candidate at one bin of an image, with the parabola through its neighbours.
-    [[nodiscard]] Candidate describe(std::ptrdiff_t image_number, std::int32_t azimuth) {
+    [[nodiscard]] Candidate describe(std::ptrdiff_t image_number, std::int32_t azimuth) const {
         const Image image(image_number);
-        const std::span<const float> scores = correlate(image);
-        const std::size_t n = scores.size(), phi = static_cast<std::size_t>(azimuth);
-        const float before = scores[(phi + n - 1) % n], here = scores[phi], after = scores[(phi + 1) % n];
-        const float curvature = before - 2 * here + after;
-        const float offset = curvature < 0 ? std::clamp(0.5F * (before - after) / curvature, -0.5F, 0.5F) : 0.0F;
-        return {static_cast<std::int32_t>(image.template_id), static_cast<std::uint8_t>(image.mirrored), azimuth, here, offset};
+        const std::size_t n = pattern_.n_azimuths(), here = static_cast<std::size_t>(azimuth);
+        const std::size_t bins[] = {(here + n - 1) % n, here, (here + 1) % n};
+        float score[3];
+        std::size_t found = 0;
+        correlate_some(image, bins, 1, [&](std::int32_t, float value) { score[found++] = value; });
+        const float curvature = score[0] - 2 * score[1] + score[2];
+        const float offset = curvature < 0 ? std::clamp(0.5F * (score[0] - score[2]) / curvature, -0.5F, 0.5F) : 0.0F;
+        return {static_cast<std::int32_t>(image.template_id), static_cast<std::uint8_t>(image.mirrored), azimuth, score[1], offset};
     }
 
     /// Best score of the winner's template in the other mirror image, outside `near`; NaN if there is none.
     [[nodiscard]] float mirror_score(const Candidate& winner, const Neighbourhood& near) {
         const Image other(image_number(winner) ^ 1);
         const std::span<const float> scores = correlate(other);
-        float best = std::numeric_limits<float>::quiet_NaN();
+        float best = not_a_number;
         for (std::size_t phi = 0; phi < scores.size(); ++phi)
             if (!(scores[phi] <= best) && !near.contains(other, static_cast<std::int32_t>(phi))) best = scores[phi];
         return best;
     }
 
     /// Best score within two bins of the winner turned by 180 degrees, outside `near`; NaN if that is all inside.
-    [[nodiscard]] float half_turn_score(const Candidate& winner, const Neighbourhood& near) {
+    [[nodiscard]] float half_turn_score(const Candidate& winner, const Neighbourhood& near) const {
         const Image image(image_number(winner));
-        const std::span<const float> scores = correlate(image);
-        const auto n = static_cast<std::int32_t>(scores.size());
-        float best = std::numeric_limits<float>::quiet_NaN();
-        for (std::int32_t step = -2; step <= 2; ++step) {
-            const std::int32_t azimuth = (winner.azimuth + n / 2 + step + n) % n;
-            if (!near.contains(image, azimuth)) best = std::fmax(best, scores[static_cast<std::size_t>(azimuth)]);
-        }
+        const std::size_t n = pattern_.n_azimuths();
+        std::size_t bins[5];
+        for (std::size_t i = 0; i < 5; ++i) bins[i] = (static_cast<std::size_t>(winner.azimuth) + n / 2 + n + i - 2) % n;
+        float best = not_a_number;
+        correlate_some(image, bins, 1, [&](std::int32_t azimuth, float score) {
+            if (!near.contains(image, azimuth)) best = std::fmax(best, score);
+        });
         return best;
     }
 
@@ -86,16 +110,16 @@ private:
     /// Azimuths of the mirrored template.
     const std::uint16_t* mirrored(const kernels::Spots& list) {
         start_.resize(list.n);
-        for (std::size_t i = 0; i < list.n; ++i)
-            start_[i] = static_cast<std::uint16_t>(list.azimuth[i] == 0 ? 0 : pattern_.n_azimuths() - list.azimuth[i]);
+        for (std::size_t i = 0; i < list.n; ++i) start_[i] = static_cast<std::uint16_t>(azimuth_[1][list.azimuth[i]]);
         return start_.data();
     }
 
     const TemplateSet& templates_;
     const kernels::Kernels& kernels_;
-    NormalisedPattern pattern_;
+    const NormalisedPattern& pattern_;
     std::vector<float> scores_;
     std::vector<std::uint16_t> start_;
+    std::vector<std::uint32_t> azimuth_[2];  // as it is, mirrored
 };
 
 }  // namespace nbedex

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "rounded.hpp"
+#include "sector_layout.hpp"
 
 namespace nbedex {
 namespace {
@@ -60,6 +61,10 @@ RoundedSpots round_up(const TemplateSet& templates) {
         }
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
+    const SectorLayout layout(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
+    if (layout.usable())
+        for (std::size_t i = 0; i < out.ring.size(); ++i)
+            out.place.push_back(static_cast<std::uint16_t>(layout.place(out.ring[i], out.azimuth[i])));
     return out;
 }
 

@@ -14,6 +14,7 @@ namespace nbedex {
 struct MatchOptions {
     int n_best = 5;               ///< orientations wanted per phase
     double distinct_angle = 0.0;  ///< radians; two of them differ by more than this, symmetry considered
+    float least_share = 0.0F;     ///< of the pattern's best score over all phases: what scores less is not kept; 0: keep all
     int threads = 0;              ///< 0: all available
 };
 
@@ -26,19 +27,23 @@ struct Candidate {
     float azimuth_offset = 0.0F;    ///< vertex of the parabola through the neighbouring bins, in bins, [-0.5, 0.5]
 };
 
-/// Results for patterns x n_best candidates, written by the caller's arrays.
+/// Results of one phase for patterns x n_best candidates, written into the caller's arrays.
 struct MatchOutput {
     std::span<Candidate> candidates;        ///< (n_patterns, n_best), best first
     std::span<float> mirror_score;          ///< (n_patterns,) best distinct score of the winner's template, other mirror image
     std::span<float> half_turn_score;       ///< (n_patterns,) score of the winner turned by 180 degrees about the beam
 };
 
-/// The n best distinct orientations of one phase for each polar pattern (n_patterns, rings, azimuths), greedily: the best of
+/// Packed templates of the phases that compete, all on the same polar grid.
+using Phases = std::span<const TemplateSet* const>;
+
+/// The n best distinct orientations of every phase for each polar pattern (n_patterns, rings, azimuths), greedily: the best of
 /// all; then the best of those farther than distinct_angle from it; and so on. Ties go to the lower template, then
-/// the unmirrored, then the lower bin. A pattern without contrast gets no candidates. mirror_score and half_turn_score are NaN
-/// where that rival is symmetrically equivalent to the winner or within distinct_angle of it.
-void match_exhaustive(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                      const MatchOptions& options, const Poll& poll, const MatchOutput& out);
+/// the unmirrored, then the lower bin. Candidates below least_share of the best of all phases are dropped. A pattern without contrast
+/// gets no candidates. mirror_score and half_turn_score are NaN where that rival is symmetrically equivalent to the
+/// winner or within distinct_angle of it, or the phase has no winner. One output per phase.
+void match_exhaustive(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns, const MatchOptions& options,
+                      const Poll& poll, std::span<const MatchOutput> out);
 
 /// Instruction set of the kernels in use.
 [[nodiscard]] std::string active_isa();

@@ -23,17 +23,20 @@ namespace nbedex {
 
 /// How much of the work was done, over all patterns of a call; for benchmarks.
 struct SearchStatistics {
-    std::int64_t images = 0;         ///< templates and mirror images
-    std::int64_t past_bound = 0;     ///< images that the block bound did not settle at the first look
-    std::int64_t exact_blocks = 0;   ///< blocks scored exactly
-    std::int64_t hits = 0;           ///< rotations that scored at least the threshold of their time
+    std::int64_t images = 0;        ///< templates and mirror images
+    std::int64_t past_sectors = 0;  ///< images that the sector bound did not settle
+    std::int64_t past_blocks = 0;   ///< images that the block bound did not settle either
+    std::int64_t exact_blocks = 0;  ///< blocks scored exactly
+    std::int64_t hits = 0;          ///< rotations that scored at least the final threshold
+
+    SearchStatistics& operator+=(const SearchStatistics& other) noexcept;
 };
 
 /// See match_exhaustive for arguments and results.
-SearchStatistics match_pruned(const TemplateSet& templates, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                              const MatchOptions& options, const Poll& poll, const MatchOutput& out);
+SearchStatistics match_pruned(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns,
+                              const MatchOptions& options, const Poll& poll, std::span<const MatchOutput> out);
 
-/// Whether the azimuth bins can be cut into blocks; otherwise match_pruned falls back on match_exhaustive.
-[[nodiscard]] bool can_prune(int n_azimuths) noexcept;
+/// Whether the polar grid can be cut into sectors and blocks; otherwise match_pruned falls back on match_exhaustive.
+[[nodiscard]] bool can_prune(const TemplateSet& templates) noexcept;
 
 }  // namespace nbedex

@@ -15,6 +15,7 @@ namespace nbedex {
 struct RoundedSpots {
     std::vector<std::int64_t> offset;
     std::vector<std::uint16_t> ring, azimuth;
+    std::vector<std::uint16_t> place;  ///< of the spot's sector maxima (src/sector_layout.hpp); empty if they don't fit 16 bits
     std::vector<std::uint8_t> weight;
     std::vector<float> unit;  ///< by template
 };

@@ -60,16 +60,34 @@ void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spot
     __builtin_memcpy(out, sum, sizeof(sum));
 }
 
-// Sums of 64 blocks in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
-// four values of one block, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
-// of the 16 blocks of such a part, quarter k holds blocks 4k … 4k + 3.
+#if defined(__AVX2__)
+inline std::int32_t largest_of(__m256i eight) {
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+    return _mm_cvtsi128_si32(four);
+}
+#endif
+
+// Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
+// four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
+// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3.
 #if defined(__AVX512BW__)
 
-class BlockSums {
+/// 64 values of one spot.
+using Lanes = __m512i;
+
+inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second)), 1);
+}
+
+class LaneSums {
 public:
-    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
-        const __m512i a = _mm512_loadu_si512(values[0]), b = _mm512_loadu_si512(values[1]);
-        const __m512i c = _mm512_loadu_si512(values[2]), d = _mm512_loadu_si512(values[3]);
+    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
         const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
         const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
         int four;
@@ -81,8 +99,13 @@ public:
         multiply_add(sum_[3], _mm512_unpackhi_epi16(ab1, cd1), w);
     }
 
-    [[nodiscard]] std::int32_t largest() const {
-        return _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3])));
+    [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        const __m512i best = over_quarters();
+        halves[0] = largest_of(_mm512_castsi512_si256(best));
+        halves[1] = largest_of(_mm512_extracti64x4_epi64(best, 1));
     }
 
     void store(std::int32_t* lanes) const {
@@ -94,6 +117,9 @@ public:
     }
 
 private:
+    [[nodiscard]] __m512i over_quarters() const {
+        return _mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3]));
+    }
     static void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
 #if defined(__AVX512VNNI__)
         sum = _mm512_dpbusd_epi32(sum, values, weights);
@@ -107,17 +133,30 @@ private:
 
 #elif defined(__AVX2__)
 
-class BlockSums {
+/// 64 values of one spot.
+struct Lanes {
+    __m256i half[2];
+};
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
+    return {{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first)),
+             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second))}};
+}
+
+inline Lanes lanes_at(const std::uint8_t* from) { return lanes_at(from, from + 32); }
+
+class LaneSums {
 public:
-    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
+    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
         int four;
         __builtin_memcpy(&four, weights, 4);
         const __m256i w = _mm256_set1_epi32(four);
         for (std::size_t half = 0; half < 2; ++half) {
-            const __m256i a = load_bytes(values[0], half), b = load_bytes(values[1], half);
-            const __m256i c = load_bytes(values[2], half), d = load_bytes(values[3], half);
-            const __m256i ab0 = _mm256_unpacklo_epi8(a, b), ab1 = _mm256_unpackhi_epi8(a, b);
-            const __m256i cd0 = _mm256_unpacklo_epi8(c, d), cd1 = _mm256_unpackhi_epi8(c, d);
+            const __m256i ab0 = _mm256_unpacklo_epi8(a.half[half], b.half[half]);
+            const __m256i ab1 = _mm256_unpackhi_epi8(a.half[half], b.half[half]);
+            const __m256i cd0 = _mm256_unpacklo_epi8(c.half[half], d.half[half]);
+            const __m256i cd1 = _mm256_unpackhi_epi8(c.half[half], d.half[half]);
             multiply_add(sum_[half][0], _mm256_unpacklo_epi16(ab0, cd0), w);
             multiply_add(sum_[half][1], _mm256_unpackhi_epi16(ab0, cd0), w);
             multiply_add(sum_[half][2], _mm256_unpacklo_epi16(ab1, cd1), w);
@@ -126,13 +165,12 @@ public:
     }
 
     [[nodiscard]] std::int32_t largest() const {
-        __m256i best = sum_[0][0];
-        for (std::size_t half = 0; half < 2; ++half)
-            for (std::size_t k = 0; k < 4; ++k) best = _mm256_max_epi32(best, sum_[half][k]);
-        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(best), _mm256_extracti128_si256(best, 1));
-        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
-        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
-        return _mm_cvtsi128_si32(four);
+        return largest_of(_mm256_max_epi32(over_quarters(0), over_quarters(1)));
+    }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_of(over_quarters(half));
     }
 
     void store(std::int32_t* lanes) const {
@@ -147,8 +185,8 @@ public:
     }
 
 private:
-    static __m256i load_bytes(const std::uint8_t* from, std::size_t half) {
-        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * half));
+    [[nodiscard]] __m256i over_quarters(std::size_t half) const {
+        return _mm256_max_epi32(_mm256_max_epi32(sum_[half][0], sum_[half][1]), _mm256_max_epi32(sum_[half][2], sum_[half][3]));
     }
     static void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
         const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
@@ -159,17 +197,38 @@ private:
 
 #else
 
-class BlockSums {
+/// 64 values of one spot.
+struct Lanes {
+    const std::uint8_t* half[2];
+};
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) { return {{first, second}}; }
+
+inline Lanes lanes_at(const std::uint8_t* from) { return {{from, from + 32}}; }
+
+class LaneSums {
 public:
-    void add(const std::uint8_t* const (&values)[4], const std::uint8_t* weights) {
-        for (std::size_t k = 0; k < 4; ++k)
-            for (std::size_t lane = 0; lane < block_lanes; ++lane) sum_[lane] += weights[k] * values[k][lane];
+    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t lane = 0; lane < 32; ++lane)
+                sum_[32 * half + lane] += weights[0] * a.half[half][lane] + weights[1] * b.half[half][lane] +
+                                          weights[2] * c.half[half][lane] + weights[3] * d.half[half][lane];
     }
 
     [[nodiscard]] std::int32_t largest() const {
-        std::int32_t best = sum_[0];
-        for (const std::int32_t sum : sum_) best = best > sum ? best : sum;
-        return best;
+        std::int32_t halves[2];
+        largest(halves);
+        return halves[0] > halves[1] ? halves[0] : halves[1];
+    }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        for (std::size_t half = 0; half < 2; ++half) {
+            halves[half] = sum_[32 * half];
+            for (std::size_t lane = 0; lane < 32; ++lane)
+                halves[half] = halves[half] > sum_[32 * half + lane] ? halves[half] : sum_[32 * half + lane];
+        }
     }
 
     void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
@@ -180,33 +239,26 @@ private:
 
 #endif
 
-void ring_sums(const std::uint8_t* ring_maximum, const RoundedSpots& spots, std::int32_t* prefix) {
-    std::int32_t total = 0;
-    std::size_t j = 0;
-    prefix[0] = 0;
-    for (std::size_t first = 0; first < spots.n; first += group) {
-        const std::size_t last = first + group < spots.n ? first + group : spots.n;
-        for (std::size_t i = first; i < last; ++i) total += spots.weight[i] * ring_maximum[spots.ring[i]];
-        prefix[++j] = total;
+void sector_bounds(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]) {
+    LaneSums sums;
+    for (std::size_t i = 0; i < spots.n; i += 4) {
+        const std::uint16_t* place = spots.place + i;
+        const auto spot = [&](std::size_t k) { return lanes_at(table.direct + place[k], table.mirrored + place[k]); };
+        sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
     }
+    sums.largest(largest);
 }
 
-std::int32_t block_bound(const BlockTable& table, const RoundedSpots& spots, const std::int32_t* sums, std::int32_t cut,
-                         std::int32_t* lanes) {
-    BlockSums blocks;
-    const std::size_t n_groups = (spots.n + group - 1) / group;
-    for (std::size_t j = 0; j < n_groups; ++j) {
-        const std::size_t last = (j + 1) * group < spots.n ? (j + 1) * group : spots.n;
-        for (std::size_t i = j * group; i < last; i += 4) {
-            const std::uint8_t* values[4];
-            for (std::size_t k = 0; k < 4; ++k)
-                values[k] = table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]];
-            blocks.add(values, spots.weight + i);
-        }
-        if (blocks.largest() + (sums[n_groups] - sums[j + 1]) < cut) return -1;
+std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes) {
+    LaneSums sums;
+    for (std::size_t i = 0; i < spots.n; i += 4) {
+        const auto spot = [&](std::size_t k) {
+            return lanes_at(table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]]);
+        };
+        sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
     }
-    blocks.store(lanes);
-    return blocks.largest();
+    sums.store(lanes);
+    return sums.largest();
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -214,6 +266,6 @@ std::int32_t block_bound(const BlockTable& table, const RoundedSpots& spots, con
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_sums, block_bound};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, sector_bounds, block_bounds};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -22,6 +22,20 @@ struct RoundedSpots {
     std::size_t n;
 };
 
+/// The same spots by where each finds its sector maxima.
+struct SectorSpots {
+    const std::uint16_t* place;
+    const std::uint8_t* weight;
+    std::size_t n;
+};
+
+/// Maxima of the pattern over sectors of rotations, 0 … 127, rounded up: the value of a spot for sector s is direct[place + s],
+/// in the mirrored pattern mirrored[place + s].
+struct SectorTable {
+    const std::uint8_t* direct;
+    const std::uint8_t* mirrored;
+};
+
 /// Maxima of the pattern over blocks of rotations, 0 … 127, rounded up: the value of spot (ring, azimuth) for block b is
 /// values[ring_start[ring] + start[azimuth] + b].
 struct BlockTable {
@@ -30,7 +44,7 @@ struct BlockTable {
     const std::uint32_t* start;
 };
 
-inline constexpr std::size_t group = 16;         ///< spots between two looks at whether to give up
+inline constexpr std::size_t sector_lanes = 32;
 inline constexpr std::size_t block_lanes = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
@@ -47,13 +61,11 @@ struct Kernels {
     void (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
                            const std::size_t* phi, float* out);
 
-    /// prefix[j] = sum over the first min(n, group j) spots of weight * ring_maximum[ring], for j = 0 … ceil(n / group).
-    void (*ring_sums)(const std::uint8_t* ring_maximum, const RoundedSpots& spots, std::int32_t* prefix);
+    /// Largest over the sectors of sum_i weight[i] * (table value of spot i): of the template and of its mirror image.
+    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]);
 
-    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. Gives up after a group of spots,
-    /// and returns -1, when largest lane + (sums[end] - sums[group]) < cut. All in whole numbers.
-    std::int32_t (*block_bound)(const BlockTable& table, const RoundedSpots& spots, const std::int32_t* sums, std::int32_t cut,
-                                std::int32_t* lanes);
+    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest.
+    std::int32_t (*block_bounds)(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes);
 };
 
 namespace baseline { extern const Kernels kernels; }

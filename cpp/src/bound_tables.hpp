@@ -1,0 +1,171 @@
+// Upper bounds of a pattern over ranges of rotations, as whole numbers: what the bounds of nbedex/search.hpp are added from.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "pattern.hpp"
+#include "rounded.hpp"
+#include "sector_layout.hpp"
+
+namespace nbedex {
+
+/// A pattern rounded up to whole multiples of unit(), at most 127.
+class RoundedPattern {
+public:
+    RoundedPattern(std::size_t n_rings, std::size_t n_azimuths) : n_azimuths_(n_azimuths), values_(n_rings * n_azimuths) {}
+
+    void load(const NormalisedPattern& pattern) {
+        unit_ = std::max(pattern.largest(), 1e-30F) / largest_rounded;
+        const float per_unit = 1 / unit_;
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            const float* from = pattern.ring(ring);
+            std::uint8_t* to = values_.data() + ring * n_azimuths_;
+            for (std::size_t i = 0; i < n_azimuths_; ++i) to[i] = rounded_up(from[i], per_unit);
+        }
+    }
+
+    [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return values_.data() + r * n_azimuths_; }
+    [[nodiscard]] std::size_t n_rings() const noexcept { return values_.size() / n_azimuths_; }
+    [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
+    [[nodiscard]] float unit() const noexcept { return unit_; }
+
+private:
+    std::size_t n_azimuths_;
+    float unit_ = 1;
+    std::vector<std::uint8_t> values_;
+};
+
+/// Maxima over windows of a ring, taken as a circle.
+class SlidingMaximum {
+public:
+    explicit SlidingMaximum(std::size_t n_azimuths) : window_(2 * n_azimuths) {}
+
+    /// Afterwards (*this)[i] is the maximum over the bins i … i + length - 1.
+    void load(const std::uint8_t* ring, std::size_t length) {
+        const std::size_t n = window_.size() / 2;
+        std::copy_n(ring, n, window_.begin());
+        std::copy_n(ring, n, window_.begin() + static_cast<std::ptrdiff_t>(n));
+        widen(length);
+    }
+
+    /// The same for the mirrored ring, whose bin a is the ring's bin -a.
+    void load_mirrored(const std::uint8_t* ring, std::size_t length) {
+        const std::size_t n = window_.size() / 2;
+        window_[0] = window_[n] = ring[0];
+        for (std::size_t a = 1; a < n; ++a) window_[a] = window_[n + a] = ring[n - a];
+        widen(length);
+    }
+
+    [[nodiscard]] std::uint8_t operator[](std::size_t i) const { return window_[i]; }
+
+private:
+    /// By windows of 1, 2, 4, … bins and then two that overlap.
+    void widen(std::size_t length) {
+        std::size_t covered = 1;
+        const auto widen_by = [this](std::size_t by) {
+            const std::size_t n = window_.size() - by;
+            std::uint8_t* w = window_.data();
+            for (std::size_t i = 0; i < n; ++i) w[i] = std::max(w[i], w[i + by]);
+        };
+        for (; 2 * covered <= length; covered *= 2) widen_by(covered);
+        if (covered < length) widen_by(length - covered);
+    }
+
+    std::vector<std::uint8_t> window_;
+};
+
+/// One row of a table: value j for j = 0 … n - 1, then from the beginning again to fill `width`.
+template <class Value>
+void fill_row(std::uint8_t* row, std::size_t n, std::size_t width, Value&& value) {
+    for (std::size_t j = 0; j < n; ++j) row[j] = value(j);
+    for (std::size_t done = n; done < width; done += n) std::copy_n(row, std::min(n, width - done), row + done);
+}
+
+/// Maxima over sectors of rotations (12 degrees), for the pattern and for its mirror image.
+class SectorMaxima {
+public:
+    SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
+        : layout_(n_rings, n_azimuths), direct_(layout_.size()), mirrored_(layout_.size()), maximum_(n_azimuths) {}
+
+    void load(const RoundedPattern& pattern) {
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            maximum_.load(pattern.ring(ring), layout_.window());
+            fill(direct_.data() + layout_.place(ring, 0));
+            maximum_.load_mirrored(pattern.ring(ring), layout_.window());
+            fill(mirrored_.data() + layout_.place(ring, 0));
+        }
+    }
+
+    [[nodiscard]] kernels::SectorTable table() const { return {direct_.data(), mirrored_.data()}; }
+
+private:
+    void fill(std::uint8_t* rows) {
+        for (std::size_t row = 0; row < layout_.rows(); ++row)
+            fill_row(rows + row * SectorLayout::width, layout_.n_sectors(), SectorLayout::width,
+                     [&](std::size_t j) { return maximum_[row * layout_.step() + j * layout_.length()]; });
+    }
+
+    SectorLayout layout_;
+    std::vector<std::uint8_t> direct_, mirrored_;
+    SlidingMaximum maximum_;
+};
+
+/// Number of blocks of rotations: as many as fit the lanes and divide the azimuths.
+[[nodiscard]] inline std::size_t blocks_of(std::size_t n_azimuths) {
+    std::size_t n = kernels::block_lanes - 1;
+    while (n_azimuths % n != 0) --n;
+    return n;
+}
+
+/// Maxima over blocks of rotations (6 degrees). Row `residue` of a ring holds, for j = 0, 1, …, the maximum over
+/// the bins residue + j * length … residue + (j + 1) * length - 1 (modulo the azimuths), so that a spot at azimuth
+/// j * length + residue finds those of block b at j + b.
+class BlockMaxima {
+public:
+    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths)
+        : n_blocks_(blocks_of(n_azimuths)),
+          length_(n_azimuths / n_blocks_),
+          values_(n_rings * length_ * width, 0),
+          start_(n_azimuths),
+          mirrored_start_(n_azimuths),
+          maximum_(n_azimuths) {
+        for (std::size_t ring = 0; ring < n_rings; ++ring)
+            ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width));
+        for (std::size_t a = 0; a < n_azimuths; ++a) {
+            start_[a] = start_of(a);
+            mirrored_start_[a] = start_of((n_azimuths - a) % n_azimuths);
+        }
+    }
+
+    void load(const RoundedPattern& pattern) {
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            maximum_.load(pattern.ring(ring), length_);
+            for (std::size_t residue = 0; residue < length_; ++residue)
+                fill_row(values_.data() + ring_start_[ring] + residue * width, n_blocks_, width,
+                         [&](std::size_t j) { return maximum_[residue + j * length_]; });
+        }
+    }
+
+    [[nodiscard]] kernels::BlockTable table(bool mirrored) const {
+        return {values_.data(), ring_start_.data(), mirrored ? mirrored_start_.data() : start_.data()};
+    }
+    [[nodiscard]] std::size_t n_blocks() const noexcept { return n_blocks_; }
+    [[nodiscard]] std::size_t length() const noexcept { return length_; }
+
+private:
+    static constexpr std::size_t width = 2 * kernels::block_lanes;
+
+    [[nodiscard]] std::uint32_t start_of(std::size_t azimuth) const {
+        return static_cast<std::uint32_t>(azimuth % length_ * width + azimuth / length_);
+    }
+
+    std::size_t n_blocks_, length_;
+    std::vector<std::uint8_t> values_;
+    std::vector<std::uint32_t> ring_start_, start_, mirrored_start_;
+    SlidingMaximum maximum_;
+};
+
+}  // namespace nbedex
