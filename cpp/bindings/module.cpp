@@ -244,14 +244,14 @@ PYBIND11_MODULE(_core, m) {
              py::arg("shape"), py::arg("precession_angle"), py::arg("minimum_intensity"), py::arg("double_diffraction"));
 
     py::class_<MatchOptions>(m, "MatchOptions")
-        .def(py::init([](int n_best, double distinct_angle, float least_share, int threads) {
+        .def(py::init([](int n_best, double distinct_angle, float rival_share, int threads) {
                  if (n_best < 1) throw py::value_error("n_best must be at least 1, got " + std::to_string(n_best));
                  if (!(distinct_angle >= 1e-6))
                      throw py::value_error("distinct_angle must be at least 1e-6 radians, got " + std::to_string(distinct_angle));
-                 if (!(least_share >= 0 && least_share < 1))
-                     throw py::value_error("least_share must be at least 0 and below 1, got " + std::to_string(least_share));
-                 return MatchOptions{n_best, distinct_angle, least_share, threads};
-             }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("least_share") = 0.0F, py::arg("threads"));
+                 if (!(rival_share >= 0 && rival_share < 1))
+                     throw py::value_error("rival_share must be at least 0 and below 1, got " + std::to_string(rival_share));
+                 return MatchOptions{n_best, distinct_angle, rival_share, threads};
+             }), py::kw_only(), py::arg("n_best"), py::arg("distinct_angle"), py::arg("rival_share") = 0.0F, py::arg("threads"));
 
     py::class_<TemplateSet>(m, "TemplateSet")
         .def_property_readonly("size", &TemplateSet::size)

@@ -19,62 +19,52 @@ public:
 
     void load(const NormalisedPattern& pattern) {
         unit_ = std::max(pattern.largest(), 1e-30F) / largest_rounded;
+        per_unit_ = 1 / double{unit_};
         const float per_unit = 1 / unit_;
-        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
-            const float* from = pattern.ring(ring);
-            std::uint8_t* to = values_.data() + ring * n_azimuths_;
-            for (std::size_t i = 0; i < n_azimuths_; ++i) to[i] = rounded_up(from[i], per_unit);
-        }
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring)
+            round_up(pattern.ring(ring), n_azimuths_, per_unit, values_.data() + ring * n_azimuths_);
     }
 
     [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return values_.data() + r * n_azimuths_; }
     [[nodiscard]] std::size_t n_rings() const noexcept { return values_.size() / n_azimuths_; }
     [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
     [[nodiscard]] float unit() const noexcept { return unit_; }
+    [[nodiscard]] double per_unit() const noexcept { return per_unit_; }
 
 private:
     std::size_t n_azimuths_;
     float unit_ = 1;
+    double per_unit_ = 1;
     std::vector<std::uint8_t> values_;
 };
 
 /// Maxima over windows of a ring, taken as a circle.
 class SlidingMaximum {
 public:
-    explicit SlidingMaximum(std::size_t n_azimuths) : window_(2 * n_azimuths) {}
+    explicit SlidingMaximum(std::size_t n_azimuths) : n_(n_azimuths), window_(2 * n_azimuths), wider_(2 * n_azimuths) {}
 
-    /// Afterwards (*this)[i] is the maximum over the bins i … i + length - 1.
+    /// Afterwards (*this)[i], i = 0 … n_azimuths - 1, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, … bins and
+    /// then two that overlap.
     void load(const std::uint8_t* ring, std::size_t length) {
-        const std::size_t n = window_.size() / 2;
-        std::copy_n(ring, n, window_.begin());
-        std::copy_n(ring, n, window_.begin() + static_cast<std::ptrdiff_t>(n));
-        widen(length);
-    }
-
-    /// The same for the mirrored ring, whose bin a is the ring's bin -a.
-    void load_mirrored(const std::uint8_t* ring, std::size_t length) {
-        const std::size_t n = window_.size() / 2;
-        window_[0] = window_[n] = ring[0];
-        for (std::size_t a = 1; a < n; ++a) window_[a] = window_[n + a] = ring[n - a];
-        widen(length);
+        std::copy_n(ring, n_, window_.begin());
+        std::copy_n(ring, n_, window_.begin() + static_cast<std::ptrdiff_t>(n_));
+        std::size_t covered = 1;
+        for (; 2 * covered <= length; covered *= 2) widen(covered);
+        if (covered < length) widen(length - covered);
     }
 
     [[nodiscard]] std::uint8_t operator[](std::size_t i) const { return window_[i]; }
 
 private:
-    /// By windows of 1, 2, 4, … bins and then two that overlap.
-    void widen(std::size_t length) {
-        std::size_t covered = 1;
-        const auto widen_by = [this](std::size_t by) {
-            const std::size_t n = window_.size() - by;
-            std::uint8_t* w = window_.data();
-            for (std::size_t i = 0; i < n; ++i) w[i] = std::max(w[i], w[i + by]);
-        };
-        for (; 2 * covered <= length; covered *= 2) widen_by(covered);
-        if (covered < length) widen_by(length - covered);
+    void widen(std::size_t by) {
+        const std::uint8_t* __restrict from = window_.data();
+        std::uint8_t* __restrict to = wider_.data();
+        for (std::size_t i = 0, n = 2 * n_ - by; i < n; ++i) to[i] = std::max(from[i], from[i + by]);
+        window_.swap(wider_);
     }
 
-    std::vector<std::uint8_t> window_;
+    std::size_t n_;
+    std::vector<std::uint8_t> window_, wider_;
 };
 
 /// One row of a table: value j for j = 0 … n - 1, then from the beginning again to fill `width`.
@@ -91,21 +81,24 @@ public:
         : layout_(n_rings, n_azimuths), direct_(layout_.size()), mirrored_(layout_.size()), maximum_(n_azimuths) {}
 
     void load(const RoundedPattern& pattern) {
+        const std::size_t n = pattern.n_azimuths();
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             maximum_.load(pattern.ring(ring), layout_.window());
-            fill(direct_.data() + layout_.place(ring, 0));
-            maximum_.load_mirrored(pattern.ring(ring), layout_.window());
-            fill(mirrored_.data() + layout_.place(ring, 0));
+            fill(direct_.data() + layout_.place(ring, 0), [&](std::size_t first) { return maximum_[first]; });
+            // The mirrored ring's bins first … first + window - 1 are the ring's bins -first - window + 1 … -first.
+            fill(mirrored_.data() + layout_.place(ring, 0),
+                 [&](std::size_t first) { return maximum_[(2 * n - first - (layout_.window() - 1)) % n]; });
         }
     }
 
     [[nodiscard]] kernels::SectorTable table() const { return {direct_.data(), mirrored_.data()}; }
 
 private:
-    void fill(std::uint8_t* rows) {
+    template <class Value>
+    void fill(std::uint8_t* rows, Value&& value) const {
         for (std::size_t row = 0; row < layout_.rows(); ++row)
             fill_row(rows + row * SectorLayout::width, layout_.n_sectors(), SectorLayout::width,
-                     [&](std::size_t j) { return maximum_[row * layout_.step() + j * layout_.length()]; });
+                     [&](std::size_t j) { return value(row * layout_.step() + j * layout_.length()); });
     }
 
     SectorLayout layout_;

@@ -27,7 +27,7 @@ struct PhaseMatches {
 /// The score below which candidates are dropped, given the best of all phases. It rises with the best, so that a limit from a
 /// lower best never drops what the final one would keep.
 [[nodiscard]] inline float least_score(const MatchOptions& options, float best) {
-    return options.least_share > 0 && best > 0 ? options.least_share * best : -infinity;
+    return options.rival_share > 0 && best > 0 ? options.rival_share * best : -infinity;
 }
 
 /// Drops the candidates of all phases that are below the limit.

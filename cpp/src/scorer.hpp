@@ -50,23 +50,31 @@ public:
         return scores_;
     }
 
-    /// The same scores of some bins only: calls f(azimuth, score) for the n bins from each of some azimuths on (n <= exact_lanes).
+    /// The same scores of the exact_lanes bins from each of exact_runs azimuths on, the zero-mean shift not yet taken off. False: given up.
+    bool correlate_some(const Image& image, const std::size_t (&from)[kernels::exact_runs], const kernels::Prospect& prospect,
+                        float (&sums)[kernels::exact_runs * kernels::exact_lanes]) const {
+        return kernels_.correlate_some(pattern_.rows(), pattern_.n_azimuths(), spots(image.template_id),
+                                       azimuth_[image.mirrored].data(), from, prospect, sums);
+    }
+
+    /// The last azimuth from which a run may be read; later ones would pass the end of the second copy of a ring.
+    [[nodiscard]] std::size_t last_start() const noexcept { return pattern_.n_azimuths() - kernels::exact_lanes; }
+
+    /// Calls f(azimuth, score) for some bins of an image.
     template <class F>
-    void correlate_some(const Image& image, std::span<const std::size_t> starts, std::size_t n, F&& f) const {
+    void score_bins(const Image& image, std::span<const std::size_t> bins, F&& f) const {
         constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
-        const kernels::Spots list = spots(image.template_id);
         const float shift = zero_mean(image.template_id);
-        float scores[n_runs * n_lanes];
-        for (std::size_t first = 0; first < starts.size(); first += n_runs) {
-            const std::size_t runs = std::min(n_runs, starts.size() - first);
-            // A run that would read past the second copy of a ring begins earlier; unused runs repeat the first.
+        float sums[n_runs * n_lanes];
+        for (std::size_t first = 0; first < bins.size(); first += n_runs) {
+            const std::size_t runs = std::min(n_runs, bins.size() - first);
             std::size_t from[n_runs];
-            for (std::size_t run = 0; run < n_runs; ++run)
-                from[run] = std::min(starts[first + (run < runs ? run : 0)], pattern_.n_azimuths() - n_lanes);
-            kernels_.correlate_some(pattern_.rows(), pattern_.n_azimuths(), list, azimuth_[image.mirrored].data(), from, scores);
-            for (std::size_t run = 0; run < runs; ++run)
-                for (std::size_t at = starts[first + run]; at < std::min(starts[first + run] + n, pattern_.n_azimuths()); ++at)
-                    f(static_cast<std::int32_t>(at), scores[run * n_lanes + at - from[run]] - shift);
+            for (std::size_t run = 0; run < n_runs; ++run) from[run] = std::min(bins[first + (run < runs ? run : 0)], last_start());
+            correlate_some(image, from, {}, sums);
+            for (std::size_t run = 0; run < runs; ++run) {
+                const std::size_t bin = bins[first + run];
+                f(static_cast<std::int32_t>(bin), sums[run * n_lanes + bin - from[run]] - shift);
+            }
         }
     }
 
@@ -77,7 +85,7 @@ public:
         const std::size_t bins[] = {(here + n - 1) % n, here, (here + 1) % n};
         float score[3];
         std::size_t found = 0;
-        correlate_some(image, bins, 1, [&](std::int32_t, float value) { score[found++] = value; });
+        score_bins(image, bins, [&](std::int32_t, float value) { score[found++] = value; });
         const float curvature = score[0] - 2 * score[1] + score[2];
         const float offset = curvature < 0 ? std::clamp(0.5F * (score[0] - score[2]) / curvature, -0.5F, 0.5F) : 0.0F;
         return {static_cast<std::int32_t>(image.template_id), static_cast<std::uint8_t>(image.mirrored), azimuth, score[1], offset};
@@ -100,7 +108,7 @@ public:
         std::size_t bins[5];
         for (std::size_t i = 0; i < 5; ++i) bins[i] = (static_cast<std::size_t>(winner.azimuth) + n / 2 + n + i - 2) % n;
         float best = not_a_number;
-        correlate_some(image, bins, 1, [&](std::int32_t azimuth, float score) {
+        score_bins(image, bins, [&](std::int32_t azimuth, float score) {
             if (!near.contains(image, azimuth)) best = std::fmax(best, score);
         });
         return best;

@@ -1,7 +1,6 @@
 #include "nbedex/search.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -70,28 +69,22 @@ public:
 
     /// Scores the most promising images, which raises the threshold for the others.
     void score_promising() {
-        const auto promising = open_.begin() + std::min<std::ptrdiff_t>(std::ssize(open_), 8 * options_.n_best);
-        std::partial_sort(open_.begin(), promising, open_.end(), best_first);
-        for (auto open = open_.begin(); open != promising && open->bound >= needed(); ++open) {
-            const Candidates found = bound_by_blocks(open->image);
-            if (found.bound >= needed()) score_blocks(found);
-        }
-        open_.erase(open_.begin(), promising);
+        for_promising(open_, [&](const Open& open) { score_blocks(open.image); });
     }
 
     /// Block bounds of the images that are left, then exact scores, the most promising first.
     void finish() {
-        candidates_.clear();
+        std::size_t kept = 0;
         for (const Open& open : open_) {
             if (open.bound < needed()) continue;
             ++statistics_.past_sectors;
-            const Candidates found = bound_by_blocks(open.image);
-            if (found.bound >= needed()) candidates_.push_back(found);
+            if (const float bound = block_bound(open.image); bound >= needed()) open_[kept++] = {bound, open.image};
         }
-        statistics_.past_blocks += std::ssize(candidates_);
-        std::ranges::sort(candidates_, best_first);
-        for (const Candidates& found : candidates_)
-            if (found.bound >= needed()) score_blocks(found);
+        open_.resize(kept);
+        statistics_.past_blocks += std::ssize(open_);
+        score_promising();
+        for (const Open& open : open_)
+            if (open.bound >= needed()) score_blocks(open.image);
     }
 
     /// The n best distinct of what was seen, and the winner's two special rivals.
@@ -123,13 +116,15 @@ private:
         std::ptrdiff_t image;
     };
 
-    /// The same, with the blocks in which the scores may be high enough.
-    struct Candidates : Open {
-        std::uint64_t blocks;
-    };
-
-    static bool best_first(const Open& a, const Open& b) {
-        return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
+    /// Takes the images with the largest bounds out of a list and calls f with them, in this order, as long as they may matter.
+    template <class F>
+    void for_promising(std::vector<Open>& list, F&& f) {
+        const auto end = list.begin() + std::min<std::ptrdiff_t>(std::ssize(list), 8 * options_.n_best);
+        std::partial_sort(list.begin(), end, list.end(), [](const Open& a, const Open& b) {
+            return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
+        });
+        for (auto open = list.begin(); open != end && open->bound >= needed(); ++open) f(*open);
+        list.erase(list.begin(), end);
     }
 
     /// The score that an orientation must reach to matter, as far as is known.
@@ -141,64 +136,92 @@ private:
         const auto first = static_cast<std::size_t>(all.offset[t]);
         const kernels::SectorSpots spots{all.place.data() + first, all.weight.data() + first,
                                          static_cast<std::size_t>(all.offset[t + 1]) - first};
-        if (spots.n == 0) return;
+        if (spots.n == 0) return;  // without spots an image is no candidate
         std::int32_t largest[2];
         scorer_.kernels().sector_bounds(tables_.sectors.table(), spots, largest);
-        for (const std::ptrdiff_t mirrored : {0, 1}) {
-            const float bound = score_bound(template_id, largest[mirrored]);
-            if (bound >= wanted) open_.push_back({bound, 2 * template_id + mirrored});
-        }
+        const std::int32_t cut = cut_of(template_id, wanted);
+        for (const std::ptrdiff_t mirrored : {0, 1})
+            if (largest[mirrored] >= cut) open_.push_back({score_bound(template_id, largest[mirrored]), 2 * template_id + mirrored});
     }
 
-    [[nodiscard]] Candidates bound_by_blocks(std::ptrdiff_t number) const {
-        const Image image(number);
-        const auto t = static_cast<std::size_t>(image.template_id);
+    [[nodiscard]] kernels::RoundedSpots rounded_spots(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
         const RoundedSpots& all = templates_.rounded;
         const auto first = static_cast<std::size_t>(all.offset[t]);
-        const kernels::RoundedSpots spots{all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
-                                          static_cast<std::size_t>(all.offset[t + 1]) - first};
-        if (spots.n == 0) return {{-infinity, number}, 0};
-        std::int32_t lanes[kernels::block_lanes];
-        const std::int32_t largest = scorer_.kernels().block_bounds(tables_.blocks.table(image.mirrored), spots, lanes);
-        const float bound = score_bound(image.template_id, largest);
-        if (bound < needed()) return {{bound, number}, 0};
-        const std::int32_t cut = cut_of(image.template_id);
-        std::uint64_t blocks = 0;
-        for (std::size_t b = 0; b < tables_.blocks.n_blocks(); ++b) blocks |= std::uint64_t{lanes[b] >= cut} << b;
-        return {{bound, number}, blocks};
+        return {all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
+                static_cast<std::size_t>(all.offset[t + 1]) - first};
     }
 
-    /// Exact scores of the rotations of some blocks of an image.
-    void score_blocks(const Candidates& found) {
-        constexpr std::size_t n_lanes = kernels::exact_lanes;
-        const std::size_t length = tables_.blocks.length();
-        statistics_.exact_blocks += std::popcount(found.blocks);
-        for (std::size_t done = 0; done < length; done += n_lanes) {
-            starts_.clear();
-            for (std::uint64_t left = found.blocks; left != 0; left &= left - 1)
-                starts_.push_back(static_cast<std::size_t>(std::countr_zero(left)) * length + done);
-            score(found.image, std::min(n_lanes, length - done));
+    /// Upper bound of an image's scores from its blocks.
+    [[nodiscard]] float block_bound(std::ptrdiff_t number) {
+        const Image image(number);
+        const kernels::RoundedSpots spots = rounded_spots(image.template_id);
+        return score_bound(image.template_id, scorer_.kernels().block_bounds(tables_.blocks.table(image.mirrored), spots,
+                                                                             block_sums_, nullptr));
+    }
+
+    /// Exact scores of the rotations in those blocks of an image whose bounds are high enough. While they are added up, what the spots
+    /// left can add is known from the bounds, too.
+    void score_blocks(std::ptrdiff_t number) {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        const Image image(number);
+        const kernels::RoundedSpots spots = rounded_spots(image.template_id);
+        const std::size_t n_groups = (spots.n + kernels::group - 1) / kernels::group;
+        partial_sums_.resize(std::max(partial_sums_.size(), n_groups * kernels::block_lanes));
+        rest_.resize(std::max(rest_.size(), n_groups * n_runs));
+        scorer_.kernels().block_bounds(tables_.blocks.table(image.mirrored), spots, block_sums_, partial_sums_.data());
+        const std::int32_t cut = cut_of(image.template_id, needed());
+        blocks_.clear();
+        for (std::size_t b = 0; b < tables_.blocks.n_blocks(); ++b)
+            if (block_sums_[b] >= cut) blocks_.push_back(b);
+        statistics_.exact_blocks += std::ssize(blocks_);
+
+        const auto per_whole = static_cast<float>(unit(image.template_id));
+        for (std::size_t first = 0; first < blocks_.size(); first += n_runs) {
+            const std::size_t runs = std::min(n_runs, blocks_.size() - first);
+            std::size_t block[n_runs], begin[n_runs];
+            for (std::size_t run = 0; run < n_runs; ++run) {
+                block[run] = blocks_[first + (run < runs ? run : 0)];
+                begin[run] = block[run] * tables_.blocks.length();
+                for (std::size_t g = 0; g + 1 < n_groups; ++g)
+                    rest_[g * n_runs + run] =
+                        static_cast<float>(block_sums_[block[run]] - partial_sums_[g * kernels::block_lanes + block[run]]) * per_whole;
+            }
+            for (std::size_t done = 0; done < tables_.blocks.length(); done += n_lanes)
+                score_runs(image, number, begin, runs, done, std::min(n_lanes, tables_.blocks.length() - done), rest_.data());
         }
     }
 
     /// Exact scores near the in-plane angle at which an image won last time.
     void score_around(const Hit& last) {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
         const std::size_t n = tables_.pattern.n_azimuths();
-        constexpr std::size_t reach = kernels::exact_runs * kernels::exact_lanes / 2;
-        starts_.clear();
-        for (std::size_t run = 0; run < kernels::exact_runs; ++run)
-            starts_.push_back((static_cast<std::size_t>(last.azimuth) + n - reach + run * kernels::exact_lanes) % n);
-        score(last.image, kernels::exact_lanes);
+        std::size_t begin[n_runs];
+        for (std::size_t run = 0; run < n_runs; ++run)
+            begin[run] = (static_cast<std::size_t>(last.azimuth) + n + run * n_lanes - n_runs * n_lanes / 2) % n;
+        score_runs(Image(last.image), last.image, begin, n_runs, 0, n_lanes, nullptr);
     }
 
-    /// Exact scores of the n bins from each of starts_ on.
-    void score(std::ptrdiff_t number, std::size_t n) {
+    /// Exact scores of the n bins from begin[run] + done on; keeps what matters.
+    void score_runs(const Image& image, std::ptrdiff_t number, const std::size_t (&begin)[kernels::exact_runs], std::size_t runs,
+                    std::size_t done, std::size_t n, const float* rest) {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        const float shift = scorer_.zero_mean(image.template_id);
+        const auto slack = static_cast<float>(rounding(image.template_id));
+        std::size_t from[n_runs];
+        for (std::size_t run = 0; run < n_runs; ++run) from[run] = std::min(begin[run] + done, scorer_.last_start());
+        float sums[n_runs * n_lanes];
+        if (!scorer_.correlate_some(image, from, {rest, needed() + shift - 2 * slack}, sums)) return;
         Hit best{-infinity, 0, number};
-        scorer_.correlate_some(Image(number), starts_, n, [&](std::int32_t azimuth, float value) {
-            if (value < needed()) return;
-            hits_.push_back({value, azimuth, number});
-            best = std::min(best, hits_.back());
-        });
+        for (std::size_t run = 0; run < runs; ++run) {
+            const std::size_t end = std::min(begin[run] + done + n, tables_.pattern.n_azimuths());
+            for (std::size_t at = begin[run] + done; at < end; ++at) {
+                const float score = sums[run * n_lanes + at - from[run]] - shift;
+                if (score < needed()) continue;
+                hits_.push_back({score, static_cast<std::int32_t>(at), number});
+                best = std::min(best, hits_.back());
+            }
+        }
         if (best.score == -infinity) return;
         best_ = std::max(best_, best.score);
         threshold_.offer(best);
@@ -214,11 +237,11 @@ private:
         return static_cast<float>(bound * unit(template_id) - double{scorer_.zero_mean(template_id)} + rounding(template_id));
     }
 
-    /// The least bound in whole numbers with which a template can reach the score that is needed.
-    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id) const {
-        if (needed() == -infinity) return 0;
-        const double sum = double{needed()} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
-        return static_cast<std::int32_t>(std::clamp(std::floor(sum / unit(template_id)), 0.0, 2e9));
+    /// The least bound in whole numbers with which a template can reach a score.
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
+        const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
+        const double wholes = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
+        return wholes > 0 ? static_cast<std::int32_t>(std::min(wholes, 2e9)) : 0;
     }
 
     /// More than the exact score of a template can exceed the sum of its terms by rounding.
@@ -236,8 +259,10 @@ private:
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_;
-    std::vector<Candidates> candidates_;
-    std::vector<std::size_t> starts_;  // first bins of the runs to be scored exactly
+    std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
+    std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
+    std::vector<float> rest_;                        // what the groups left can add to the blocks being scored
+    std::vector<std::size_t> blocks_;                // those being scored exactly
     std::vector<Hit> hits_;            // all rotations seen that scored what was needed at their time
     std::vector<Hit> recent_;          // winners of the last pattern
     SearchStatistics statistics_;

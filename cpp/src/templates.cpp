@@ -41,7 +41,7 @@ void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const
     binned.resize(kept);
 }
 
-RoundedSpots round_up(const TemplateSet& templates) {
+RoundedSpots rounded_spots(const TemplateSet& templates) {
     RoundedSpots out;
     out.offset.push_back(0);
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
@@ -49,6 +49,7 @@ RoundedSpots round_up(const TemplateSet& templates) {
         const auto last = static_cast<std::size_t>(templates.offset[t + 1]);
         const float unit = first < last ? templates.weight[first] / largest_rounded : 1.0F;  // heaviest first
         out.unit.push_back(unit);
+        out.per_unit.push_back(1 / double{unit});
         for (std::size_t i = first; i < last; ++i) {
             out.ring.push_back(templates.ring[i]);
             out.azimuth.push_back(templates.azimuth[i]);
@@ -104,7 +105,7 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
         out.weight_sum.push_back(weight_sum);
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
-    out.rounded = round_up(out);
+    out.rounded = rounded_spots(out);
     return out;
 }
 

@@ -38,7 +38,7 @@ def patterns(n, n_azimuths=360, n_rings=24):
 
 def match(templates, images, engine, threads):
     options = _core.MatchOptions(n_best=5, distinct_angle=0.1, threads=threads)
-    return getattr(_core, engine)(templates, images, options)
+    return getattr(_core, engine)([templates], images, options)[0][0]
 
 def digest(found):
     h = hashlib.sha256()

@@ -80,8 +80,8 @@ def test_mirrored_templates_are_patterns_of_the_crystal(crystal: tuple[Phase, st
             if i0 > threshold:
                 np.testing.assert_allclose((x, y, i0), expected[tuple(h.tolist())], rtol=1e-3, atol=2e-6)
         patterns.append(template_image(at["kx"], at["ky"], at["intensity"], GRID, 0.5))
-    match = _core.match_exhaustive(
-        packed, np.array(patterns, dtype=np.float32), _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=0)
+    (match,), _ = _core.match_exhaustive(
+        [packed], np.array(patterns, dtype=np.float32), _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=0)
     )
     orientations = matched_orientations(match, templates.orientation, GRID.n_azimuths)[:, 0]
     for i in range(len(chosen)):

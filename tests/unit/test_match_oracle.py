@@ -93,8 +93,14 @@ def match(
     engine: str, p: Problem, patterns: np.ndarray, *, n: int = 4, distinct_deg: float = 13.1, threads: int = 1
 ) -> dict[str, np.ndarray]:
     options = _core.MatchOptions(n_best=n, distinct_angle=float(np.deg2rad(distinct_deg)), threads=threads)
-    found = getattr(_core, engine)(p.packed, patterns, options)
-    return {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
+    return match_all(engine, [p], patterns, options)[0]
+
+
+def match_all(
+    engine: str, phases: list[Problem], patterns: np.ndarray, options: Any
+) -> list[dict[str, np.ndarray]]:
+    found: list[dict[str, np.ndarray]] = getattr(_core, engine)([p.packed for p in phases], patterns, options)[0]
+    return found
 
 
 def as_list(found: dict[str, np.ndarray], i: int) -> list[tuple[int, int, int]]:
@@ -283,7 +289,7 @@ def test_library_without_spots(engine: str) -> None:
         np.array([[1.0, 0, 0, 0]]),
     )  # fmt: skip
     patterns = np.random.default_rng(1).random((2, 9, 144)).astype(np.float32)
-    found = getattr(_core, engine)(packed, patterns, _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1))
+    found = getattr(_core, engine)([packed], patterns, _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1))[0][0]
     assert (found["template_id"] == -1).all()
 
 
@@ -378,8 +384,75 @@ def test_pruning_is_what_the_tests_above_test(n_azimuths: int) -> None:
     grid = Grid(n_rings=9, n_azimuths=n_azimuths, k_min=0.1, k_max=1.0)
     p = problem("mmm", grid=grid)
     options = _core.MatchOptions(n_best=3, distinct_angle=0.2, threads=1)
-    counts = _core.match_pruned(p.packed, sparse_patterns(p, 2, seed=1), options)["statistics"]
+    counts = _core.match_pruned([p.packed], sparse_patterns(p, 2, seed=1), options)[1]
     assert counts["images"] == 2 * 2 * p.packed.size
+
+
+# several phases
+
+
+def phases() -> list[Problem]:
+    return [problem("mmm", seed=1), problem("-3m1", seed=2, step=12.0), problem("6/mmm", seed=3)]
+
+
+def mixed_patterns(many: list[Problem], n: int) -> np.ndarray:
+    """Patterns of each phase in turn, and some of two phases."""
+    rows = [sparse_patterns(p, n, seed=i) for i, p in enumerate(many)]
+    return np.concatenate([*rows, rows[0] + rows[1], rows[1] + 0.5 * rows[2]]).astype(np.float32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.7, 0.95])
+def test_rivals_are_what_scores_a_share_of_the_best_of_all_phases(engine: str, share: float) -> None:
+    """With a share: the candidates that each phase has by itself, without those below share times the best of all."""
+    many = phases()
+    patterns = mixed_patterns(many, 3)
+    options = _core.MatchOptions(n_best=4, distinct_angle=0.2, rival_share=share, threads=1)
+    found = match_all(engine, many, patterns, options)
+    alone = [match("match_exhaustive", p, patterns, n=4, distinct_deg=float(np.rad2deg(0.2))) for p in many]
+    best = np.max([a["score"][:, 0] for a in alone], axis=0)
+    dropped = 0
+    for mine, theirs in zip(found, alone, strict=True):
+        kept = theirs["score"] >= (np.float32(share) * best[:, None] if share else -np.inf)
+        kept &= theirs["template_id"] >= 0
+        dropped += int(((theirs["template_id"] >= 0) & ~kept).sum())
+        for name, empty in (("template_id", -1), ("azimuth", 0), ("mirrored", 0), ("score", 0), ("azimuth_offset", 0)):
+            np.testing.assert_array_equal(mine[name], np.where(kept, theirs[name], empty), err_msg=name)
+        for name in ("mirror_score", "half_turn_score"):
+            np.testing.assert_array_equal(mine[name], np.where(kept[:, 0], theirs[name], np.nan), err_msg=name)
+    assert (dropped > 0) == (share > 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_several_phases_are_searched_as_exhaustively(share: float) -> None:
+    """Both searches give the same bits, whatever came before in the scan and however it is cut into calls."""
+    many = phases()
+    patterns = mixed_patterns(many, 4)
+    options = _core.MatchOptions(n_best=3, distinct_angle=0.15, rival_share=share, threads=1)
+    reference = match_all("match_exhaustive", many, patterns, options)
+    for order in (slice(None), slice(None, None, -1)):
+        found = match_all("match_pruned", many, np.ascontiguousarray(patterns[order]), options)
+        for mine, theirs in zip(found, reference, strict=True):
+            assert_same_bits(mine, {name: np.ascontiguousarray(value[order]) for name, value in theirs.items()})
+    for i in range(len(patterns)):
+        for mine, theirs in zip(match_all("match_pruned", many, patterns[i : i + 1], options), reference, strict=True):
+            assert_same_bits(mine, {name: value[i : i + 1] for name, value in theirs.items()})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_phases_must_share_the_polar_grid(engine: str) -> None:
+    options = _core.MatchOptions(n_best=2, distinct_angle=0.2, threads=1)
+    other = problem("mmm", grid=Grid(n_rings=8, n_azimuths=144, k_min=0.1, k_max=1.0))
+    with pytest.raises(ValueError, match="same polar grid"):
+        match_all(engine, [problem("mmm"), other], np.zeros((1, 9, 144), np.float32), options)
+    with pytest.raises(ValueError, match="at least one phase"):
+        match_all(engine, [], np.zeros((1, 9, 144), np.float32), options)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_is_between_0_and_1(share: float) -> None:
+    with pytest.raises(ValueError, match="rival_share"):
+        _core.MatchOptions(n_best=2, distinct_angle=0.2, rival_share=share, threads=1)
 
 
 # packing

@@ -14,7 +14,7 @@ namespace nbedex {
 struct MatchOptions {
     int n_best = 5;               ///< orientations wanted per phase
     double distinct_angle = 0.0;  ///< radians; two of them differ by more than this, symmetry considered
-    float least_share = 0.0F;     ///< of the pattern's best score over all phases: what scores less is not kept; 0: keep all
+    float rival_share = 0.0F;     ///< of the pattern's best score over all phases: what scores less is no rival; 0: all are
     int threads = 0;              ///< 0: all available
 };
 
@@ -39,7 +39,7 @@ using Phases = std::span<const TemplateSet* const>;
 
 /// The n best distinct orientations of every phase for each polar pattern (n_patterns, rings, azimuths), greedily: the best of
 /// all; then the best of those farther than distinct_angle from it; and so on. Ties go to the lower template, then
-/// the unmirrored, then the lower bin. Candidates below least_share of the best of all phases are dropped. A pattern without contrast
+/// the unmirrored, then the lower bin. Candidates below rival_share of the best of all phases are dropped. A pattern without contrast
 /// gets no candidates. mirror_score and half_turn_score are NaN where that rival is symmetrically equivalent to the
 /// winner or within distinct_angle of it, or the phase has no winner. One output per phase.
 void match_exhaustive(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns, const MatchOptions& options,

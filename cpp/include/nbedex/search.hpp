@@ -1,20 +1,13 @@
-// The same answer as match_exhaustive, bit for bit, by branch and bound.
+// The same answer as match_exhaustive, bit for bit, by branch and bound. The proofs are in docs/theory.md; in short:
 //
-// The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0.
-//
-// Block bound. Rotations are cut into B blocks of A / B bins (60 of 6 degrees). With D[r][s] = max of ring r over the bins s … s + A/B - 1,
-// S(phi) <= sum_i w_i D[r_i][theta_i + b A/B] - z for every phi of block b. Weights and maxima are rounded up to whole numbers
-// up to 127, of which one vector holds those of one spot for all blocks.
-//
-// Giving up early. After some spots, the rest can add at most sum_i w_i m[r_i], with m[r] the maximum of ring r.
-//
-// Threshold. T is a lower bound of the k-th best *distinct* score: among the scores seen, the k-th best of a set whose orientations are
-// pairwise more than 2 delta apart. Each of the first k - 1 winners excludes orientations within delta of itself, hence
-// at most one of that set; so one of the k is left for the k-th place, and the k-th winner scores at least as much. Everything that scores T or more
-// is seen exactly, therefore the greedy choice among what was seen is that among all.
-//
-// Rounding. Bounds are sums of whole numbers, so exact; the factors were rounded up. The exact score is a float sum: it may exceed the
-// sum of its terms by n 2^-24 of the sum of their magnitudes, a little more is added to bounds.
+// The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0. With D the maximum of
+// P over a range of bins, sum_i w_i D[r_i][theta_i + first phi of the range] - z bounds S for all rotations of the range.
+//   1. Sector bound (bound_by_sectors): ranges of 12 degrees, of a template and its mirror image at once. Settles nearly all images.
+//   2. Block bound (block_bound): ranges of 6 degrees.
+//   3. Exact scores (score_blocks) of the blocks that are left, best image first, given up as soon as the part added up and the block
+//      bound of the rest can't reach what is needed.
+// What is needed: the threshold T (DistinctThreshold), a lower bound of the k-th best distinct score of the phase, and the share of the best
+// score of all phases below which nothing is a rival.
 #pragma once
 
 #include "nbedex/match.hpp"

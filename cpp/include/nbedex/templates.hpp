@@ -17,7 +17,8 @@ struct RoundedSpots {
     std::vector<std::uint16_t> ring, azimuth;
     std::vector<std::uint16_t> place;  ///< of the spot's sector maxima (src/sector_layout.hpp); empty if they don't fit 16 bits
     std::vector<std::uint8_t> weight;
-    std::vector<float> unit;  ///< by template
+    std::vector<float> unit;       ///< by template
+    std::vector<double> per_unit;  ///< 1 / unit
 };
 
 /// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated

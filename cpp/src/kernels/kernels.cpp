@@ -48,16 +48,33 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
     }
 }
 
-void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                    const std::size_t* phi, float* out) {
+using Run = Vector<exact_lanes>::type;
+
+/// Whether any bin of any run reaches `needed` if all that is left is added.
+inline bool promising(const Run (&sum)[exact_runs], const float* rest, float needed) {
+    auto any = sum[0] + rest[0] >= needed;
+    for (std::size_t run = 1; run < exact_runs; ++run) any |= sum[run] + rest[run] >= needed;
+    std::uint64_t bits[sizeof(any) / sizeof(std::uint64_t)], all = 0;
+    __builtin_memcpy(bits, &any, sizeof(any));
+    for (const std::uint64_t part : bits) all |= part;
+    return all != 0;
+}
+
+bool correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                    const std::size_t* phi, const Prospect& prospect, float* out) {
     const std::size_t stride = 2 * n_azimuths;
-    using Run = Vector<exact_lanes>::type;
     Run sum[exact_runs] = {};
-    for (std::size_t i = 0; i < spots.n; ++i) {
-        const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
-        for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
+    for (std::size_t first = 0; first < spots.n; first += group) {
+        const std::size_t last = first + group < spots.n ? first + group : spots.n;
+        for (std::size_t i = first; i < last; ++i) {
+            const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
+            for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
+        }
+        if (prospect.rest && last < spots.n && !promising(sum, prospect.rest + first / group * exact_runs, prospect.needed))
+            return false;
     }
     __builtin_memcpy(out, sum, sizeof(sum));
+    return true;
 }
 
 #if defined(__AVX2__)
@@ -249,9 +266,10 @@ void sector_bounds(const SectorTable& table, const SectorSpots& spots, std::int3
     sums.largest(largest);
 }
 
-std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes) {
+std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes, std::int32_t* partial) {
     LaneSums sums;
     for (std::size_t i = 0; i < spots.n; i += 4) {
+        if (partial && i > 0 && i % group == 0) sums.store(partial + (i / group - 1) * block_lanes);
         const auto spot = [&](std::size_t k) {
             return lanes_at(table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]]);
         };

@@ -48,6 +48,13 @@ inline constexpr std::size_t sector_lanes = 32;
 inline constexpr std::size_t block_lanes = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
+inline constexpr std::size_t group = 32;      ///< spots between two looks at whether to give up
+
+/// What the spots not yet added can add at most: rest[g * exact_runs + run] after g + 1 groups. No `rest`: never give up.
+struct Prospect {
+    const float* rest = nullptr;
+    float needed = 0;
+};
 
 /// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
 struct Kernels {
@@ -58,14 +65,17 @@ struct Kernels {
     void (*correlate)(const float* rows, std::size_t n_azimuths, const Spots& spots, float* out);
 
     /// The same for exact_runs runs of exact_lanes bins, each from its phi on, with `azimuth` given by a table (identity or mirror).
-    void (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                           const std::size_t* phi, float* out);
+    /// Looks every `group` spots whether any run can still reach what is needed; if not, gives up and returns false.
+    bool (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                           const std::size_t* phi, const Prospect& prospect, float* out);
 
     /// Largest over the sectors of sum_i weight[i] * (table value of spot i): of the template and of its mirror image.
     void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]);
 
-    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest.
-    std::int32_t (*block_bounds)(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes);
+    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. If `partial` is given, the sums over the
+    /// first `group`, 2 `group`, … spots are stored there, one set of block_lanes after the other.
+    std::int32_t (*block_bounds)(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes,
+                                 std::int32_t* partial);
 };
 
 namespace baseline { extern const Kernels kernels; }

@@ -246,10 +246,11 @@ def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int 
     options = _core.MatchOptions(
         n_best=engine.settings.match.n_best,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
+        rival_share=engine.settings.match.rival_share,
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
-    return [search(templates, patterns, options) for templates in engine.templates]
+    return search(engine.templates, patterns, options)[0]
 
 
 def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
@@ -294,11 +295,13 @@ def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Eng
     records["phase_id"] = winner
     records["index"] = first
     records["orientation"] = orientation[pixel, winner, 0]
-    records["reliability"] = margin(first, score[pixel, winner, 1])
+    farthest = np.float32(100 * (1 - engine.settings.match.rival_share)) if engine.settings.match.rival_share else np.nan
+    records["reliability"] = margin(first, score[pixel, winner, 1], without_rival=farthest)
     if n_phases > 1:
         others = best_of_phase.copy()
         others[pixel, winner] = -np.inf
-        records["phase_reliability"] = margin(first, others.max(axis=1))
+        others[np.isinf(others)] = np.nan
+        records["phase_reliability"] = margin(first, np.fmax.reduce(others, axis=1), without_rival=farthest)
     mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, winner]
     records["mirror_margin"] = margin(first, mirror)
     half_turn = np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, winner]
@@ -328,9 +331,12 @@ def turned_rival(orientation: Array, score: NDArray[Any], phase_id: NDArray[np.i
     return best
 
 
-def margin(best: NDArray[Any], rival: NDArray[Any]) -> NDArray[np.float32]:
-    """100 (1 - rival / best) in percent, between 0 and 100; NaN where there is no rival or no positive best score."""
+def margin(best: NDArray[Any], rival: NDArray[Any], *, without_rival: float = np.nan) -> NDArray[np.float32]:
+    """100 (1 - rival / best) in percent, between 0 and 100; NaN where there is no positive best score.
+
+    Where there is no rival, `without_rival`: NaN, or the percentage below which one would have been found.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        percent = 100.0 * (1.0 - np.maximum(rival, 0.0) / best)
-    percent = np.where(np.isnan(rival) | ~(best > 0), np.nan, np.clip(percent, 0.0, 100.0))
-    return np.asarray(percent, dtype=np.float32)
+        percent = np.clip(100.0 * (1.0 - np.maximum(rival, 0.0) / best), 0.0, 100.0)
+    percent = np.where(np.isnan(rival), without_rival, percent)
+    return np.asarray(np.where(best > 0, percent, np.nan), dtype=np.float32)

@@ -84,9 +84,13 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     template_exponent
         Exponent on template intensities.
     n_best
-        Distinct orientations kept per phase, and per pixel over all phases.
+        Distinct orientations looked for in each phase, and kept per pixel over all phases.
     distinct_deg
         Orientations of a phase closer than this (disorientation) count as one.
+    rival_share
+        Orientations, of whatever phase, that score less than this share of the pattern's best are no rivals: they are not
+        looked for, which is much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which
+        means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
         would reach (`nbedex.indexing.noise`) is given the status "no match"; 0 switches the test off. Noise of many
@@ -98,6 +102,7 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.6
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.25
     exhaustive: bool = False
 

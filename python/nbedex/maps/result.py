@@ -84,7 +84,8 @@ class IndexingResult:
         pixel that is not indexed (NO_MATCH); NaN where nothing was matched.
     reliability
         (ny, nx) float32, percent, 100 (1 - Q2/Q1) [Rauch2014]: Q1 the best score, Q2 that of the best
-        distinct orientation of the same phase. NaN without such a rival.
+        distinct orientation of the same phase. Without such a rival, the percentage below which one
+        would have been found (`MatchSettings.rival_share`); NaN if all were looked for.
     phase_reliability
         (ny, nx) float32, percent, the same against the best of all other phases.
     mirror_margin, half_turn_margin
@@ -98,7 +99,7 @@ class IndexingResult:
         (ny, nx, n), (ny, nx, n, 4), (ny, nx, n): the n best distinct orientations over all phases, best
         first, the winner included; padded with -1 and NaN.
     phase_score
-        (ny, nx, n_phases) float32, best score of each phase, NaN where not matched.
+        (ny, nx, n_phases) float32, best score of each phase, NaN where not matched or too low for a rival.
     template_id
         (ny, nx) int32, number of the winning template in the library, -1 where there is none.
     mirrored
