@@ -11,7 +11,7 @@ import pytest
 
 from nbedex.calibration import Calibration
 from nbedex.indexing.block import Engine, index_block, make_engine
-from nbedex.indexing.settings import IndexingSettings
+from nbedex.indexing.settings import IndexingSettings, MatchSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library
 from nbedex.maps.result import Status
 from nbedex.phases import load_phase
@@ -123,16 +123,21 @@ def test_a_wrong_calibration_finds_another_orientation(
 
 
 def test_phases_are_told_apart() -> None:
-    """One library of two phases, frames of both."""
+    """One library of two phases, frames of both; all candidates, and only those that are rivals."""
     both = TemplateLibrary(
         settings=library("zro2-m").settings,
         phases=library("zro2-m").phases + library("na2au").phases,
         spots=library("zro2-m").spots + library("na2au").spots,
     )
     calibration = Calibration(pixel_size=0.024, voltage=VOLTAGE)
-    run = make_engine(both, calibration, IndexingSettings(), frame_shape=(SIZE, SIZE), center=CENTER)
     frames = np.stack([render(name, n, 0.0, False) for name in ("zro2-m", "na2au") for n in (0, 1)])
-    records = index_block(frames, np.array([CENTER] * 4), run)
+
+    def index(rival_share: float) -> np.ndarray:
+        settings = IndexingSettings(match=MatchSettings(rival_share=rival_share))
+        run = make_engine(both, calibration, settings, frame_shape=(SIZE, SIZE), center=CENTER)
+        return index_block(frames, np.array([CENTER] * 4), run)
+
+    records = index(0.0)
     assert records["phase_id"].tolist() == [0, 0, 1, 1]
     assert (records["phase_reliability"] > 5).all()
     scores = records["phase_score"]
@@ -140,6 +145,18 @@ def test_phases_are_told_apart() -> None:
     assert (records["index"] == scores.max(axis=1)).all()
     assert (np.diff(records["rival_score"], axis=1) <= 0).all()
     np.testing.assert_array_equal(records["rival_orientation"][:, 0], records["orientation"])
+
+    share = 0.9
+    fewer = index(share)
+    for name in ("phase_id", "orientation", "index", "mirror_margin", "status", "template_id"):
+        np.testing.assert_array_equal(fewer[name], records[name], err_msg=name)
+    rival = records["rival_score"] >= np.float32(share) * records["index"][:, None]
+    assert rival[:, 0].all() and not rival.all()
+    np.testing.assert_array_equal(fewer["rival_score"], np.where(rival, records["rival_score"], np.nan))
+    np.testing.assert_array_equal(fewer["rival_phase_id"], np.where(rival, records["rival_phase_id"], -1))
+    np.testing.assert_array_equal(fewer["phase_score"] >= 0, scores >= np.float32(share) * records["index"][:, None])
+    for name in ("reliability", "phase_reliability"):  # beyond 10 percent: at least 10 percent
+        np.testing.assert_allclose(fewer[name], np.minimum(records[name], 10.0), rtol=1e-5, err_msg=name)
 
 
 def test_records_do_not_depend_on_the_block() -> None:
