@@ -15,17 +15,23 @@ namespace nbedex {
 /// A pattern rounded up to whole multiples of unit(), at most 127.
 class RoundedPattern {
 public:
-    RoundedPattern(std::size_t n_rings, std::size_t n_azimuths) : n_azimuths_(n_azimuths), values_(n_rings * n_azimuths) {}
+    RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
+        : n_azimuths_(n_azimuths), values_(n_rings * n_azimuths), ring_maxima_((n_rings + 3) / 4 * 4, 0) {}
 
     void load(const NormalisedPattern& pattern) {
         unit_ = std::max(pattern.largest(), 1e-30F) / largest_rounded;
         per_unit_ = 1 / double{unit_};
         const float per_unit = 1 / unit_;
-        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring)
-            round_up(pattern.ring(ring), n_azimuths_, per_unit, values_.data() + ring * n_azimuths_);
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            std::uint8_t* values = values_.data() + ring * n_azimuths_;
+            round_up(pattern.ring(ring), n_azimuths_, per_unit, values);
+            ring_maxima_[ring] = *std::max_element(values, values + n_azimuths_);
+        }
     }
 
     [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return values_.data() + r * n_azimuths_; }
+    /// Maximum of each ring, then zeros up to a multiple of four.
+    [[nodiscard]] const std::uint8_t* ring_maxima() const noexcept { return ring_maxima_.data(); }
     [[nodiscard]] std::size_t n_rings() const noexcept { return values_.size() / n_azimuths_; }
     [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
     [[nodiscard]] float unit() const noexcept { return unit_; }
@@ -35,7 +41,7 @@ private:
     std::size_t n_azimuths_;
     float unit_ = 1;
     double per_unit_ = 1;
-    std::vector<std::uint8_t> values_;
+    std::vector<std::uint8_t> values_, ring_maxima_;
 };
 
 /// Maxima over windows of a ring, taken as a circle.

@@ -59,11 +59,24 @@ public:
     /// From now on, nothing below this score is wanted.
     void set_limit(float limit) { limit_ = limit; }
 
-    /// Sector bounds of all images.
-    void bound_by_sectors() {
+    /// Ring bounds of all templates, and scores of the most promising; only if they were of use on the last pattern.
+    void look_at_rings() {
+        if (!rings_pay_) return;
+        compute_ring_bounds(1);
+        open_.clear();
+        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t) open_.push_back({ring_bound(t), t});
+        for_promising(open_, [&](const Open& open) {
+            for (const std::ptrdiff_t mirrored : {0, 1})
+                if (block_bound(2 * open.image + mirrored) >= needed()) score_blocks(2 * open.image + mirrored);
+        });
+    }
+
+    /// Sector bounds of the images that rings did not settle.
+    void look_at_sectors() {
         open_.clear();
         const float wanted = needed();
-        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t) bound_by_sectors(t, wanted);
+        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
+            if (!rings_pay_ || ring_bound(t) >= wanted) bound_by_sectors(t, wanted);
         statistics_.images += 2 * templates_.size();
     }
 
@@ -85,6 +98,7 @@ public:
         score_promising();
         for (const Open& open : open_)
             if (open.bound >= needed()) score_blocks(open.image);
+        see_whether_rings_pay();
     }
 
     /// The n best distinct of what was seen, and the winner's two special rivals.
@@ -129,6 +143,36 @@ private:
 
     /// The score that an orientation must reach to matter, as far as is known.
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
+
+    /// Ring bounds in whole numbers, of every `stride`-th group of templates.
+    void compute_ring_bounds(std::size_t stride) {
+        const RingSums& rings = templates_.rings;
+        ring_bounds_.resize(rings.n_groups * kernels::ring_lanes);
+        const std::size_t group_size = rings.n_quads * kernels::ring_lanes * 4;
+        for (std::size_t g = 0; g < rings.n_groups; g += stride) {
+            const std::size_t n = stride == 1 ? rings.n_groups : 1;
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, n, rings.n_quads, tables_.rounded.ring_maxima(),
+                                          ring_bounds_.data() + g * kernels::ring_lanes);
+            g += n - 1;
+        }
+    }
+
+    [[nodiscard]] float ring_bound(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const double unit = double{templates_.rings.unit[t]} * double{tables_.rounded.unit()};
+        return static_cast<float>(ring_bounds_[t] * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    }
+
+    /// With today's final threshold, would ring bounds have settled a fair share of some of the templates?
+    void see_whether_rings_pay() {
+        constexpr std::size_t stride = 8;
+        if (!rings_pay_) compute_ring_bounds(stride);
+        std::ptrdiff_t seen = 0, settled = 0;
+        for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{stride * kernels::ring_lanes})
+            for (std::ptrdiff_t t = first; t < std::min(templates_.size(), first + std::ptrdiff_t{kernels::ring_lanes}); ++t, ++seen)
+                settled += ring_bound(t) < needed();
+        rings_pay_ = 4 * settled > seen;
+    }
 
     void bound_by_sectors(std::ptrdiff_t template_id, float wanted) {
         const auto t = static_cast<std::size_t>(template_id);
@@ -259,6 +303,8 @@ private:
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_;
+    bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
+    std::vector<std::int32_t> ring_bounds_;
     std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
     std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
     std::vector<float> rest_;                        // what the groups left can add to the blocks being scored
@@ -282,7 +328,11 @@ public:
         for (PhaseSearch& phase : phases_) phase.begin();
         for (PhaseSearch& phase : phases_) {
             share_limit();
-            phase.bound_by_sectors();
+            phase.look_at_rings();
+        }
+        for (PhaseSearch& phase : phases_) {
+            share_limit();
+            phase.look_at_sectors();
             phase.score_promising();
         }
         for (PhaseSearch& phase : phases_) {

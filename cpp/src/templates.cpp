@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "rounded.hpp"
+#include "kernels/kernels.hpp"
 #include "sector_layout.hpp"
 
 namespace nbedex {
@@ -69,6 +70,26 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
     return out;
 }
 
+RingSums ring_sums(const TemplateSet& templates) {
+    constexpr std::size_t lanes = kernels::ring_lanes;
+    const auto n = static_cast<std::size_t>(templates.size()), n_rings = static_cast<std::size_t>(templates.n_rings);
+    RingSums out;
+    out.n_groups = (n + lanes - 1) / lanes;
+    out.n_quads = (n_rings + 3) / 4;
+    out.sums.resize(out.n_groups * out.n_quads * lanes * 4, 0);
+    std::vector<float> sums(n_rings);
+    for (std::size_t t = 0; t < n; ++t) {
+        std::ranges::fill(sums, 0.0F);
+        const auto first = static_cast<std::size_t>(templates.offset[t]), last = static_cast<std::size_t>(templates.offset[t + 1]);
+        for (std::size_t i = first; i < last; ++i) sums[templates.ring[i]] += templates.weight[i];
+        const float unit = first < last ? std::ranges::max(sums) / largest_rounded : 1.0F;
+        out.unit.push_back(unit);
+        for (std::size_t ring = 0; ring < n_rings; ++ring)
+            out.sums[((t / lanes * out.n_quads + ring / 4) * lanes + t % lanes) * 4 + ring % 4] = rounded_up(sums[ring], 1 / unit);
+    }
+    return out;
+}
+
 }  // namespace
 
 TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent,
@@ -106,6 +127,7 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
     out.rounded = rounded_spots(out);
+    out.rings = ring_sums(out);
     return out;
 }
 

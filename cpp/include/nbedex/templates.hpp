@@ -1,6 +1,7 @@
 // The templates of one phase, packed for correlation with polar patterns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,6 +22,15 @@ struct RoundedSpots {
     std::vector<double> per_unit;  ///< 1 / unit
 };
 
+/// Sums of a template's weights by ring, as whole numbers 0 … 127, rounded up, for upper bounds: a sum is at most its value here * unit of
+/// the template. Four rings of sixteen templates lie together: value of ring 4 q + j of template 16 g + lane at
+/// ((g * n_quads + q) * 16 + lane) * 4 + j.
+struct RingSums {
+    std::size_t n_groups = 0, n_quads = 0;
+    std::vector<std::uint8_t> sums;
+    std::vector<float> unit;  ///< by template
+};
+
 /// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated
 /// intensity summed per bin, weight = w / sqrt(sum w^2 - (sum w)^2 / N), so that for a pattern P of unit
 /// zero-mean norm and mean mu, the zero-mean normalised correlation is sum_i weight_i P_i - mu * weight_sum.
@@ -33,6 +43,7 @@ struct TemplateSet {
     std::vector<Quaternion> orientation;   ///< by template, sample to crystal
     std::vector<Quaternion> symmetry;      ///< proper rotations of the Laue group, identity first
     RoundedSpots rounded;
+    RingSums rings;
 
     [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(orientation.size()); }
 };

@@ -86,6 +86,23 @@ inline std::int32_t largest_of(__m256i eight) {
 }
 #endif
 
+/// Adds to each 32-bit lane the products of its four bytes, which are at most 127.
+#if defined(__AVX512BW__)
+inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm512_dpbusd_epi32(sum, values, weights);
+#else
+    const __m512i pairs = _mm512_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+}
+#elif defined(__AVX2__)
+inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
+    const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+#endif
+
 // Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
 // four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
 // of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3.
@@ -136,14 +153,6 @@ public:
 private:
     [[nodiscard]] __m512i over_quarters() const {
         return _mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3]));
-    }
-    static void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
-#if defined(__AVX512VNNI__)
-        sum = _mm512_dpbusd_epi32(sum, values, weights);
-#else
-        const __m512i pairs = _mm512_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-#endif
     }
     __m512i sum_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
 };
@@ -205,10 +214,6 @@ private:
     [[nodiscard]] __m256i over_quarters(std::size_t half) const {
         return _mm256_max_epi32(_mm256_max_epi32(sum_[half][0], sum_[half][1]), _mm256_max_epi32(sum_[half][2], sum_[half][3]));
     }
-    static void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
-        const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    }
     __m256i sum_[2][4] = {};
 };
 
@@ -256,6 +261,48 @@ private:
 
 #endif
 
+/// Sums of sixteen 32-bit lanes.
+#if defined(__AVX512BW__)
+struct SixteenSums {
+    __m512i sum = _mm512_setzero_si512();
+    void add(const std::uint8_t* values, int four) { multiply_add(sum, _mm512_loadu_si512(values), _mm512_set1_epi32(four)); }
+    void store(std::int32_t* to) const { _mm512_storeu_si512(to, sum); }
+};
+#elif defined(__AVX2__)
+struct SixteenSums {
+    __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    void add(const std::uint8_t* values, int four) {
+        for (std::size_t half = 0; half < 2; ++half)
+            multiply_add(sum[half], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + 32 * half)), _mm256_set1_epi32(four));
+    }
+    void store(std::int32_t* to) const { __builtin_memcpy(to, sum, sizeof(sum)); }
+};
+#else
+struct SixteenSums {
+    std::int32_t sum[ring_lanes] = {};
+    void add(const std::uint8_t* values, int four) {
+        std::uint8_t weights[4];
+        __builtin_memcpy(weights, &four, 4);
+        for (std::size_t lane = 0; lane < ring_lanes; ++lane)
+            for (std::size_t j = 0; j < 4; ++j) sum[lane] += weights[j] * values[4 * lane + j];
+    }
+    void store(std::int32_t* to) const { __builtin_memcpy(to, sum, sizeof(sum)); }
+};
+#endif
+
+void ring_bounds(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_quads, const std::uint8_t* maxima,
+                 std::int32_t* bounds) {
+    for (std::size_t g = 0; g < n_groups; ++g) {
+        SixteenSums group_sums;
+        for (std::size_t q = 0; q < n_quads; ++q, sums += 4 * ring_lanes) {
+            int four;
+            __builtin_memcpy(&four, maxima + 4 * q, 4);
+            group_sums.add(sums, four);
+        }
+        group_sums.store(bounds + g * ring_lanes);
+    }
+}
+
 void sector_bounds(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]) {
     LaneSums sums;
     for (std::size_t i = 0; i < spots.n; i += 4) {
@@ -284,6 +331,6 @@ std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, st
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, sector_bounds, block_bounds};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, block_bounds};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

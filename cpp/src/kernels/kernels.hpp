@@ -44,6 +44,7 @@ struct BlockTable {
     const std::uint32_t* start;
 };
 
+inline constexpr std::size_t ring_lanes = 16;  ///< templates whose ring bounds are computed together
 inline constexpr std::size_t sector_lanes = 32;
 inline constexpr std::size_t block_lanes = 64;
 inline constexpr std::size_t exact_lanes = 8;
@@ -68,6 +69,10 @@ struct Kernels {
     /// Looks every `group` spots whether any run can still reach what is needed; if not, gives up and returns false.
     bool (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
                            const std::size_t* phi, const Prospect& prospect, float* out);
+
+    /// bounds[16 g + lane] = sum over rings 4 q + j of sums[((g n_quads + q) 16 + lane) 4 + j] * maxima[4 q + j], for g < n_groups.
+    void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_quads, const std::uint8_t* maxima,
+                        std::int32_t* bounds);
 
     /// Largest over the sectors of sum_i weight[i] * (table value of spot i): of the template and of its mirror image.
     void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]);
