@@ -284,6 +284,7 @@ std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, st
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, sector_bounds, block_bounds};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, sector_bounds, block_bounds,
+                             &frame_kernels, &value_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA
