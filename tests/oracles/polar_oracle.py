@@ -33,7 +33,7 @@ def unwrap(
     k_max: float,
     fine: int = 24,
 ) -> np.ndarray:
-    """Mean of `image` (NaN where masked) over each bin (n_rings, n_azimuths), from `fine`^2 samples weighted by area."""
+    """Mean of `image` (NaN where masked) over each bin (n_rings, n_azimuths): `fine`^2 samples by area."""
     width = (k_max - k_min) / n_rings
     part = (np.arange(fine) + 0.5) / fine
     k = k_min + (np.arange(n_rings)[:, None] + part) * width  # (rings, fine)

@@ -1,4 +1,4 @@
-"""The vector kernels of unwrapping against their definition, sample by sample, on detectors and calibrations of all kinds."""
+"""The vector kernels of unwrapping against their definition, on detectors and calibrations of all kinds."""
 
 from __future__ import annotations
 

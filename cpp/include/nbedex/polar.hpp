@@ -24,7 +24,7 @@ struct PolarGrid {
     }
 };
 
-/// Where to sample the detector for every polar bin, relative to the direct beam. Each bin is averaged over a mesh of
+/// Where to sample the detector for every polar bin, relative to the direct beam, for detectors of any shape. Each bin is averaged over a mesh of
 /// bilinear samples at most one pixel apart in either direction, so that bins larger than a pixel are area means and
 /// bins smaller than one are interpolated.
 class PolarSampler {
