@@ -56,8 +56,8 @@ public:
             non_finite_ -= usable & ~finite;  // true is -1
             usable &= finite;
         }
-        low_ = usable & (value < low_) ? value : low_;
-        high_ = usable & (value > high_) ? value : high_;
+        low_ = (usable & (value < low_)) ? value : low_;
+        high_ = (usable & (value > high_)) ? value : high_;
     }
 
     [[nodiscard]] PixelRange<T> result() const {
