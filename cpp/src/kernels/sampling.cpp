@@ -86,7 +86,8 @@ struct Pair<2> { typedef std::uint32_t Bits; typedef Words Lanes; };
 template <>
 struct Pair<4> { typedef std::uint64_t Bits; typedef Longs Lanes; };
 
-/// The pairs that begin at data[pixel[i]]: plain loads, which take half the time of gather instructions (Zen 4).
+/// The pairs that begin at data[pixel[i]], by plain loads: gather instructions were slower in a prototype (Zen 4). Written as one
+/// list, because the compiler would make gathers of a loop.
 template <class T>
 inline typename Pair<sizeof(T)>::Lanes fetch(const T* data, const std::uint32_t* pixel) {
     typedef typename Pair<sizeof(T)>::Lanes Lanes;
