@@ -17,7 +17,7 @@ OPTIONS = {"n_best": 5, "distinct_angle": float(np.deg2rad(5.0)), "threads": 1}
 
 def polar(name: str, patterns: Callable[..., Any], engine: Engine) -> np.ndarray:
     images, centers = patterns(name, N)
-    prepared, status = _core.prepare_patterns(images, centers, engine.sampler, engine.preprocessing, None, 1)
+    prepared, status, _ = _core.prepare_patterns(images, centers, engine.sampler, engine.preprocessing, None, 1)
     assert not status.any()
     return prepared
 

@@ -76,11 +76,14 @@ py::tuple prepare(const py::array& frames, const py::array& centers, const Polar
     const std::size_t size = sampler.grid().size();
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<std::uint8_t> status({n});
+    NewArray<double> skew({n});
     for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
-        status.span[p] = static_cast<std::uint8_t>(prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options,
-                                                                   polar.span.subspan(p * size, size)));
+        const std::span<float> pattern = polar.span.subspan(p * size, size);
+        status.span[p] = static_cast<std::uint8_t>(
+            prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern));
+        skew.span[p] = skewness(pattern);
     });
-    return py::make_tuple(polar.array, status.array);
+    return py::make_tuple(polar.array, status.array, skew.array);
 }
 
 py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& options, const std::optional<py::array>& mask,

@@ -6,39 +6,57 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "kernels/kernels_of.hpp"
 #include "pixel_types.hpp"
 
 namespace nbedex {
+namespace {
+
+/// Samples at most a pixel apart over this length; a little more than a pixel may be one that was rounded.
+std::uint32_t samples_over(double pixels) { return std::max(1U, static_cast<std::uint32_t>(std::ceil(pixels - 1e-6))); }
+
+/// Directions of `along` samples in each azimuth bin, in pixels per 1/angstrom: columns, then rows, of the first samples of
+/// all azimuths, then of the second ones, ...
+std::vector<float> directions(const PolarGrid& grid, const std::array<double, 4>& m, std::uint32_t along, std::size_t stride) {
+    std::vector<float> out(2 * along * stride, 0.0F);
+    for (std::uint32_t j = 0; j < along; ++j) {
+        for (int azimuth = 0; azimuth < grid.n_azimuths; ++azimuth) {
+            const double angle = (azimuth + (j + 0.5) / along - 0.5) * 2 * std::numbers::pi / grid.n_azimuths;
+            const std::size_t at = 2 * j * stride + static_cast<std::size_t>(azimuth);
+            out[at] = static_cast<float>(m[0] * std::cos(angle) + m[1] * std::sin(angle));
+            out[at + stride] = static_cast<float>(m[2] * std::cos(angle) + m[3] * std::sin(angle));
+        }
+    }
+    return out;
+}
+
+}  // namespace
 
 PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m) : grid_(grid) {
     if (grid.n_rings < 1 || grid.n_azimuths < 4 || !(grid.k_min >= 0) || !(grid.k_max > grid.k_min))
         throw std::invalid_argument("polar grid needs at least 1 ring, 4 azimuths and 0 <= k_min < k_max");
     const double pixels_per_k = std::sqrt(std::abs(m[0] * m[3] - m[1] * m[2]));
     const double turn = 2 * std::numbers::pi / grid.n_azimuths;
-    const int across = std::max(1, static_cast<int>(std::ceil(grid.ring_width() * pixels_per_k)));
+    constexpr std::size_t wedge = kernels::widest_wedge;
+    across_ = samples_over(grid.ring_width() * pixels_per_k);
+    stride_ = (static_cast<std::size_t>(grid.n_azimuths) + wedge - 1) / wedge * wedge;
     for (int ring = 0; ring < grid.n_rings; ++ring) {
-        const double outer = grid.k_min + (ring + 1) * grid.ring_width();
-        const int along = std::max(1, static_cast<int>(std::ceil(outer * pixels_per_k * turn)));
-        samples_per_bin_.push_back(across * along);
-        first_.push_back(column_.size());
-        for (int azimuth = 0; azimuth < grid.n_azimuths; ++azimuth) {
-            for (int i = 0; i < across; ++i) {
-                for (int j = 0; j < along; ++j) {
-                    const double k = grid.k_min + (ring + (i + 0.5) / across) * grid.ring_width();
-                    const double angle = (azimuth + (j + 0.5) / along - 0.5) * turn;
-                    const double kx = k * std::cos(angle), ky = k * std::sin(angle);
-                    column_.push_back(static_cast<float>(m[0] * kx + m[1] * ky));
-                    row_.push_back(static_cast<float>(m[2] * kx + m[3] * ky));
-                }
-            }
+        along_.push_back(samples_over((grid.k_min + (ring + 1) * grid.ring_width()) * pixels_per_k * turn));
+        for (std::size_t i = 0; i < across_; ++i) {
+            const double part = (static_cast<double>(i) + 0.5) / static_cast<double>(across_);
+            radius_.push_back(static_cast<float>(grid.k_min + (ring + part) * grid.ring_width()));
         }
+        samples_ += across_ * along_.back();
+        directions_.resize(std::max<std::size_t>(directions_.size(), along_.back() + 1));
+        if (std::vector<float>& table = directions_[along_.back()]; table.empty())
+            table = directions(grid, m, along_.back(), stride_);
     }
 }
 
 namespace {
 
-/// Bilinear samples of one frame, gathered into a mean; masked and non-finite pixels carry no weight.
-template <class T, bool Masked>
+/// Mean of bilinear samples of one frame; pixels that are masked or not finite carry no weight.
+template <class T>
 class BinMean {
 public:
     explicit BinMean(const Frame<T>& frame)
@@ -58,50 +76,55 @@ public:
         pixel(at + frame_.columns + 1, fc * fr);
     }
 
-    [[nodiscard]] float take() {
-        const float mean = weight_ > 0 ? sum_ / weight_ : std::numeric_limits<float>::quiet_NaN();
-        sum_ = weight_ = 0;
-        return mean;
+    [[nodiscard]] float value() const {
+        return weight_ > 0 ? static_cast<float>(sum_ / weight_) : std::numeric_limits<float>::quiet_NaN();
     }
 
 private:
     void pixel(std::ptrdiff_t at, float weight) {
-        const float value = static_cast<float>(frame_.data[at]);
-        if constexpr (Masked) {
-            if ((frame_.mask && frame_.mask[at]) || !std::isfinite(value)) return;
-        }
+        const auto value = static_cast<double>(frame_.data[at]);
+        if ((frame_.mask && frame_.mask[at]) || !std::isfinite(value)) return;
         sum_ += weight * value;
         weight_ += weight;
     }
 
     const Frame<T>& frame_;
     float last_column_, last_row_;
-    float sum_ = 0, weight_ = 0;
+    double sum_ = 0, weight_ = 0;  // single precision could overflow
 };
 
 }  // namespace
 
 template <class T>
-void PolarSampler::unwrap(const Frame<T>& frame, double center_row, double center_column, std::span<float> out) const {
-    const auto run = [&]<bool Masked>() {
-        BinMean<T, Masked> bin(frame);
-        const auto row0 = static_cast<float>(center_row), column0 = static_cast<float>(center_column);
-        const auto n_azimuths = static_cast<std::size_t>(grid_.n_azimuths);
-        for (std::size_t ring = 0; ring < samples_per_bin_.size(); ++ring) {
-            const auto n = static_cast<std::size_t>(samples_per_bin_[ring]);
-            std::size_t sample = first_[ring];
-            for (std::size_t azimuth = 0; azimuth < n_azimuths; ++azimuth) {
-                for (const std::size_t end = sample + n; sample < end; ++sample)
-                    bin.add(column0 + column_[sample], row0 + row_[sample]);
-                out[ring * n_azimuths + azimuth] = bin.take();
-            }
+float PolarSampler::mean_of_bin(const Frame<T>& frame, float center_row, float center_column, std::size_t ring,
+                                std::size_t azimuth) const {
+    BinMean<T> mean(frame);
+    const std::uint32_t along = along_[ring];
+    for (std::size_t i = 0; i < across_; ++i) {
+        const float k = radius_[ring * across_ + i];
+        for (std::uint32_t j = 0; j < along; ++j) {
+            const float* direction = directions_[along].data() + 2 * j * stride_ + azimuth;
+            mean.add(center_column + k * direction[0], center_row + k * direction[stride_]);
         }
-    };
-    // Integer frames without a mask need no test per pixel.
-    if (frame.mask || std::is_floating_point_v<T>)
-        run.template operator()<true>();
-    else
-        run.template operator()<false>();
+    }
+    return mean.value();
+}
+
+template <class T>
+void PolarSampler::unwrap(const Frame<T>& frame, double center_row, double center_column, std::span<float> out) const {
+    if (frame.rows > std::numeric_limits<std::int32_t>::max() / frame.columns)
+        throw std::invalid_argument("frames must have less than 2^31 pixels");
+    const auto row = static_cast<float>(center_row), column = static_cast<float>(center_column);
+    const auto n_azimuths = static_cast<std::size_t>(grid_.n_azimuths);
+    std::vector<const float*> direction(along_.size());
+    std::ranges::transform(along_, direction.begin(), [&](std::uint32_t along) { return directions_[along].data(); });
+    const kernels::Mesh mesh{along_.size(), n_azimuths, across_, stride_, samples_, along_.data(), radius_.data(),
+                             direction.data()};
+    std::vector<std::uint32_t> scratch(samples_ * kernels::scratch_words);
+    if (!kernels::of<T>().unwrap(mesh, frame, row, column, scratch.data(), out.data())) return;
+    // The kernel left NaN in bins near pixels that do not count.
+    for (std::size_t bin = 0; bin < out.size(); ++bin)
+        if (std::isnan(out[bin])) out[bin] = mean_of_bin(frame, row, column, bin / n_azimuths, bin % n_azimuths);
 }
 
 #define NBEDEX_INSTANTIATE(T) template void PolarSampler::unwrap(const Frame<T>&, double, double, std::span<float>) const;

@@ -95,7 +95,7 @@ def prepare_patterns(
     options: Preprocessing,
     mask: Mask,
     threads: int,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]: ...
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64]]: ...
 def pack_templates(
     offset: NDArray[np.int64],
     kx: NDArray[np.float32],

@@ -8,6 +8,7 @@ import pytest
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.maps.result import Status
+from oracles.polar_oracle import skewness as slow_skewness
 
 RINGS, AZIMUTHS = 10, 90
 CALIBRATION = Calibration(pixel_size=0.02, voltage=300.0)
@@ -22,7 +23,7 @@ def prepared(
         "remove_background": True, "background_sigma": 1.0, "exponent": 0.25, "saturation": 0.0, "max_saturated": 0.02,
         "max_non_finite": 0.01, **options,
     }  # fmt: skip
-    polar, status = _core.prepare_patterns(
+    polar, status, _ = _core.prepare_patterns(
         np.ascontiguousarray(frame)[None], np.array([center]), sampler(), _core.Preprocessing(**values), mask, 1
     )
     return polar[0], int(status[0])
@@ -153,7 +154,43 @@ def test_one_bad_frame_leaves_its_neighbours_alone() -> None:
         remove_background=True, background_sigma=1.0, exponent=0.25, saturation=0.0, max_saturated=0.02,
         max_non_finite=0.01,
     )  # fmt: skip
-    polar, status = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 3)
+    polar, status, skewness = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 3)
     assert status.tolist() == [Status.OK, Status.BLANK, Status.OK]
+    assert skewness[1] == 0
     for i in (0, 2):
         np.testing.assert_array_equal(polar[i], prepared(frames[i])[0])
+
+
+@pytest.mark.parametrize("exponent", [0.25, 1.0, 2.0])
+@pytest.mark.parametrize("background", [True, False])
+def test_skewness_is_the_sum_of_cubes(exponent: float, background: bool) -> None:
+    frames = np.stack([scene(1), scene(2), scene(3) // 8])
+    options = _core.Preprocessing(
+        remove_background=background, background_sigma=1.0, exponent=exponent, saturation=0.0, max_saturated=0.02,
+        max_non_finite=0.01,
+    )  # fmt: skip
+    polar, _, skewness = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 2)
+    np.testing.assert_allclose(skewness, [slow_skewness(pattern) for pattern in polar], rtol=1e-9)
+    assert (skewness > 0).all()
+
+
+def test_flat_annulus_has_no_skewness() -> None:
+    """Contrast in the direct beam alone; without background removal all bins are equal."""
+    image = np.full(SHAPE, 3, dtype=np.uint16)
+    image[41, 41] = 900
+    options = _core.Preprocessing(
+        remove_background=False, background_sigma=1.0, exponent=0.25, saturation=0.0, max_saturated=0.02,
+        max_non_finite=0.01,
+    )  # fmt: skip
+    polar, status, skewness = _core.prepare_patterns(image[None], np.array([CENTER]), sampler(), options, None, 1)
+    assert status[0] == Status.OK and np.ptp(polar) < 1e-6 and skewness[0] == 0
+
+
+@pytest.mark.parametrize("level", [0.5, 250.0, 250.5, 255.0, 256.0, 1e12])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f4"])
+def test_saturation_between_two_values(level: float, dtype: str) -> None:
+    image = np.random.default_rng(5).integers(-100 if dtype in ("i2", "f4") else 0, 255, SHAPE, endpoint=True)
+    share = (image >= level).mean()
+    for limit in (share - 1e-9, share):
+        _, status = prepared(image.astype(dtype), saturation=level, max_saturated=limit)
+        assert (status == Status.SATURATED) == (limit < share and share > 0)

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "nbedex/frame.hpp"
+
 namespace nbedex {
 
 /// Bins of the used annulus. Ring i covers k_min + [i, i+1) * ring_width(); azimuth j is centred on j * 2 pi / n_azimuths
@@ -22,15 +24,7 @@ struct PolarGrid {
     }
 };
 
-/// One detector frame, row-major, with an optional mask (non-zero: pixel not to be used).
-template <class T>
-struct Frame {
-    const T* data;
-    std::ptrdiff_t rows, columns;
-    const std::uint8_t* mask = nullptr;
-};
-
-/// Where to sample the detector for every polar bin, relative to the direct beam. Each bin is averaged over a mesh of
+/// Where to sample the detector for every polar bin, relative to the direct beam, for detectors of any shape. Each bin is averaged over a mesh of
 /// bilinear samples at most one pixel apart in either direction, so that bins larger than a pixel are area means and
 /// bins smaller than one are interpolated.
 class PolarSampler {
@@ -46,10 +40,17 @@ public:
     void unwrap(const Frame<T>& frame, double center_row, double center_column, std::span<float> out) const;
 
 private:
+    /// The mean of one bin sample by sample: the definition, and the way for bins with pixels that do not count.
+    template <class T>
+    [[nodiscard]] float mean_of_bin(const Frame<T>& frame, float center_row, float center_column, std::size_t ring,
+                                    std::size_t azimuth) const;
+
+    // A sample lies at radius times direction: see kernels/frames.hpp.
     PolarGrid grid_;
-    std::vector<int> samples_per_bin_;   // by ring
-    std::vector<std::size_t> first_;     // by ring: index of its first sample
-    std::vector<float> column_, row_;    // offsets of the samples, bins in order, in pixels
+    std::size_t across_, stride_, samples_ = 0;
+    std::vector<std::uint32_t> along_;            // by ring
+    std::vector<float> radius_;                   // by ring and sample across
+    std::vector<std::vector<float>> directions_;  // by number of samples along the arc
 };
 
 }  // namespace nbedex

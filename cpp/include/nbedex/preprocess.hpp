@@ -31,8 +31,11 @@ void remove_ring_background(const PolarGrid& grid, float sigma, std::span<float>
 /// Raises every bin to `exponent`; negative values become zero first. 1, 1/2 and 1/4 use square roots, which are exact.
 void apply_exponent(float exponent, std::span<float> polar);
 
+/// Sum of cubes of values at zero mean and unit norm; 0 where all are equal. Zero bins count, NaN must not occur.
+[[nodiscard]] double skewness(std::span<const float> values);
+
 /// Fewer bins than this above the background are not a pattern.
-inline constexpr std::ptrdiff_t fewest_bins = 8;
+inline constexpr std::size_t fewest_bins = 8;
 
 /// All of the above in order. Returns the frame's status; `polar` is all zero unless it is ok.
 template <class T>

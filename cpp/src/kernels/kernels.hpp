@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/frames.hpp"
+
 namespace nbedex::kernels {
 
 /// Spots of one template: polar bins and weights, heaviest first.
@@ -81,12 +83,22 @@ struct Kernels {
     /// first `group`, 2 `group`, … spots are stored there, one set of block_lanes after the other.
     std::int32_t (*block_bounds)(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes,
                                  std::int32_t* partial);
+
+    const FrameKernelTable* frames;  ///< see frames.hpp
+    const ValueKernels* values;
 };
 
-namespace baseline { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
-namespace avx512 { extern const Kernels kernels; }
-namespace avx512vnni { extern const Kernels kernels; }
+#define NBEDEX_DECLARE_KERNELS(isa)                   \
+    namespace isa {                                   \
+    extern const Kernels kernels;                     \
+    extern const FrameKernelTable frame_kernels;      \
+    extern const ValueKernels value_kernels;          \
+    }
+NBEDEX_DECLARE_KERNELS(baseline)
+NBEDEX_DECLARE_KERNELS(avx2)
+NBEDEX_DECLARE_KERNELS(avx512)
+NBEDEX_DECLARE_KERNELS(avx512vnni)
+#undef NBEDEX_DECLARE_KERNELS
 
 /// The version for this machine; NBEDEX_ISA=baseline|avx2|avx512|avx512vnni forces one.
 [[nodiscard]] const Kernels& active();

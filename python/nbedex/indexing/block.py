@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.noise import noise_level, pattern_skewness, template_skewness
+from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
@@ -156,9 +156,8 @@ def polar_grid(
     )
 
 
-def noise_levels(patterns: NDArray[np.float32], engine: Engine) -> Array:
-    """Score (n, phases) that the best template of each phase reaches on patterns unrelated to it; see `noise`."""
-    skewness = pattern_skewness(patterns)
+def noise_levels(skewness: Array, engine: Engine) -> Array:
+    """Score (n, phases) that the best template of each phase reaches on patterns (n,) unrelated to it; see `noise`."""
     grid = engine.grid
     levels = [
         noise_level(
@@ -226,7 +225,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     (n,) structured
         See `record_dtype`.
     """
-    polar, status = _core.prepare_patterns(
+    polar, status, skewness = _core.prepare_patterns(
         frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads
     )
     options = engine.settings.match
@@ -237,7 +236,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     if len(usable):
         patterns = polar if len(usable) == len(polar) else np.ascontiguousarray(polar[usable])
         matches = match_phases(patterns, engine, threads=threads)
-        records[usable] = _fill(records[usable], matches, noise_levels(patterns, engine), engine)
+        records[usable] = _fill(records[usable], matches, noise_levels(skewness[usable], engine), engine)
     return records
 
 

@@ -37,26 +37,13 @@ def template_skewness(spots: Spots, grid: _core.PolarGrid, exponent: float) -> f
     return float(np.median(cubes[some] / squares[some] ** 1.5)) if some.any() else 1.0
 
 
-def pattern_skewness(patterns: NDArray[np.float32]) -> Array:
-    """S_p (n,) of polar patterns (n, rings, azimuths): sum of cubes at zero mean and unit norm; 0 of a flat one."""
-    out = np.zeros(len(patterns))
-    for number, pattern in enumerate(patterns):  # one by one: the same sum whatever else is in the block
-        values = pattern.astype(np.float64).ravel()
-        values -= values.mean()
-        squares = values * values
-        norm = squares.sum()
-        if norm > 0:
-            out[number] = (squares * values).sum() / norm**1.5
-    return out
-
-
 def noise_level(skewness: Array, *, template_skewness: float, n_templates: int, n_azimuths: int, n_bins: int) -> Array:
     """Score (n,) that the best of all templates, angles and mirror images reaches on unrelated patterns.
 
     Parameters
     ----------
     skewness : (n,) float64
-        S_p of the patterns.
+        S_p of the patterns, as `_core.prepare_patterns` returns it.
     template_skewness
         S_t of the templates.
     n_templates, n_azimuths

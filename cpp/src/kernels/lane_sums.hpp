@@ -1,0 +1,228 @@
+// Sums of products of whole numbers up to 127, side by side in many lanes: what bounds are added up with, in the instructions of
+// NBEDEX_KERNEL_ISA. Only for kernels.cpp.
+#pragma once
+
+#include "kernels/kernels.hpp"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
+namespace {
+
+#if defined(__AVX2__)
+inline std::int32_t largest_of(__m256i eight) {
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+    return _mm_cvtsi128_si32(four);
+}
+#endif
+
+/// Adds to each 32-bit lane the products of its four bytes, which are at most 127.
+#if defined(__AVX512BW__)
+inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm512_dpbusd_epi32(sum, values, weights);
+#else
+    const __m512i pairs = _mm512_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+}
+#elif defined(__AVX2__)
+inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
+    const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+#endif
+
+// Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
+// four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
+// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3.
+#if defined(__AVX512BW__)
+
+/// 64 values of one spot.
+using Lanes = __m512i;
+
+inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second)), 1);
+}
+
+class LaneSums {
+public:
+    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
+        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
+        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m512i w = _mm512_set1_epi32(four);
+        multiply_add(sum_[0], _mm512_unpacklo_epi16(ab0, cd0), w);
+        multiply_add(sum_[1], _mm512_unpackhi_epi16(ab0, cd0), w);
+        multiply_add(sum_[2], _mm512_unpacklo_epi16(ab1, cd1), w);
+        multiply_add(sum_[3], _mm512_unpackhi_epi16(ab1, cd1), w);
+    }
+
+    [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        const __m512i best = over_quarters();
+        halves[0] = largest_of(_mm512_castsi512_si256(best));
+        halves[1] = largest_of(_mm512_extracti64x4_epi64(best, 1));
+    }
+
+    void store(std::int32_t* lanes) const {
+        for (std::size_t k = 0; k < 4; ++k) {
+            alignas(64) std::int32_t quarter[16];
+            _mm512_store_si512(quarter, sum_[k]);
+            for (std::size_t part = 0; part < 4; ++part) __builtin_memcpy(lanes + 16 * part + 4 * k, quarter + 4 * part, 16);
+        }
+    }
+
+private:
+    [[nodiscard]] __m512i over_quarters() const {
+        return _mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3]));
+    }
+    __m512i sum_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+};
+
+#elif defined(__AVX2__)
+
+/// 64 values of one spot.
+struct Lanes {
+    __m256i half[2];
+};
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
+    return {{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first)),
+             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second))}};
+}
+
+inline Lanes lanes_at(const std::uint8_t* from) { return lanes_at(from, from + 32); }
+
+class LaneSums {
+public:
+    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m256i w = _mm256_set1_epi32(four);
+        for (std::size_t half = 0; half < 2; ++half) {
+            const __m256i ab0 = _mm256_unpacklo_epi8(a.half[half], b.half[half]);
+            const __m256i ab1 = _mm256_unpackhi_epi8(a.half[half], b.half[half]);
+            const __m256i cd0 = _mm256_unpacklo_epi8(c.half[half], d.half[half]);
+            const __m256i cd1 = _mm256_unpackhi_epi8(c.half[half], d.half[half]);
+            multiply_add(sum_[half][0], _mm256_unpacklo_epi16(ab0, cd0), w);
+            multiply_add(sum_[half][1], _mm256_unpackhi_epi16(ab0, cd0), w);
+            multiply_add(sum_[half][2], _mm256_unpacklo_epi16(ab1, cd1), w);
+            multiply_add(sum_[half][3], _mm256_unpackhi_epi16(ab1, cd1), w);
+        }
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        return largest_of(_mm256_max_epi32(over_quarters(0), over_quarters(1)));
+    }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_of(over_quarters(half));
+    }
+
+    void store(std::int32_t* lanes) const {
+        for (std::size_t half = 0; half < 2; ++half) {
+            for (std::size_t k = 0; k < 4; ++k) {
+                alignas(32) std::int32_t quarter[8];
+                _mm256_store_si256(reinterpret_cast<__m256i*>(quarter), sum_[half][k]);
+                for (std::size_t part = 0; part < 2; ++part)
+                    __builtin_memcpy(lanes + 32 * half + 16 * part + 4 * k, quarter + 4 * part, 16);
+            }
+        }
+    }
+
+private:
+    [[nodiscard]] __m256i over_quarters(std::size_t half) const {
+        return _mm256_max_epi32(_mm256_max_epi32(sum_[half][0], sum_[half][1]), _mm256_max_epi32(sum_[half][2], sum_[half][3]));
+    }
+    __m256i sum_[2][4] = {};
+};
+
+#else
+
+/// 64 values of one spot.
+struct Lanes {
+    const std::uint8_t* half[2];
+};
+
+/// 32 values from one place and 32 from another.
+inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) { return {{first, second}}; }
+
+inline Lanes lanes_at(const std::uint8_t* from) { return {{from, from + 32}}; }
+
+class LaneSums {
+public:
+    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t lane = 0; lane < 32; ++lane)
+                sum_[32 * half + lane] += weights[0] * a.half[half][lane] + weights[1] * b.half[half][lane] +
+                                          weights[2] * c.half[half][lane] + weights[3] * d.half[half][lane];
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        std::int32_t halves[2];
+        largest(halves);
+        return halves[0] > halves[1] ? halves[0] : halves[1];
+    }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[2]) const {
+        for (std::size_t half = 0; half < 2; ++half) {
+            halves[half] = sum_[32 * half];
+            for (std::size_t lane = 0; lane < 32; ++lane)
+                halves[half] = halves[half] > sum_[32 * half + lane] ? halves[half] : sum_[32 * half + lane];
+        }
+    }
+
+    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
+
+private:
+    std::int32_t sum_[block_lanes] = {};
+};
+
+#endif
+
+/// Sums of sixteen 32-bit lanes.
+#if defined(__AVX512BW__)
+struct SixteenSums {
+    __m512i sum = _mm512_setzero_si512();
+    void add(const std::uint8_t* values, int four) { multiply_add(sum, _mm512_loadu_si512(values), _mm512_set1_epi32(four)); }
+    void store(std::int32_t* to) const { _mm512_storeu_si512(to, sum); }
+};
+#elif defined(__AVX2__)
+struct SixteenSums {
+    __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    void add(const std::uint8_t* values, int four) {
+        for (std::size_t half = 0; half < 2; ++half)
+            multiply_add(sum[half], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + 32 * half)), _mm256_set1_epi32(four));
+    }
+    void store(std::int32_t* to) const { __builtin_memcpy(to, sum, sizeof(sum)); }
+};
+#else
+struct SixteenSums {
+    std::int32_t sum[ring_lanes] = {};
+    void add(const std::uint8_t* values, int four) {
+        std::uint8_t weights[4];
+        __builtin_memcpy(weights, &four, 4);
+        for (std::size_t lane = 0; lane < ring_lanes; ++lane)
+            for (std::size_t j = 0; j < 4; ++j) sum[lane] += weights[j] * values[4 * lane + j];
+    }
+    void store(std::int32_t* to) const { __builtin_memcpy(to, sum, sizeof(sum)); }
+};
+#endif
+
+}  // namespace
+}  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA
