@@ -1,0 +1,91 @@
+"""Time per pattern, and how the answers are held against the exhaustive search."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex import _core
+
+FIELDS = ("template_id", "mirrored", "azimuth", "score", "azimuth_offset", "mirror_score", "half_turn_score")
+Match = dict[str, Any]
+
+
+def stay_on_one_core(core: int | None = None) -> None:
+    """Pin this process and what it starts to one core: the last it may use, unless told."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if core is None else core})
+
+
+def best_of(call: Callable[[], Any], repeats: int) -> float:
+    """Least time of some calls, seconds."""
+    least = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        least = min(least, time.perf_counter() - started)
+    return least
+
+
+def seconds_per_pattern(
+    search: Callable[..., Match],
+    templates: Sequence[_core.TemplateSet],
+    patterns: NDArray[np.float32],
+    options: _core.MatchOptions,
+    *,
+    repeats: int = 3,
+) -> NDArray[np.float64]:
+    """Seconds that each pattern (n, rings, azimuths) takes against all template sets, (n,).
+
+    A call with one pattern sets up the search's tables and arrays, which in a scan happens once for many patterns. So
+    each pattern is called `repeats` times, the least counts, and what a call with a blank pattern takes is taken
+    off. Nothing is known from a pattern before, as it is in a scan.
+    """
+    blank = np.zeros_like(patterns[:1])
+    total = np.zeros(len(patterns))
+    for some in templates:
+        search(some, patterns[:1], options)  # page faults, first use
+        for number in range(len(patterns)):
+            one = patterns[number : number + 1]
+            # Idle calls just before and after: the machine's mood is the same.
+            idle = best_of(lambda: search(some, blank, options), repeats)  # noqa: B023
+            total[number] += max(0.0, best_of(lambda: search(some, one, options), repeats) - idle)  # noqa: B023
+    return total
+
+
+def seconds_in_a_batch(
+    search: Callable[..., Match],
+    templates: Sequence[_core.TemplateSet],
+    patterns: NDArray[np.float32],
+    options: _core.MatchOptions,
+    *,
+    repeats: int = 2,
+) -> float:
+    """Mean seconds per pattern when all are matched in one call."""
+    return sum(best_of(lambda t=t: search(t, patterns, options), repeats) for t in templates) / len(patterns)  # type: ignore[misc]
+
+
+def difference(found: Match, expected: Match) -> str:
+    """First field that is not the same in every bit; empty if none."""
+    for name in FIELDS:
+        if not np.array_equal(found[name], expected[name], equal_nan=found[name].dtype.kind == "f"):
+            return name
+    return ""
+
+
+def summary(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Median, 99th percentile, worst, in microseconds."""
+    micro = 1e6 * seconds
+    return {"median": float(np.median(micro)), "p99": float(np.quantile(micro, 0.99)), "worst": float(micro.max())}
+
+
+def short(microseconds: float) -> str:
+    """17.3 µs as 17 µs, 1834 µs as 1.83 ms."""
+    if microseconds >= 1000:
+        return f"{microseconds / 1000:.3g} ms"
+    return f"{microseconds:.0f} µs"
