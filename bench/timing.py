@@ -43,18 +43,25 @@ def seconds_per_pattern(
     """Seconds that each pattern (n, rings, azimuths) takes against all template sets, (n,).
 
     A call with one pattern sets up the search's tables and arrays, which in a scan happens once for many patterns. So
-    each pattern is called `repeats` times, the least counts, and what a call with a blank pattern takes is taken
-    off. Nothing is known from a pattern before, as it is in a scan.
+    what a call with a blank pattern takes is taken off. Each pattern is called once in each of `repeats` rounds, so
+    that caches and branch predictors have seen others in between, and its least time counts. Nothing is known from
+    the pattern before, as it is in a scan.
     """
     blank = np.zeros_like(patterns[:1])
     total = np.zeros(len(patterns))
     for some in templates:
         search(some, patterns[:1], options)  # page faults, first use
-        for number in range(len(patterns)):
-            one = patterns[number : number + 1]
-            # Idle calls just before and after: the machine's mood is the same.
-            idle = best_of(lambda: search(some, blank, options), repeats)  # noqa: B023
-            total[number] += max(0.0, best_of(lambda: search(some, one, options), repeats) - idle)  # noqa: B023
+        least, idle = np.full(len(patterns), np.inf), np.full(len(patterns), np.inf)
+        for _ in range(repeats):
+            for number in range(len(patterns)):
+                started = time.perf_counter()
+                search(some, blank, options)
+                between = time.perf_counter()
+                search(some, patterns[number : number + 1], options)
+                ended = time.perf_counter()
+                idle[number] = min(idle[number], between - started)
+                least[number] = min(least[number], ended - between)
+        total += np.maximum(least - np.median(idle), 0)
     return total
 
 

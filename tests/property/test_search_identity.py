@@ -214,6 +214,33 @@ def test_ties_symmetric_templates_single_spots_and_tiny_grids(n_rings: int, n_az
     assert compared > 4000
 
 
+@pytest.mark.parametrize("constant", [1, 6, 8, 24, 360])
+def test_bounds_that_are_tight(constant: int) -> None:
+    """Patterns that do not vary over a block, so that the maximum over the block is the value at every rotation in it.
+
+    The bound then is the score, added up in another order: only what is allowed for rounding keeps it from falling
+    below. Many spots make the rounding large; copies of a template with weights a few last bits apart, in another
+    order, score the same to within it.
+    """
+    rng = np.random.default_rng(constant)
+    grid = _core.PolarGrid(n_rings=12, n_azimuths=360, k_min=0.1, k_max=1.0)
+    spots: list[Any] = []
+    for _ in range(12):
+        n = int(rng.integers(60, 200))
+        radius, angle = rng.uniform(0.11, 0.99, n), rng.uniform(0, 2 * np.pi, n)
+        template = np.stack([radius * np.cos(angle), radius * np.sin(angle), rng.uniform(0.1, 9, n)], axis=1)
+        for few_bits in (0.0, 1e-7, -1e-7, 3e-7):
+            spots.append(template[rng.permutation(n)] * [1, 1, 1 + few_bits])
+    blocks = rng.random((60, 12, 360 // constant)).astype(np.float32)
+    blocks[::3] = blocks[::3] > 0.6
+    blocks[1::3] *= rng.random((20, 12, 360 // constant)) > 0.8
+    patterns = np.repeat(blocks, constant, axis=2)
+    templates = packed(spots, grid)
+    assert compare(templates, patterns, ks=(1, 3, 9), distinct=1e-3) == 13 * len(patterns)
+    turned = np.ascontiguousarray(np.roll(patterns[:20], 7, axis=2) - np.float32(0.3))
+    assert compare(templates, turned, ks=(1, 9), distinct=0.2) == 10 * len(turned)
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 17])
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_and_chunks_change_no_bit(threads: int, chunk: int) -> None:
