@@ -63,6 +63,13 @@ class Case:
     settings: str = "accuracy"
     geometry: str = "engine"
     step: float = 1.0
+    least_share: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """Of files with what was measured."""
+        share = f"-{self.least_share:g}" if self.least_share else ""
+        return f"{self.settings}-{self.geometry}-{self.step:g}{share}"
 
     @property
     def exponents(self) -> Exponents:
@@ -88,7 +95,13 @@ class Case:
         return _engine(self, phases)
 
     def options(self, *, n_best: int | None = None, threads: int = 1) -> _core.MatchOptions:
-        return _core.MatchOptions(n_best=n_best or self.exponents.n_best, distinct_angle=DISTINCT, threads=threads)
+        """Options of matching. All candidates are kept, however far below the best, unless `least_share` is given."""
+        return _core.MatchOptions(
+            n_best=n_best or self.exponents.n_best,
+            distinct_angle=DISTINCT,
+            least_share=self.least_share,
+            threads=threads,
+        )
 
     def polar(self, kind: str, phase: str, n: int, *, seed: int = 0) -> NDArray[np.float32]:
         """Polar patterns (n, rings, azimuths) of a kind; blank ones are all zero."""
@@ -100,10 +113,9 @@ class Case:
             for name, t in zip(phases, self.engine(phases).templates, strict=True)
         ]
         grid = self.engine(phases).grid
-        return (
-            f"{self.settings}, {self.step:g} deg, {grid.n_rings} x {grid.n_azimuths} bins to {grid.k_max:.3g} 1/Å: "
-            + (", ".join(parts))
-        )
+        share = f", nothing below {self.least_share:g} of the best" if self.least_share else ""
+        bins = f"{grid.n_rings} x {grid.n_azimuths} bins to {grid.k_max:.3g} 1/Å"
+        return f"{self.settings}{share}, {self.step:g} deg, {bins}: {', '.join(parts)}"
 
 
 @cache

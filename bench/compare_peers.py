@@ -66,11 +66,11 @@ def compare(case: Case, phase: str, *, n: int, n_peer: int, peers: Path, with_py
         "weight": templates.weight, "n_best": case.exponents.n_best, "checked": first, "few": first,
     }  # fmt: skip
     options = case.options()
-    before = {k: seconds_per_pattern(_core.match_pruned, [templates], p, options, repeats=2) for k, p in ours.items()}
+    before = {k: seconds_per_pattern([templates], p, options, repeats=2) for k, p in ours.items()}
     pyxem = run_peer("pyxem", peers / "pyxem" / "bin" / "python", exchange)
-    after = {k: seconds_per_pattern(_core.match_pruned, [templates], p, options, repeats=2) for k, p in ours.items()}
+    after = {k: seconds_per_pattern([templates], p, options, repeats=2) for k, p in ours.items()}
     py4dstem = run_peer("py4dstem", peers / "py4dstem" / "bin" / "python", exchange) if with_py4dstem else {}
-    answers = _core.match_pruned(templates, theirs, options)
+    (answers,), _ = _core.match_pruned([templates], theirs, options)
     score, template = answers["score"][:, 0], answers["template_id"][:, 0]
     if not np.allclose(pyxem["zero_mean"][first], score[first], atol=TOLERANCE):
         raise SystemExit(f"{phase}: pyxem's best scores {pyxem['zero_mean'][first]}, ours {score[first]}")
@@ -162,6 +162,9 @@ def main() -> None:
     parser.add_argument("--settings", choices=SETTINGS, default="accuracy")
     parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
     parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
+    parser.add_argument(
+        "--least-share", type=float, default=0.0, help="look for nothing below this share of the best score"
+    )
     parser.add_argument("--peers", type=Path, help="folder of the environments pyxem/ and py4dstem/")
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
     parser.add_argument("-n", type=int, default=100, help="patterns of ours of each kind and phase")
@@ -180,9 +183,9 @@ def main() -> None:
         raise SystemExit("say with --peers where the environments are")
     stay_on_one_core()
     step, n, n_peer = (4.0, 8, 4) if arguments.quick else (arguments.step, arguments.n, arguments.n_peer)
-    case = Case(arguments.settings, arguments.geometry, step)
+    case = Case(arguments.settings, arguments.geometry, step, arguments.least_share)
     # Phase by phase, kept after each: a run that is stopped goes on with --phases.
-    target = RESULTS / f"peers-{case.settings}-{case.geometry}-{case.step:g}.json"
+    target = RESULTS / f"peers-{case.key}.json"
     kept = json.loads(target.read_text())["phases"] if target.exists() else {}
     for phase in arguments.phases:
         peers = arguments.peers.absolute()

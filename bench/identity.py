@@ -54,18 +54,16 @@ def compare(case: Case, kind: str, phase: str, *, seed: int, threads: int) -> in
     """Patterns of a phase against all phases' templates; returns the number of candidates compared."""
     patterns = case.polar(kind, phase, BATCH, seed=seed)
     options = case.options(n_best=K, threads=threads)
-    compared = 0
-    for name, templates in zip(PHASES, case.engine().templates, strict=True):
-        pruned = _core.match_pruned(templates, patterns, options)
-        differs = difference(pruned, _core.match_exhaustive(templates, patterns, options))
-        if differs:
-            where = RESULTS / "identity-failed.npz"
-            np.savez(where, patterns=patterns)
-            raise SystemExit(
-                f"{case.describe((name,))}: {differs} differs for {kind} patterns of {phase}, seed {seed}; see {where}"
-            )
-        compared += int((pruned["template_id"] >= 0).sum())
-    return compared
+    phases = list(case.engine().templates)
+    pruned, _ = _core.match_pruned(phases, patterns, options)
+    differs = difference(pruned, _core.match_exhaustive(phases, patterns, options)[0])
+    if differs:
+        where = RESULTS / "identity-failed.npz"
+        np.savez(where, patterns=patterns)
+        raise SystemExit(
+            f"{case.describe()}: {differs} differs for {kind} patterns of {phase}, seed {seed}; see {where}"
+        )
+    return sum(int((of_phase["template_id"] >= 0).sum()) for of_phase in pruned)
 
 
 def write_table() -> None:

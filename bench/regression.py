@@ -40,18 +40,17 @@ Numbers = dict[str, dict[str, float]]
 
 
 def counters() -> dict[str, float]:
-    """Sums over the phases of what the search counts, by settings, kind of pattern and counter."""
+    """Sums over patterns of all phases of what the search counts, by settings, kind of pattern and counter."""
     found: dict[str, float] = {}
     for settings in ("mild", "accuracy"):
         case = Case(settings, step=STEP)
         for kind in KINDS:
-            for phase, templates in zip(PHASES, case.engine().templates, strict=True):
+            for phase in PHASES:
                 patterns = case.polar(kind, phase, PATTERNS)
-                statistics = _core.match_pruned(templates, patterns, case.options())["statistics"]
+                _, statistics = _core.match_pruned(list(case.engine().templates), patterns, case.options())
                 for name, count in statistics.items():
-                    if np.ndim(count) == 0:
-                        key = f"{settings} {kind} {name}"
-                        found[key] = found.get(key, 0) + int(count)
+                    key = f"{settings} {kind} {name}"
+                    found[key] = found.get(key, 0) + int(count)
     return found
 
 
@@ -68,7 +67,7 @@ def workloads() -> dict[str, Callable[[], Any]]:
     sodium_gold, simulation = load_phase("na2au"), SimulationSettings(voltage=VOLTAGE, step_deg=STEP)
 
     def match(search: Callable[..., Any], of: Case, patterns: np.ndarray) -> Callable[[], Any]:
-        return lambda: [search(t, patterns, of.options()) for t in of.engine().templates]
+        return lambda: search(list(of.engine().templates), patterns, of.options())
 
     return {
         "match accuracy, noisy": match(_core.match_pruned, case, noisy),

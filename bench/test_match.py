@@ -30,15 +30,12 @@ def mixed(case: Case, phase: str) -> NDArray[np.float32]:
 def match(benchmark: Any, case: Case, phases: tuple[str, ...], patterns: NDArray[np.float32], k: int) -> None:
     """Times the pruned search over the templates of some phases; its answers are the exhaustive search's."""
     options = case.options(n_best=k)
-    templates = case.engine(phases).templates
+    templates = list(case.engine(phases).templates)
     benchmark.extra_info.update(patterns=len(patterns), templates=sum(int(t.size) for t in templates))
-    answers = benchmark.pedantic(
-        lambda: [_core.match_pruned(t, patterns, options) for t in templates], rounds=4, warmup_rounds=1
-    )
+    answers, _ = benchmark.pedantic(_core.match_pruned, (templates, patterns, options), rounds=4, warmup_rounds=1)
     few = np.ascontiguousarray(patterns[:CHECKED])
-    for some, answer in zip(templates, answers, strict=True):
-        first = {name: values[:CHECKED] for name, values in answer.items() if isinstance(values, np.ndarray)}
-        assert not difference(first, _core.match_exhaustive(some, few, options))
+    first = [{name: values[:CHECKED] for name, values in of_phase.items()} for of_phase in answers]
+    assert not difference(first, _core.match_exhaustive(templates, few, options)[0])
 
 
 @pytest.mark.parametrize("step", [1.0, 0.5])
@@ -76,7 +73,7 @@ def test_exhaustive(benchmark: Any, phase: str) -> None:
     patterns = np.ascontiguousarray(mixed(case, phase)[:CHECKED])
     benchmark.group = f"match {phase}"
     benchmark.extra_info.update(patterns=len(patterns), templates=int(templates.size))
-    found = benchmark.pedantic(_core.match_exhaustive, (templates, patterns, case.options()), rounds=2)
+    (found,), _ = benchmark.pedantic(_core.match_exhaustive, ([templates], patterns, case.options()), rounds=2)
     offset, ring, azimuth, weight = templates.offset, templates.ring, templates.azimuth, templates.weight
     for number, pattern in enumerate(patterns.astype(np.float64)):
         template = found["template_id"][number, 0]

@@ -33,55 +33,51 @@ def best_of(call: Callable[[], Any], repeats: int) -> float:
 
 
 def seconds_per_pattern(
-    search: Callable[..., Match],
-    templates: Sequence[_core.TemplateSet],
+    phases: Sequence[_core.TemplateSet],
     patterns: NDArray[np.float32],
     options: _core.MatchOptions,
     *,
     repeats: int = 3,
 ) -> NDArray[np.float64]:
-    """Seconds that each pattern (n, rings, azimuths) takes against all template sets, (n,).
+    """Seconds that the pruned search of all phases takes for each pattern (n, rings, azimuths), (n,).
 
     A call with one pattern sets up the search's tables and arrays, which in a scan happens once for many patterns. So
     what a call with a blank pattern takes is taken off. Each pattern is called once in each of `repeats` rounds, so
     that caches and branch predictors have seen others in between, and its least time counts. Nothing is known from
     the pattern before, as it is in a scan.
     """
-    blank = np.zeros_like(patterns[:1])
-    total = np.zeros(len(patterns))
-    for some in templates:
-        search(some, patterns[:1], options)  # page faults, first use
-        least, idle = np.full(len(patterns), np.inf), np.full(len(patterns), np.inf)
-        for _ in range(repeats):
-            for number in range(len(patterns)):
-                started = time.perf_counter()
-                search(some, blank, options)
-                between = time.perf_counter()
-                search(some, patterns[number : number + 1], options)
-                ended = time.perf_counter()
-                idle[number] = min(idle[number], between - started)
-                least[number] = min(least[number], ended - between)
-        total += np.maximum(least - np.median(idle), 0)
-    return total
+    some, blank = list(phases), np.zeros_like(patterns[:1])
+    least, idle = np.full(len(patterns), np.inf), np.full(len(patterns), np.inf)
+    _core.match_pruned(some, patterns[:1], options)  # page faults, first use
+    for _ in range(repeats):
+        for number in range(len(patterns)):
+            started = time.perf_counter()
+            _core.match_pruned(some, blank, options)
+            between = time.perf_counter()
+            _core.match_pruned(some, patterns[number : number + 1], options)
+            ended = time.perf_counter()
+            idle[number] = min(idle[number], between - started)
+            least[number] = min(least[number], ended - between)
+    return np.maximum(least - np.median(idle), 0)
 
 
 def seconds_in_a_batch(
-    search: Callable[..., Match],
-    templates: Sequence[_core.TemplateSet],
+    phases: Sequence[_core.TemplateSet],
     patterns: NDArray[np.float32],
     options: _core.MatchOptions,
     *,
     repeats: int = 2,
 ) -> float:
     """Mean seconds per pattern when all are matched in one call."""
-    return sum(best_of(lambda t=t: search(t, patterns, options), repeats) for t in templates) / len(patterns)  # type: ignore[misc]
+    return best_of(lambda: _core.match_pruned(list(phases), patterns, options), repeats) / len(patterns)
 
 
-def difference(found: Match, expected: Match) -> str:
-    """First field that is not the same in every bit; empty if none."""
-    for name in FIELDS:
-        if not np.array_equal(found[name], expected[name], equal_nan=found[name].dtype.kind == "f"):
-            return name
+def difference(found: Sequence[Match], expected: Sequence[Match]) -> str:
+    """First field of a phase that is not the same in every bit; empty if none."""
+    for number, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
+        for name in FIELDS:
+            if not np.array_equal(mine[name], theirs[name], equal_nan=mine[name].dtype.kind == "f"):
+                return f"{name} of phase {number}"
     return ""
 
 

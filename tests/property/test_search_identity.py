@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,25 +70,34 @@ def polar(kind: str, phase: str, settings: str, n: int = PATTERNS) -> NDArray[np
 
 
 def match(
-    search: str, templates: Any, patterns: NDArray[np.float32], k: int, *, threads: int = 1, distinct: float = DISTINCT
-) -> Match:
-    options = _core.MatchOptions(n_best=k, distinct_angle=distinct, threads=threads)
-    found = getattr(_core, search)(templates, np.ascontiguousarray(patterns), options)
-    return {name: found[name] for name in (*CANDIDATE, *OF_PATTERN)}
+    search: str,
+    phases: Sequence[Any],
+    patterns: NDArray[np.float32],
+    k: int,
+    *,
+    threads: int = 1,
+    distinct: float = DISTINCT,
+    least_share: float = 0.0,
+) -> list[Match]:
+    """What a search of the core finds, by phase."""
+    options = _core.MatchOptions(n_best=k, distinct_angle=distinct, least_share=least_share, threads=threads)
+    found, _ = getattr(_core, search)(list(phases), np.ascontiguousarray(patterns), options)
+    return [{name: of_phase[name] for name in (*CANDIDATE, *OF_PATTERN)} for of_phase in found]
 
 
-def difference(pruned: Match, exhaustive: Match) -> str:
+def difference(pruned: Sequence[Match], exhaustive: Sequence[Match]) -> str:
     """Where the first difference is, and what; empty if every bit is the same. Ranks beyond pruned's are ignored."""
-    k = pruned["template_id"].shape[1]
-    for name in CANDIDATE:
-        mine, theirs = pruned[name], np.ascontiguousarray(exhaustive[name][:, :k])
-        if mine.tobytes() != theirs.tobytes():
-            at = tuple(np.argwhere(bits(mine) != bits(theirs))[0].tolist())
-            return f"{name} at (pattern, rank) {at} for k = {k}: {mine[at]!r}, exhaustive {theirs[at]!r}"
-    for name in OF_PATTERN:
-        mine, theirs = pruned[name], exhaustive[name]
-        if not np.array_equal(mine, theirs, equal_nan=True):
-            return f"{name} for k = {k}: {mine}, exhaustive {theirs}"
+    assert len(pruned) == len(exhaustive)
+    for phase, (mine, theirs) in enumerate(zip(pruned, exhaustive, strict=True)):
+        k = mine["template_id"].shape[1]
+        for name in (*CANDIDATE, *OF_PATTERN):
+            one, other = mine[name], theirs[name]
+            other = np.ascontiguousarray(other[:, :k]) if other.ndim == 2 else other
+            nan = np.isnan(one) & np.isnan(other) if one.dtype.kind == "f" else np.zeros(one.shape, dtype=bool)
+            differs = (bits(one) != bits(other)) & ~nan
+            if differs.any():
+                at = tuple(np.argwhere(differs)[0].tolist())
+                return f"{name} of phase {phase} at {at} for k = {k}: {one[at]!r}, exhaustive {other[at]!r}"
     return ""
 
 
@@ -95,16 +105,15 @@ def bits(values: NDArray[Any]) -> NDArray[Any]:
     return values.view(f"u{values.itemsize}")
 
 
-def compare(
-    templates: Any, patterns: NDArray[np.float32], *, ks: tuple[int, ...] = KS, distinct: float = DISTINCT
-) -> int:
-    """Number of ranked comparisons, all equal."""
-    exhaustive = match("match_exhaustive", templates, patterns, max(ks), distinct=distinct)
+def compare(phases: Sequence[Any], patterns: NDArray[np.float32], *, ks: tuple[int, ...] = KS, **options: float) -> int:
+    """Number of ranked comparisons, all equal. Options are those of `match`."""
+    exhaustive = match("match_exhaustive", phases, patterns, max(ks), **options)  # type: ignore[arg-type]
     compared = 0
     for k in ks:
-        pruned = match("match_pruned", templates, patterns, k, distinct=distinct)
-        assert not (found := difference(pruned, exhaustive)), found
-        compared += int((pruned["template_id"] >= 0).sum())
+        pruned = match("match_pruned", phases, patterns, k, **options)  # type: ignore[arg-type]
+        found = difference(pruned, exhaustive)
+        assert not found, found
+        compared += sum(int((of_phase["template_id"] >= 0).sum()) for of_phase in pruned)
     return compared
 
 
@@ -114,12 +123,11 @@ def test_every_kind_of_pattern(kind: str, settings: str) -> None:
     """Patterns of each phase against the templates of every phase."""
     for phase in PHASES:
         patterns = polar(kind, phase, settings)
-        for templates in engine(settings).templates:
-            compared = compare(templates, patterns)
-            TALLY["ranked"] += compared
-            TALLY[kind] += compared
-            least = 0 if kind == "blank" else sum(KS) * PATTERNS
-            assert compared >= least, "a pattern that is not blank has k candidates"
+        compared = compare(engine(settings).templates, patterns)
+        TALLY["ranked"] += compared
+        TALLY[kind] += compared
+        least = 0 if kind == "blank" else sum(KS) * PATTERNS * len(PHASES)
+        assert compared >= least, "a pattern that is not blank has k candidates"
 
 
 def test_enough_comparisons() -> None:
@@ -129,12 +137,42 @@ def test_enough_comparisons() -> None:
     assert TALLY["ranked"] >= WANTED, dict(TALLY)
 
 
+@pytest.mark.parametrize("least_share", [0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_candidates_far_below_the_best_of_all_phases(settings: str, least_share: float) -> None:
+    """They are left out, and only they: of one phase alone, and of three of which one beats the others."""
+    left = Counter[int]()
+    for kind in ALL_KINDS:
+        patterns = np.concatenate([polar(kind, phase, settings)[:2] for phase in PHASES])
+        phases = engine(settings).templates
+        for some in (phases, phases[::-1], phases[1:2], (phases[2], phases[2])):
+            compare(some, patterns, ks=(2, 9), least_share=least_share)
+        full = match("match_exhaustive", phases, patterns, 9)
+        found = match("match_pruned", phases, patterns, 9, least_share=least_share)
+        best = np.max([of_phase["score"][:, 0] for of_phase in full], axis=0)
+        for mine, every in zip(found, full, strict=True):
+            there = every["template_id"] >= 0
+            clearly = abs(every["score"] - least_share * best[:, None]) > 1e-6
+            above = every["score"] >= least_share * best[:, None]
+            assert ((mine["template_id"] >= 0) == (above & there))[clearly | ~there].all()
+            left[0] += int((there & ~above).sum())
+    assert left[0] > 0
+
+
+def test_a_phase_finds_the_same_alone_and_among_others() -> None:
+    phases = engine("accuracy").templates
+    patterns = np.concatenate([polar(kind, "nzsp", "accuracy")[:2] for kind in ALL_KINDS])
+    together = match("match_pruned", phases, patterns, 5)
+    for number, templates in enumerate(phases):
+        assert not difference(match("match_pruned", [templates], patterns, 5), together[number : number + 1])
+
+
 @pytest.mark.parametrize("k", KS[:-1])
 def test_exhaustive_candidates_for_less_are_the_first_of_those_for_more(k: int) -> None:
     patterns = polar("mismatched", "nzsp", "mild")[:6]
-    for templates in engine("mild").templates:
-        longest = match("match_exhaustive", templates, patterns, KS[-1])
-        assert not difference(match("match_exhaustive", templates, patterns, k), longest)
+    phases = engine("mild").templates
+    longest = match("match_exhaustive", phases, patterns, KS[-1])
+    assert not difference(match("match_exhaustive", phases, patterns, k), longest)
 
 
 @pytest.mark.parametrize("distinct_deg", [1e-3, 0.7, 12.0, 40.0, 100.0, 170.0])
@@ -143,8 +181,7 @@ def test_distinct_angles(distinct_deg: float) -> None:
     distinct = float(np.deg2rad(distinct_deg))
     for kind in ("easy", "noisy", "overlapped", "noise"):
         patterns = np.concatenate([polar(kind, phase, "mild")[:1] for phase in PHASES])
-        for templates in engine("mild").templates:
-            assert compare(templates, patterns, ks=(1, 5, 9), distinct=distinct) > 0
+        assert compare(engine("mild").templates, patterns, ks=(1, 5, 9), distinct=distinct) > 0
 
 
 def packed(
@@ -210,7 +247,7 @@ def test_ties_symmetric_templates_single_spots_and_tiny_grids(n_rings: int, n_az
     for templates in (packed(spots, grid), packed(spots, grid, symmetry=symmetry), packed(spots[:1], grid)):
         for distinct in (1e-3, 0.6):
             for some in patterns.values():
-                compared += compare(templates, some, ks=(1, 9), distinct=distinct)
+                compared += compare([templates], some, ks=(1, 9), distinct=distinct)
     assert compared > 4000
 
 
@@ -236,9 +273,9 @@ def test_bounds_that_are_tight(constant: int) -> None:
     blocks[1::3] *= rng.random((20, 12, 360 // constant)) > 0.8
     patterns = np.repeat(blocks, constant, axis=2)
     templates = packed(spots, grid)
-    assert compare(templates, patterns, ks=(1, 3, 9), distinct=1e-3) == 13 * len(patterns)
+    assert compare([templates], patterns, ks=(1, 3, 9), distinct=1e-3) == 13 * len(patterns)
     turned = np.ascontiguousarray(np.roll(patterns[:20], 7, axis=2) - np.float32(0.3))
-    assert compare(templates, turned, ks=(1, 9), distinct=0.2) == 10 * len(turned)
+    assert compare([templates], turned, ks=(1, 9), distinct=0.2) == 10 * len(turned)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 17])
@@ -246,14 +283,18 @@ def test_bounds_that_are_tight(constant: int) -> None:
 def test_threads_and_chunks_change_no_bit(threads: int, chunk: int) -> None:
     patterns = np.concatenate([polar(kind, phase, "mild")[:3] for kind in ALL_KINDS for phase in PHASES])
     patterns = patterns[np.random.default_rng(chunk).permutation(len(patterns))]
-    for templates in engine("mild").templates:
-        whole = match("match_exhaustive", templates, patterns, 5)
-        parts = [
-            match("match_pruned", templates, patterns[i : i + chunk], 5, threads=threads)
-            for i in range(0, len(patterns), chunk)
-        ]
-        assert not difference({name: np.concatenate([part[name] for part in parts]) for name in whole}, whole)
-        assert not difference(match("match_pruned", templates, patterns, 5, threads=threads), whole)
+    phases = engine("mild").templates
+    whole = match("match_exhaustive", phases, patterns, 5)
+    parts = [
+        match("match_pruned", phases, patterns[i : i + chunk], 5, threads=threads)
+        for i in range(0, len(patterns), chunk)
+    ]
+    joined = [
+        {name: np.concatenate([part[number][name] for part in parts]) for name in of_phase}
+        for number, of_phase in enumerate(whole)
+    ]
+    assert not difference(joined, whole)
+    assert not difference(match("match_pruned", phases, patterns, 5, threads=threads), whole)
 
 
 IN_ONE_ISA = """
@@ -266,11 +307,13 @@ if len(sys.argv) > 1:
     from property.test_search_identity import difference, engine, match
 
     patterns, digest = np.load(sys.argv[1]), hashlib.sha256()
-    for templates in engine("mild").templates:
-        exhaustive, pruned = (match(search, templates, patterns, 9) for search in ("match_exhaustive", "match_pruned"))
-        assert not (found := difference(pruned, exhaustive)), found
-        for name in sorted(pruned):
-            digest.update(pruned[name].tobytes())
+    exhaustive, pruned = (
+        match(search, engine("mild").templates, patterns, 9) for search in ("match_exhaustive", "match_pruned")
+    )
+    assert not (found := difference(pruned, exhaustive)), found
+    for of_phase in pruned:
+        for name in sorted(of_phase):
+            digest.update(of_phase[name].tobytes())
     print(digest.hexdigest())
 """
 
