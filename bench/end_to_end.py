@@ -105,7 +105,7 @@ def in_a_process(path: Path, *, settings: str, geometry: str, threads: int) -> d
 
 def write_table() -> None:
     """README's table from everything in bench/results."""
-    rows = []
+    rows, last = [], ""
     for path in sorted(RESULTS.glob("end_to_end-*.json")):
         data = json.loads(path.read_text())
         one = {run["settings"]: run["indexing"] for run in data["runs"] if run["threads"] == 1}
