@@ -63,12 +63,12 @@ class Case:
     settings: str = "accuracy"
     geometry: str = "engine"
     step: float = 1.0
-    least_share: float = 0.0
+    rival_share: float = 0.0
 
     @property
     def key(self) -> str:
         """Of files with what was measured."""
-        share = f"-{self.least_share:g}" if self.least_share else ""
+        share = f"-{self.rival_share:g}" if self.rival_share else ""
         return f"{self.settings}-{self.geometry}-{self.step:g}{share}"
 
     @property
@@ -95,11 +95,11 @@ class Case:
         return _engine(self, phases)
 
     def options(self, *, n_best: int | None = None, threads: int = 1) -> _core.MatchOptions:
-        """Options of matching. All candidates are kept, however far below the best, unless `least_share` is given."""
+        """Options of matching. All candidates are kept, however far below the best, unless `rival_share` is given."""
         return _core.MatchOptions(
             n_best=n_best or self.exponents.n_best,
             distinct_angle=DISTINCT,
-            least_share=self.least_share,
+            rival_share=self.rival_share,
             threads=threads,
         )
 
@@ -113,7 +113,7 @@ class Case:
             for name, t in zip(phases, self.engine(phases).templates, strict=True)
         ]
         grid = self.engine(phases).grid
-        share = f", nothing below {self.least_share:g} of the best" if self.least_share else ""
+        share = f", nothing below {self.rival_share:g} of the best" if self.rival_share else ""
         bins = f"{grid.n_rings} x {grid.n_azimuths} bins to {grid.k_max:.3g} 1/Å"
         return f"{self.settings}{share}, {self.step:g} deg, {bins}: {', '.join(parts)}"
 

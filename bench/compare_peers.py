@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
     parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
     parser.add_argument(
-        "--least-share", type=float, default=0.0, help="look for nothing below this share of the best score"
+        "--rival-share", type=float, default=0.0, help="look for nothing below this share of the best score"
     )
     parser.add_argument("--peers", type=Path, help="folder of the environments pyxem/ and py4dstem/")
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
@@ -183,7 +183,7 @@ def main() -> None:
         raise SystemExit("say with --peers where the environments are")
     stay_on_one_core()
     step, n, n_peer = (4.0, 8, 4) if arguments.quick else (arguments.step, arguments.n, arguments.n_peer)
-    case = Case(arguments.settings, arguments.geometry, step, arguments.least_share)
+    case = Case(arguments.settings, arguments.geometry, step, arguments.rival_share)
     # Phase by phase, kept after each: a run that is stopped goes on with --phases.
     target = RESULTS / f"peers-{case.key}.json"
     kept = json.loads(target.read_text())["phases"] if target.exists() else {}

@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
     parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
     parser.add_argument(
-        "--least-share", type=float, default=0.0, help="look for nothing below this share of the best score"
+        "--rival-share", type=float, default=0.0, help="look for nothing below this share of the best score"
     )
     parser.add_argument("--n-best", type=int, help="by default that of the settings")
     parser.add_argument("-n", type=int, default=150, help="patterns of each kind and phase")
@@ -105,7 +105,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not arguments.table:
         stay_on_one_core()
-        case = Case(arguments.settings, arguments.geometry, arguments.step, arguments.least_share)
+        case = Case(arguments.settings, arguments.geometry, arguments.step, arguments.rival_share)
         log.info("%s", case.describe())
         n = 12 if arguments.quick else arguments.n
         found = measure(case, n=n, checked=arguments.checked, n_best=arguments.n_best)

@@ -32,6 +32,7 @@ from cases import KINDS, PHASES, VOLTAGE, Case, make_frames
 from timing import best_of, stay_on_one_core
 
 from nbedex import _core
+from nbedex.indexing.settings import MatchSettings
 from nbedex.library import SimulationSettings, simulate_templates
 from nbedex.phases import load_phase
 
@@ -46,14 +47,18 @@ Numbers = dict[str, dict[str, float]]
 def counters() -> dict[str, float]:
     """Sums over patterns of all phases of what the search counts, by settings, kind of pattern and counter."""
     found: dict[str, float] = {}
-    for settings in ("mild", "accuracy"):
-        case = Case(settings, step=STEP)
+    default = MatchSettings().rival_share
+    for name_of_case, case in {
+        "mild": Case("mild", step=STEP),
+        "accuracy": Case("accuracy", step=STEP),
+        "default": Case("accuracy", step=STEP, rival_share=default),
+    }.items():
         for kind in KINDS:
             for phase in PHASES:
                 patterns = case.polar(kind, phase, PATTERNS)
                 _, statistics = _core.match_pruned(list(case.engine().templates), patterns, case.options())
                 for name, count in statistics.items():
-                    key = f"{settings} {kind} {name}"
+                    key = f"{name_of_case} {kind} {name}"
                     found[key] = found.get(key, 0) + int(count)
     return found
 

@@ -77,10 +77,10 @@ def match(
     *,
     threads: int = 1,
     distinct: float = DISTINCT,
-    least_share: float = 0.0,
+    rival_share: float = 0.0,
 ) -> list[Match]:
     """What a search of the core finds, by phase."""
-    options = _core.MatchOptions(n_best=k, distinct_angle=distinct, least_share=least_share, threads=threads)
+    options = _core.MatchOptions(n_best=k, distinct_angle=distinct, rival_share=rival_share, threads=threads)
     found, _ = getattr(_core, search)(list(phases), np.ascontiguousarray(patterns), options)
     return [{name: of_phase[name] for name in (*CANDIDATE, *OF_PATTERN)} for of_phase in found]
 
@@ -137,23 +137,23 @@ def test_enough_comparisons() -> None:
     assert TALLY["ranked"] >= WANTED, dict(TALLY)
 
 
-@pytest.mark.parametrize("least_share", [0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("rival_share", [0.3, 0.6, 0.9, 0.999])
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_candidates_far_below_the_best_of_all_phases(settings: str, least_share: float) -> None:
+def test_candidates_far_below_the_best_of_all_phases(settings: str, rival_share: float) -> None:
     """They are left out, and only they: of one phase alone, and of three of which one beats the others."""
     left = Counter[int]()
     for kind in ALL_KINDS:
         patterns = np.concatenate([polar(kind, phase, settings)[:2] for phase in PHASES])
         phases = engine(settings).templates
         for some in (phases, phases[::-1], phases[1:2], (phases[2], phases[2])):
-            compare(some, patterns, ks=(2, 9), least_share=least_share)
+            compare(some, patterns, ks=(2, 9), rival_share=rival_share)
         full = match("match_exhaustive", phases, patterns, 9)
-        found = match("match_pruned", phases, patterns, 9, least_share=least_share)
+        found = match("match_pruned", phases, patterns, 9, rival_share=rival_share)
         best = np.max([of_phase["score"][:, 0] for of_phase in full], axis=0)
         for mine, every in zip(found, full, strict=True):
             there = every["template_id"] >= 0
-            clearly = abs(every["score"] - least_share * best[:, None]) > 1e-6
-            above = every["score"] >= least_share * best[:, None]
+            clearly = abs(every["score"] - rival_share * best[:, None]) > 1e-6
+            above = every["score"] >= rival_share * best[:, None]
             assert ((mine["template_id"] >= 0) == (above & there))[clearly | ~there].all()
             left[0] += int((there & ~above).sum())
     assert left[0] > 0
