@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import SimulationSettings, build_library
 from nbedex.phases import load_phase
 from oracles.diffsims_patterns import Microscope, diffsims_spots, frames, random_orientations
+
+sys.path.insert(0, str(Path(__file__).parent))  # for what the benchmarks share: cases, timing, readme
 
 MICROSCOPE = Microscope()
 

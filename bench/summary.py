@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-MARKS = ("<!-- table: written by bench/summary.py -->", "<!-- end of table -->")
+from readme import README, markdown, replace_between
 
 
 def machine(info: dict[str, Any]) -> str:
@@ -30,10 +30,8 @@ def table(benchmarks: list[dict[str, Any]]) -> str:
     groups: dict[str, list[dict[str, Any]]] = {}
     for benchmark in benchmarks:
         groups.setdefault(benchmark["group"] or "other", []).append(benchmark)
-    lines = [
-        "| what | case | patterns | best, ms per pattern | patterns/s | times the fastest |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    header = ["what", "case", "patterns", "best, ms per pattern", "patterns/s", "times the fastest"]
+    rows = []
     for group, members in groups.items():
         least = min(member["stats"]["min"] for member in members)
         comparable = len(members) > 1 and group != "prepare"
@@ -43,24 +41,18 @@ def table(benchmarks: list[dict[str, Any]]) -> str:
             found = re.search(r"\[(.*)\]", member["name"])
             case = found.group(1) if found else member["name"].removeprefix("test_")
             ratio = f"{best / least:.1f}" if comparable else ""
-            lines.append(f"| {group} | {case} | {count} | {1e3 * best / count:.3g} | {count / best:.3g} | {ratio} |")
-    return "\n".join(lines)
+            rows.append([group, case, count, f"{1e3 * best / count:.3g}", f"{count / best:.3g}", ratio])
+    return markdown(header, rows, left=2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("json", type=Path, help="from --benchmark-json")
-    parser.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"))
+    parser.add_argument("--readme", type=Path, default=README)
     arguments = parser.parse_args()
     data = json.loads(arguments.json.read_text())
-    text = arguments.readme.read_text()
-    before, _, rest = text.partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    if not after:
-        raise SystemExit(f"{arguments.readme} lacks the marks {MARKS[0]} and {MARKS[1]}")
     heading = f"{machine(data['machine_info'])}; {data['datetime'][:10]}"
-    body = f"{MARKS[0]}\n{heading}\n\n{table(data['benchmarks'])}\n{MARKS[1]}"
-    arguments.readme.write_text(before + body + after)
+    replace_between("summary.py", f"{heading}\n\n{table(data['benchmarks'])}", readme=arguments.readme)
 
 
 if __name__ == "__main__":

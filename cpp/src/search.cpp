@@ -64,10 +64,11 @@ public:
         if (!rings_pay_) return;
         compute_ring_bounds(1);
         open_.clear();
-        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t) open_.push_back({ring_bound(t), t});
+        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
+            if (scorer_.spots(t).n > 0) open_.push_back({ring_bound(t), 2 * t});
         for_promising(open_, [&](const Open& open) {
-            for (const std::ptrdiff_t mirrored : {0, 1})
-                if (block_bound(2 * open.image + mirrored) >= needed()) score_blocks(2 * open.image + mirrored);
+            for (const std::ptrdiff_t image : {open.image, open.image + 1})
+                if (block_bound(image) >= needed()) score_blocks(image);
         });
     }
 

@@ -96,9 +96,7 @@ def match(
     return match_all(engine, [p], patterns, options)[0]
 
 
-def match_all(
-    engine: str, phases: list[Problem], patterns: np.ndarray, options: Any
-) -> list[dict[str, np.ndarray]]:
+def match_all(engine: str, phases: list[Problem], patterns: np.ndarray, options: Any) -> list[dict[str, np.ndarray]]:
     found: list[dict[str, np.ndarray]] = getattr(_core, engine)([p.packed for p in phases], patterns, options)[0]
     return found
 
@@ -289,7 +287,8 @@ def test_library_without_spots(engine: str) -> None:
         np.array([[1.0, 0, 0, 0]]),
     )  # fmt: skip
     patterns = np.random.default_rng(1).random((2, 9, 144)).astype(np.float32)
-    found = getattr(_core, engine)([packed], patterns, _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1))[0][0]
+    options = _core.MatchOptions(n_best=3, distinct_angle=0.1, threads=1)
+    (found,), _ = getattr(_core, engine)([packed], patterns, options)
     assert (found["template_id"] == -1).all()
 
 

@@ -118,7 +118,9 @@ MATCH_FLAGS = (
     _flag("--template-exponent", "match.template_exponent", "exponent on template intensities (default 0.2)"),
     _flag("--n-best", "match.n_best", "distinct orientations kept (default 5)", int),
     _flag("--distinct", "match.distinct_deg", "orientations closer than this count as one, degrees (default 5)"),
-    _flag("--rival-share", "match.rival_share", "what scores less than this share of the best is no rival (default 0.6; 0: all)"),
+    _flag(
+        "--rival-share", "match.rival_share", "below this share of the best nothing is a rival (default 0.6; 0: all)"
+    ),
 )
 GROUPS = (
     ("data", SCAN_FLAGS),

@@ -294,7 +294,8 @@ def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Eng
     records["phase_id"] = winner
     records["index"] = first
     records["orientation"] = orientation[pixel, winner, 0]
-    farthest = np.float32(100 * (1 - engine.settings.match.rival_share)) if engine.settings.match.rival_share else np.nan
+    share = engine.settings.match.rival_share
+    farthest = 100.0 * (1.0 - share) if share > 0 else np.nan
     records["reliability"] = margin(first, score[pixel, winner, 1], without_rival=farthest)
     if n_phases > 1:
         others = best_of_phase.copy()
