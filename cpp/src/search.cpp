@@ -65,11 +65,9 @@ public:
         compute_ring_bounds(1);
         open_.clear();
         for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
-            if (scorer_.spots(t).n > 0) open_.push_back({ring_bound(t), 2 * t});
-        for_promising(open_, [&](const Open& open) {
-            for (const std::ptrdiff_t image : {open.image, open.image + 1})
-                if (block_bound(image) >= needed()) score_blocks(image);
-        });
+            if (scorer_.spots(t).n > 0)
+                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({ring_bound(t), image});
+        score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
     /// Sector bounds of the images that rings did not settle.
@@ -81,24 +79,12 @@ public:
         statistics_.images += 2 * templates_.size();
     }
 
-    /// Scores the most promising images, which raises the threshold for the others.
-    void score_promising() {
-        for_promising(open_, [&](const Open& open) { score_blocks(open.image); });
-    }
+    /// Block bounds, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
+    void score_promising() { score_tier(static_cast<std::size_t>(8 * options_.n_best)); }
 
-    /// Block bounds of the images that are left, then exact scores, the most promising first.
+    /// The same for all that are left, in tiers of falling bounds, each four times as large as the one before.
     void finish() {
-        std::size_t kept = 0;
-        for (const Open& open : open_) {
-            if (open.bound < needed()) continue;
-            ++statistics_.past_sectors;
-            if (const float bound = block_bound(open.image); bound >= needed()) open_[kept++] = {bound, open.image};
-        }
-        open_.resize(kept);
-        statistics_.past_blocks += std::ssize(open_);
-        score_promising();
-        for (const Open& open : open_)
-            if (open.bound >= needed()) score_blocks(open.image);
+        for (auto size = static_cast<std::size_t>(32 * options_.n_best); !open_.empty(); size *= 4) score_tier(size);
         see_whether_rings_pay();
     }
 
@@ -131,15 +117,28 @@ private:
         std::ptrdiff_t image;
     };
 
-    /// Takes the images with the largest bounds out of a list and calls f with them, in this order, as long as they may matter.
-    template <class F>
-    void for_promising(std::vector<Open>& list, F&& f) {
-        const auto end = list.begin() + std::min<std::ptrdiff_t>(std::ssize(list), 8 * options_.n_best);
-        std::partial_sort(list.begin(), end, list.end(), [](const Open& a, const Open& b) {
-            return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
-        });
-        for (auto open = list.begin(); open != end && open->bound >= needed(); ++open) f(*open);
-        list.erase(list.begin(), end);
+    static bool best_first(const Open& a, const Open& b) {
+        return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
+    }
+
+    /// Moves the `size` images with the largest bounds from open_ to tier_, and drops those that don't matter any more.
+    void take_tier(std::size_t size) {
+        std::erase_if(open_, [&](const Open& open) { return open.bound < needed(); });
+        const auto first = open_.end() - static_cast<std::ptrdiff_t>(std::min(size, open_.size()));
+        if (first != open_.begin()) std::nth_element(open_.begin(), first, open_.end(), [](const Open& a, const Open& b) { return best_first(b, a); });
+        tier_.assign(first, open_.end());
+        open_.erase(first, open_.end());
+    }
+
+    void score_tier(std::size_t size) {
+        take_tier(size);
+        statistics_.past_sectors += std::ssize(tier_);
+        for (Open& open : tier_) open.bound = block_bound(open.image);
+        std::erase_if(tier_, [&](const Open& open) { return open.bound < needed(); });
+        statistics_.past_blocks += std::ssize(tier_);
+        std::ranges::sort(tier_, best_first);
+        for (const Open& open : tier_)
+            if (open.bound >= needed()) score_blocks(open.image);
     }
 
     /// The score that an orientation must reach to matter, as far as is known.
@@ -303,7 +302,7 @@ private:
     Scorer scorer_;
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
-    std::vector<Open> open_;
+    std::vector<Open> open_, tier_;
     bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
     std::vector<std::int32_t> ring_bounds_;
     std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
