@@ -2,9 +2,10 @@
 //
 // The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0. With D the maximum of
 // P over a range of bins, sum_i w_i D[r_i][theta_i + first phi of the range] - z bounds S for all rotations of the range.
-//   1. Sector bound (bound_by_sectors): ranges of 12 degrees, of a template and its mirror image at once. Settles nearly all images.
-//   2. Block bound (block_bound): ranges of 6 degrees.
-//   3. Exact scores (score_blocks) of the blocks that are left, best image first, given up as soon as the part added up and the block
+//   1. Ring bound (ring_bound): all rotations at once; where patterns are such that it pays.
+//   2. Sector bound (bound_by_sectors): ranges of 12 degrees, of a template and its mirror image at once. Settles nearly all images.
+//   3. Block bound (block_bound): ranges of 6 degrees.
+//   4. Exact scores (score_blocks) of the blocks that are left, best image first, given up as soon as the part added up and the block
 //      bound of the rest can't reach what is needed.
 // What is needed: the threshold T (DistinctThreshold), a lower bound of the k-th best distinct score of the phase, and the share of the best
 // score of all phases below which nothing is a rival.
