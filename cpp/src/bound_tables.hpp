@@ -119,20 +119,23 @@ private:
     return n;
 }
 
-/// Maxima over blocks of rotations (6 degrees). Row `residue` of a ring holds, for j = 0, 1, …, the maximum over
+/// Maxima over blocks of rotations. Row `residue` of a ring holds, for j = 0, 1, …, the maximum over
 /// the bins residue + j * length … residue + (j + 1) * length - 1 (modulo the azimuths), so that a spot at azimuth
 /// j * length + residue finds those of block b at j + b.
 class BlockMaxima {
 public:
-    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : n_blocks_(blocks_of(n_azimuths)),
-          length_(n_azimuths / n_blocks_),
-          values_(n_rings * length_ * width, 0),
+    /// There are `parts` times blocks_of(n_azimuths) blocks, which must divide the azimuths; each part fits the lanes.
+    BlockMaxima(std::size_t n_rings, std::size_t n_azimuths, std::size_t parts)
+        : parts_(parts),
+          per_part_(blocks_of(n_azimuths)),
+          length_(n_azimuths / (parts * per_part_)),
+          width_((2 * parts * per_part_ + kernels::block_lanes - 1) / kernels::block_lanes * kernels::block_lanes),
+          values_(n_rings * length_ * width_, 0),
           start_(n_azimuths),
           mirrored_start_(n_azimuths),
           maximum_(n_azimuths) {
         for (std::size_t ring = 0; ring < n_rings; ++ring)
-            ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width));
+            ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width_));
         for (std::size_t a = 0; a < n_azimuths; ++a) {
             start_[a] = start_of(a);
             mirrored_start_[a] = start_of((n_azimuths - a) % n_azimuths);
@@ -143,25 +146,25 @@ public:
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             maximum_.load(pattern.ring(ring), length_);
             for (std::size_t residue = 0; residue < length_; ++residue)
-                fill_row(values_.data() + ring_start_[ring] + residue * width, n_blocks_, width,
+                fill_row(values_.data() + ring_start_[ring] + residue * width_, parts_ * per_part_, width_,
                          [&](std::size_t j) { return maximum_[residue + j * length_]; });
         }
     }
 
-    [[nodiscard]] kernels::BlockTable table(bool mirrored) const {
-        return {values_.data(), ring_start_.data(), mirrored ? mirrored_start_.data() : start_.data()};
+    /// Table whose lanes are the blocks of one part: block part * per_part() + lane.
+    [[nodiscard]] kernels::BlockTable table(bool mirrored, std::size_t part) const {
+        return {values_.data() + part * per_part_, ring_start_.data(), mirrored ? mirrored_start_.data() : start_.data()};
     }
-    [[nodiscard]] std::size_t n_blocks() const noexcept { return n_blocks_; }
+    [[nodiscard]] std::size_t parts() const noexcept { return parts_; }
+    [[nodiscard]] std::size_t per_part() const noexcept { return per_part_; }
     [[nodiscard]] std::size_t length() const noexcept { return length_; }
 
 private:
-    static constexpr std::size_t width = 2 * kernels::block_lanes;
-
     [[nodiscard]] std::uint32_t start_of(std::size_t azimuth) const {
-        return static_cast<std::uint32_t>(azimuth % length_ * width + azimuth / length_);
+        return static_cast<std::uint32_t>(azimuth % length_ * width_ + azimuth / length_);
     }
 
-    std::size_t n_blocks_, length_;
+    std::size_t parts_, per_part_, length_, width_;
     std::vector<std::uint8_t> values_;
     std::vector<std::uint32_t> ring_start_, start_, mirrored_start_;
     SlidingMaximum maximum_;

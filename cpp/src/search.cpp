@@ -13,16 +13,29 @@ namespace nbedex {
 namespace {
 
 /// What all phases need of a pattern.
-struct Tables {
+class Tables {
+public:
     explicit Tables(const TemplateSet& any)
-        : pattern(any), rounded(n_rings(any), n_azimuths(any)), sectors(n_rings(any), n_azimuths(any)), blocks(n_rings(any), n_azimuths(any)) {}
+        : pattern(any),
+          rounded(n_rings(any), n_azimuths(any)),
+          sectors(n_rings(any), n_azimuths(any)),
+          blocks(n_rings(any), n_azimuths(any), 1),
+          single_(n_rings(any), n_azimuths(any), blocks.length()) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
+        single_loaded_ = false;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
         blocks.load(rounded);
         return true;
+    }
+
+    /// Blocks of a single rotation, which few patterns need.
+    const BlockMaxima& single_rotations() {
+        if (!single_loaded_) single_.load(rounded);
+        single_loaded_ = true;
+        return single_;
     }
 
     static std::size_t n_rings(const TemplateSet& t) { return static_cast<std::size_t>(t.n_rings); }
@@ -32,12 +45,16 @@ struct Tables {
     RoundedPattern rounded;
     SectorMaxima sectors;
     BlockMaxima blocks;
+
+private:
+    BlockMaxima single_;
+    bool single_loaded_ = false;
 };
 
 /// Branch and bound over the templates of one phase.
 class PhaseSearch {
 public:
-    PhaseSearch(const TemplateSet& templates, const MatchOptions& options, const Tables& tables)
+    PhaseSearch(const TemplateSet& templates, const MatchOptions& options, Tables& tables)
         : templates_(templates),
           options_(options),
           tables_(tables),
@@ -196,43 +213,65 @@ private:
                 static_cast<std::size_t>(all.offset[t + 1]) - first};
     }
 
-    /// Upper bound of an image's scores from its blocks.
-    [[nodiscard]] float block_bound(std::ptrdiff_t number) {
+    /// Largest bound of the blocks of a part, in whole numbers.
+    [[nodiscard]] std::int32_t largest_block(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
         const Image image(number);
-        const kernels::RoundedSpots spots = rounded_spots(image.template_id);
-        return score_bound(image.template_id, scorer_.kernels().block_bounds(tables_.blocks.table(image.mirrored), spots,
-                                                                             block_sums_, nullptr));
+        return scorer_.kernels().block_bounds(table.table(image.mirrored, part), rounded_spots(image.template_id), block_sums_, nullptr);
     }
 
-    /// Exact scores of the rotations in those blocks of an image whose bounds are high enough. While they are added up, what the spots
-    /// left can add is known from the bounds, too.
+    /// Upper bound of an image's scores from its blocks.
+    [[nodiscard]] float block_bound(std::ptrdiff_t number) {
+        return score_bound(number / 2, largest_block(number, tables_.blocks, 0));
+    }
+
+    /// Exact scores of the rotations in those blocks of an image whose bounds are high enough. Where many blocks are left, as in noise,
+    /// the sum of whole numbers for each rotation, which is little above its score, leaves few of them.
     void score_blocks(std::ptrdiff_t number) {
-        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        constexpr std::size_t many = 16;
+        find_blocks(number, tables_.blocks, 0);
+        if (blocks_.size() <= many) return score_found_blocks(number, tables_.blocks, 0);
+        const BlockMaxima& single = tables_.single_rotations();
+        for (std::size_t part = 0; part < single.parts(); ++part) {
+            if (largest_block(number, single, part) < cut_of(number / 2, needed())) continue;
+            find_blocks(number, single, part);
+            score_found_blocks(number, single, part);
+        }
+    }
+
+    /// The blocks of a part whose bounds reach what is needed, and what goes into their bounds group by group of spots.
+    void find_blocks(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
         const Image image(number);
         const kernels::RoundedSpots spots = rounded_spots(image.template_id);
-        const std::size_t n_groups = (spots.n + kernels::group - 1) / kernels::group;
-        partial_sums_.resize(std::max(partial_sums_.size(), n_groups * kernels::block_lanes));
-        rest_.resize(std::max(rest_.size(), n_groups * n_runs));
-        scorer_.kernels().block_bounds(tables_.blocks.table(image.mirrored), spots, block_sums_, partial_sums_.data());
+        partial_sums_.resize(std::max(partial_sums_.size(), groups_of(spots.n) * kernels::block_lanes));
+        scorer_.kernels().block_bounds(table.table(image.mirrored, part), spots, block_sums_, partial_sums_.data());
         const std::int32_t cut = cut_of(image.template_id, needed());
         blocks_.clear();
-        for (std::size_t b = 0; b < tables_.blocks.n_blocks(); ++b)
-            if (block_sums_[b] >= cut) blocks_.push_back(b);
-        statistics_.exact_blocks += std::ssize(blocks_);
+        for (std::size_t lane = 0; lane < table.per_part(); ++lane)
+            if (block_sums_[lane] >= cut) blocks_.push_back(lane);
+    }
 
+    static std::size_t groups_of(std::size_t n_spots) { return (n_spots + kernels::group - 1) / kernels::group; }
+
+    /// While exact scores are added up, what the spots left can add is known from the bounds, too.
+    void score_found_blocks(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
+        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        const Image image(number);
+        const std::size_t n_groups = groups_of(rounded_spots(image.template_id).n);
+        rest_.resize(std::max(rest_.size(), n_groups * n_runs));
+        statistics_.exact_blocks += std::ssize(blocks_);
         const auto per_whole = static_cast<float>(unit(image.template_id));
         for (std::size_t first = 0; first < blocks_.size(); first += n_runs) {
             const std::size_t runs = std::min(n_runs, blocks_.size() - first);
-            std::size_t block[n_runs], begin[n_runs];
+            std::size_t begin[n_runs];
             for (std::size_t run = 0; run < n_runs; ++run) {
-                block[run] = blocks_[first + (run < runs ? run : 0)];
-                begin[run] = block[run] * tables_.blocks.length();
+                const std::size_t lane = blocks_[first + (run < runs ? run : 0)];
+                begin[run] = (part * table.per_part() + lane) * table.length();
                 for (std::size_t g = 0; g + 1 < n_groups; ++g)
                     rest_[g * n_runs + run] =
-                        static_cast<float>(block_sums_[block[run]] - partial_sums_[g * kernels::block_lanes + block[run]]) * per_whole;
+                        static_cast<float>(block_sums_[lane] - partial_sums_[g * kernels::block_lanes + lane]) * per_whole;
             }
-            for (std::size_t done = 0; done < tables_.blocks.length(); done += n_lanes)
-                score_runs(image, number, begin, runs, done, std::min(n_lanes, tables_.blocks.length() - done), rest_.data());
+            for (std::size_t done = 0; done < table.length(); done += n_lanes)
+                score_runs(image, number, begin, runs, done, std::min(n_lanes, table.length() - done), rest_.data());
         }
     }
 
@@ -298,7 +337,7 @@ private:
 
     const TemplateSet& templates_;
     MatchOptions options_;
-    const Tables& tables_;
+    Tables& tables_;
     Scorer scorer_;
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;

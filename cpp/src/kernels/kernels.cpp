@@ -88,7 +88,9 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_q
     }
 }
 
-void sector_bounds(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]) {
+void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::int32_t (&largest)[2]) {
+    const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
+    const SectorSpots spots = given_spots;
     LaneSums sums;
     for (std::size_t i = 0; i < spots.n; i += 4) {
         const std::uint16_t* place = spots.place + i;
@@ -98,7 +100,9 @@ void sector_bounds(const SectorTable& table, const SectorSpots& spots, std::int3
     sums.largest(largest);
 }
 
-std::int32_t block_bounds(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes, std::int32_t* partial) {
+std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& given_spots, std::int32_t* lanes, std::int32_t* partial) {
+    const BlockTable table = given_table;  // copies stay in registers; what is given by reference might overlap `partial`
+    const RoundedSpots spots = given_spots;
     LaneSums sums;
     for (std::size_t i = 0; i < spots.n; i += 4) {
         if (partial && i > 0 && i % group == 0) sums.store(partial + (i / group - 1) * block_lanes);
