@@ -30,7 +30,11 @@ def test_rectangles_cover_a_range_once_and_in_order(rows: int, columns: int, dat
 def test_tiles_never_change_the_answer(rows: int, columns: int, tile: tuple[int, int], data: st.DataObject) -> None:
     array = patterns((rows, columns, 2, 3))
     source = GridSource(
-        lambda where: array[where], scan_shape=(rows, columns), frame_shape=(2, 3), dtype=array.dtype, tile=tile
+        lambda where, workers: array[where],
+        scan_shape=(rows, columns),
+        frame_shape=(2, 3),
+        dtype=array.dtype,
+        tile=tile,
     )
     frames = array.reshape(-1, 2, 3)
     for _ in range(4):
