@@ -136,7 +136,7 @@ def test_what_can_not_be_unpacked_here_the_library_reads(tmp_path: Path) -> None
     path = save(tmp_path / "a.h5", DATA, chunks=(1, 1, 17, 19), **GZIP)
     with open_scan(path) as scan:
         loader = scan._source._fetch._load  # type: ignore[union-attr]
-        loader._filters = chunks._Filters(((1, 0), (1, 0)))  # unpacks twice: fails for every chunk
+        loader._filters = chunks._Filters([(1, 0), (1, 0)])  # unpacks twice: fails for every chunk
         assert_blocks(scan, DATA.reshape(-1, 17, 19), 12, 2)
 
 

@@ -41,9 +41,10 @@ class Frames:
 def read_ahead(scan: Scan, blocks: Sequence[Block], *, threads: int = 0) -> Generator[Frames, None, None]:
     """Blocks of a scan in the order given, read while the caller works on those before.
 
-    One thread reads, and `threads` others unpack compressed chunks for it. In memory are, beside the block that the
-    caller works on, two more or what `_AHEAD_BYTES` holds, but one at least. An error of the reader is raised where
-    its block would have come. Closing the iterator waits for the block that is being read, and for no other.
+    Each block ahead is read by a thread of its own, so that the `threads` others that unpack compressed chunks are
+    not left without work where a block ends. In memory are, beside the block that the caller works on, `_AHEAD` more
+    or what `_AHEAD_BYTES` holds, but one at least. An error of a reader is raised where its block would have come.
+    Closing the iterator waits for the blocks that are being read, and for no other.
 
     Parameters
     ----------
@@ -58,17 +59,17 @@ def read_ahead(scan: Scan, blocks: Sequence[Block], *, threads: int = 0) -> Gene
     threads = threads or _processors()
     with (
         ThreadPoolExecutor(threads, thread_name_prefix="nbedex-unpack") as workers,
-        ThreadPoolExecutor(1, thread_name_prefix="nbedex-read") as reader,
+        ThreadPoolExecutor(depth, thread_name_prefix="nbedex-read") as readers,
     ):
         ahead: deque[Future[Frames]] = deque()
         try:
             for number in range(len(blocks) + depth):
                 if number < len(blocks):
-                    ahead.append(reader.submit(_read, scan, blocks[number], workers))
+                    ahead.append(readers.submit(_read, scan, blocks[number], workers))
                 if number >= depth:
                     yield ahead.popleft().result()
         finally:
-            reader.shutdown(wait=False, cancel_futures=True)
+            readers.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(scan: Scan, block: Block, workers: ThreadPoolExecutor) -> Frames:

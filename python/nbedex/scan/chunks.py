@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-# At most so many pieces of work a box is dealt out in: enough that no thread waits long for the last one,
-# few enough that handing them out costs nothing.
-_JOBS = 64
+# At most so many pieces of work a box is dealt out in: enough for all threads, as the next box is dealt out before the
+# last piece is done, and few enough that handing them out costs nothing.
+_JOBS = 16
+# Deflated data up to this size are unpacked at once, which is a little faster, whatever comes of it, bytes.
+_ANY_SIZE = 1 << 18
 
 _DEFLATE, _SHUFFLE = 1, 2  # registered numbers of HDF5's own filters
 
@@ -53,16 +54,13 @@ def pieces(box: tuple[slice, ...], chunks: tuple[int, ...]) -> Iterator[Piece]:
     """Every chunk that a box has elements of, once; all slices have a start and a stop."""
     axes = []
     for part, size in zip(box, chunks, strict=True):
-        starts = range(part.start // size * size, part.stop, size)
-        axes.append([(start, max(part.start, start), min(part.stop, start + size)) for start in starts])
-    for found in itertools.product(*axes):
-        yield Piece(
-            offset=tuple(start for start, _, _ in found),
-            inside=tuple(slice(low - start, high - start) for start, low, high in found),
-            target=tuple(
-                slice(low - part.start, high - part.start) for (_, low, high), part in zip(found, box, strict=True)
-            ),
-        )
+        found = []
+        for start in range(part.start // size * size, part.stop, size):
+            low, high = max(part.start, start), min(part.stop, start + size)
+            found.append((start, slice(low - start, high - start), slice(low - part.start, high - part.start)))
+        axes.append(found)
+    for chunk in itertools.product(*axes):
+        yield Piece(*zip(*chunk, strict=True))
 
 
 class ChunkedArray:
@@ -122,25 +120,26 @@ class ChunkedArray:
         return out
 
 
-@dataclass(frozen=True)
 class _Filters:
     """HDF5 filters, as (number, element size) in the order in which they were applied when writing."""
 
-    steps: tuple[tuple[int, int], ...]
+    def __init__(self, steps: Iterable[tuple[int, int]]) -> None:
+        self._steps = tuple((1 << place, code, width) for place, (code, width) in enumerate(steps))[::-1]
 
     def undo(self, data: Any, skipped: int, size: int) -> NDArray[np.uint8]:
         """Bytes of a chunk of `size` bytes; bit n of `skipped` says that filter n was left out for it."""
-        for number, (code, width) in reversed(list(enumerate(self.steps))):
-            if not skipped >> number & 1:
+        for bit, code, width in self._steps:
+            if not skipped & bit:
                 data = _inflate(data, size) if code == _DEFLATE else _unshuffle(data, width)
-        unpacked = np.frombuffer(data, np.uint8)
-        if unpacked.size != size:
-            raise ValueError(f"unpacks to {unpacked.size} bytes instead of {size}")
-        return unpacked
+        if len(data) != size:
+            raise ValueError(f"unpacks to {len(data)} bytes instead of {size}")
+        return np.frombuffer(data, np.uint8)
 
 
 def _inflate(data: Any, size: int) -> bytes:
-    """Unpack deflated data, never to more than `size` bytes: a few bytes may be made to unpack to gigabytes."""
+    """Unpack deflated data. A few bytes may be made to unpack to a thousand times as many: never to gigabytes."""
+    if len(data) <= _ANY_SIZE:
+        return zlib.decompress(data, bufsize=size)
     stream = zlib.decompressobj()
     unpacked = stream.decompress(data, size)
     # The checksum at the end is read, and compared, only when more is asked for.
@@ -184,7 +183,7 @@ def hdf5_chunks(node: Any, order: tuple[int, ...]) -> ChunkedArray | None:
         if code not in (_DEFLATE, _SHUFFLE):
             return None
         filters.append((code, int(values[0]) if code == _SHUFFLE else 0))
-    load = _Hdf5Loader(node, _Filters(tuple(filters)))
+    load = _Hdf5Loader(node, _Filters(filters))
     return ChunkedArray(node.shape, node.chunks, node.dtype, load, order=order, parallel=bool(filters))
 
 
