@@ -41,10 +41,10 @@ class Frames:
 def read_ahead(scan: Scan, blocks: Sequence[Block], *, threads: int = 0) -> Generator[Frames, None, None]:
     """Blocks of a scan in the order given, read while the caller works on those before.
 
-    Each block ahead is read by a thread of its own, so that the `threads` others that unpack compressed chunks are
-    not left without work where a block ends. In memory are, beside the block that the caller works on, `_AHEAD` more
-    or what `_AHEAD_BYTES` holds, but one at least. An error of a reader is raised where its block would have come.
-    Closing the iterator waits for the blocks that are being read, and for no other.
+    One thread reads. Where chunks are unpacked on `threads` others, each block ahead has a reading thread of its own,
+    so that those are not left without work where a block ends. In memory are, beside the block that the caller works
+    on, `_AHEAD` more or what `_AHEAD_BYTES` holds, but one at least. An error of a reader is raised where its block
+    would have come. Closing the iterator waits for the blocks that are being read, and for no other.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_ahead(scan: Scan, blocks: Sequence[Block], *, threads: int = 0) -> Gene
     threads = threads or _processors()
     with (
         ThreadPoolExecutor(threads, thread_name_prefix="nbedex-unpack") as workers,
-        ThreadPoolExecutor(depth, thread_name_prefix="nbedex-read") as readers,
+        ThreadPoolExecutor(depth if scan.parallel else 1, thread_name_prefix="nbedex-read") as readers,
     ):
         ahead: deque[Future[Frames]] = deque()
         try:

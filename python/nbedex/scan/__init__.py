@@ -6,9 +6,9 @@ What is compared before frames are trusted, by format:
 format                       frames are read by                   first and last frame compared with
 ============================ ==================================== =======================================
 HDF5, contiguous             seek and read at the data's offset   the HDF5 library
-HDF5, chunked, plain or gzip the HDF5 library finds the chunks,   - (where this fails, the library reads)
+HDF5, gzip or large chunks   the HDF5 library finds the chunks,   - (where this fails, the library reads)
                              they are unpacked here
-HDF5, other filters          the HDF5 library                     - (this is the plain read)
+HDF5, other chunks           the HDF5 library                     - (this is the plain read)
 .npy                         seek and read behind the header      - (size of the file checked)
 .zspy                        zarr, chunk by chunk                 - (chunks counted)
 .blo .mib .mrc .dm3 .dm4     seek and read where our own reading  RosettaSciIO's lazy array

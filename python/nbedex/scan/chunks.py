@@ -21,6 +21,9 @@ _JOBS = 16
 # Deflated data up to this size are unpacked at once, which is a little faster, whatever comes of it, bytes.
 _ANY_SIZE = 1 << 18
 
+# Chunks without filters are left to the HDF5 library below this size: it is faster at many small ones, bytes.
+_LARGE_CHUNK = 1 << 18
+
 _DEFLATE, _SHUFFLE = 1, 2  # registered numbers of HDF5's own filters
 
 
@@ -77,7 +80,7 @@ class ChunkedArray:
     order
         Axes of the file in the order in which frames are delivered: scan axes, detector rows, columns.
     parallel
-        Whether chunks are worth a thread: unpacking one takes far longer than handing it out.
+        Kept as an attribute: whether chunks are worth a thread: unpacking one takes far longer than handing it out.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class ChunkedArray:
         order: tuple[int, ...],
         parallel: bool = True,
     ) -> None:
-        self._chunks, self._dtype, self._load, self._parallel = chunks, dtype, load, parallel
+        self._chunks, self._dtype, self._load, self.parallel = chunks, dtype, load, parallel
         self._order, self._stored = order, tuple(int(axis) for axis in np.argsort(order))
         self._frame = tuple(slice(0, shape[axis]) for axis in order[-2:])
 
@@ -108,7 +111,7 @@ class ChunkedArray:
             for piece in wanted[first:last]:
                 self._load(piece, stored[piece.target])
 
-        if workers is None or not self._parallel or len(wanted) == 1:
+        if workers is None or not self.parallel or len(wanted) == 1:
             load(0, len(wanted))
             return out
         step = -(-len(wanted) // _JOBS)
@@ -183,17 +186,19 @@ def hdf5_chunks(node: Any, order: tuple[int, ...]) -> ChunkedArray | None:
         if code not in (_DEFLATE, _SHUFFLE):
             return None
         filters.append((code, int(values[0]) if code == _SHUFFLE else 0))
-    load = _Hdf5Loader(node, _Filters(filters))
+    load = _Hdf5Loader(node, filters)
+    if not filters and load.size < _LARGE_CHUNK:
+        return None
     return ChunkedArray(node.shape, node.chunks, node.dtype, load, order=order, parallel=bool(filters))
 
 
 class _Hdf5Loader:
     """Loads chunks of an HDF5 dataset: the library finds the stored bytes, they are unpacked here."""
 
-    def __init__(self, node: Any, filters: _Filters) -> None:
-        self._node, self._filters = node, filters
+    def __init__(self, node: Any, filters: list[tuple[int, int]]) -> None:
+        self._node, self._filters = node, _Filters(filters)
         self._shape, self._dtype = tuple(node.chunks), node.dtype
-        self._size = int(np.prod(self._shape)) * self._dtype.itemsize
+        self.size = int(np.prod(self._shape)) * self._dtype.itemsize
 
     def __call__(self, piece: Piece, target: NDArray[Any]) -> None:
         """Write a part of a chunk into `target`.
@@ -211,5 +216,5 @@ class _Hdf5Loader:
 
     def _load(self, piece: Piece, target: NDArray[Any]) -> None:
         skipped, data = self._node.id.read_direct_chunk(piece.offset)
-        numbers = self._filters.undo(data, skipped, self._size).view(self._dtype)
+        numbers = self._filters.undo(data, skipped, self.size).view(self._dtype)
         target[...] = numbers.reshape(self._shape)[piece.inside]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from nbedex.errors import DataFormatError
 from nbedex.scan.blocks import Block, rectangles
 
 # Bands of chunks kept in memory while blocks of patterns are cut from them, bytes.
-BAND_BUDGET = 1 << 30
+BAND_BUDGET = 1 << 29
 # A block of patterns is made this large where that keeps chunks in one piece, bytes.
 LARGEST_BLOCK = 128 << 20
 
@@ -40,6 +40,8 @@ class FrameSource(Protocol):
         Type of the stored numbers, in any byte order.
     tile
         Patterns that are stored, and lost, together: along each scan axis.
+    parallel
+        Whether several threads read blocks faster than one.
     """
 
     @property
@@ -50,6 +52,8 @@ class FrameSource(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
     @property
     def tile(self) -> tuple[int, ...]: ...
+    @property
+    def parallel(self) -> bool: ...
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Frames [start, stop), (n, det_y, det_x), as stored."""
         ...
@@ -74,6 +78,7 @@ class ArraySource:
     """
 
     array: NDArray[Any]
+    parallel: ClassVar[bool] = False
 
     @property
     def scan_shape(self) -> tuple[int, ...]:
@@ -130,6 +135,8 @@ class RawSource:
     flip_rows
         Whether the file has the lowest detector row first (.mib).
     """
+
+    parallel = False
 
     def __init__(
         self,
@@ -238,6 +245,7 @@ class GridSource:
         self.frame_shape = frame_shape
         self.dtype = dtype
         self.tile = tuple(map(min, tile, scan_shape)) if tile else (1,) * len(scan_shape)
+        self.parallel: bool = getattr(fetch, "parallel", False)
         self._fetch, self._close = fetch, close
         self._band = self.tile[0]
         self._row_frames = scan_shape[1] if len(scan_shape) == 2 else 1
