@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Executor
@@ -116,8 +117,15 @@ def test_closing_waits_for_the_blocks_in_work_only() -> None:
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "gzip", "fletcher32": True}])
 @pytest.mark.parametrize("chunk", [(1, 1, 17, 19), (2, 3, 17, 19), (2, 3, 5, 10)])
 def test_a_damaged_chunk_takes_its_own_patterns_only(
-    tmp_path: Path, chunk: tuple[int, ...], options: dict[str, Any], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    chunk: tuple[int, ...],
+    options: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # At the logger itself: the command line, run by another test, keeps messages from the root logger.
+    monkeypatch.setattr(logging.getLogger("nbedex.scan.scan"), "handlers", [caplog.handler])
+    monkeypatch.setattr(logging.getLogger("nbedex.scan.scan"), "propagate", False)
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         node = file.create_dataset("data", data=DATA, chunks=chunk, **options)
