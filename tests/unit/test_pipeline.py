@@ -124,6 +124,7 @@ def test_a_damaged_chunk_takes_its_own_patterns_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # At the logger itself: the command line, run by another test, keeps messages from the root logger.
+    caplog.set_level(logging.INFO, "nbedex.scan.scan")
     monkeypatch.setattr(logging.getLogger("nbedex.scan.scan"), "handlers", [caplog.handler])
     monkeypatch.setattr(logging.getLogger("nbedex.scan.scan"), "propagate", False)
     path = tmp_path / "a.h5"
