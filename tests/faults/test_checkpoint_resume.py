@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from nbedex.errors import ArgumentError, Cancelled
 from nbedex.indexing import IndexingSettings, MatchSettings, index_scan
 from nbedex.indexing.checkpoint import Checkpoint, discard
 from nbedex.library import TemplateLibrary
-from nbedex.scan import memory_scan
+from nbedex.scan import memory_scan, open_scan
 from oracles.command_line import environment, nbedex
-from oracles.small_scan import CALIBRATION, FLAGS, small_library, small_scan
+from oracles.small_scan import CALIBRATION, FLAGS, small_library, small_scan, write_h5
 
 SHAPE = (8, 5)
 MAPS = (
@@ -290,3 +291,25 @@ def test_block_file(tmp_path: Path) -> None:
     assert store.load(5, 9, records.dtype) is None
     assert store.load(5, 8, np.dtype("<f4")) is None
     assert not [path for path in (tmp_path / "part").iterdir() if "tmp" in path.name]
+
+
+def test_ctrl_c_and_resume_in_the_order_of_chunks(
+    tmp_path: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks are rectangles of the scan then; each keeps its own patterns, and with other blocks none is mixed up."""
+    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 4)
+    path = write_h5(tmp_path / "a.h5", frames, chunks=(2, 2, *frames.shape[2:]))
+    part = tmp_path / "part"
+    expected = index_scan(memory_scan(frames), library, CALIBRATION)
+    with open_scan(path) as scan:
+        assert scan.blocks(4)[1].patterns.tolist() == [2, 3, 7, 8]
+        with pytest.raises(Cancelled, match="stopped after 20 of 40 patterns; what is done is kept"):
+            index_scan(scan, library, CALIBRATION, checkpoint=part, progress=Stop(20))
+        kept = {path: path.stat().st_mtime_ns for path in part.glob("*.bin")}
+        assert len(kept) == 6
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("nbedex-")]
+        for size, threads in ((7, 1), (4, 3)):
+            monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", size)
+            resumed = index_scan(scan, library, CALIBRATION, checkpoint=part, resume=True, threads=threads)
+            assert_same(resumed, expected)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())  # not done again

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nbedex.errors import ArgumentError, DataFormatError
-from nbedex.scan import open_scan, sources
+from nbedex.scan import hdf5, open_scan, sources
+from nbedex.scan import scan as scan_module
 from nbedex.scan.sources import GridSource, RawSource
 from oracles.scan_files import patterns, signal
 
@@ -56,7 +57,7 @@ def test_a_file_of_images_is_no_scan(tmp_path: Path) -> None:
         open_scan(tmp_path / "a.h5")
 
 
-def test_contiguous_data_are_read_directly_and_chunked_through_the_library(tmp_path: Path) -> None:
+def test_contiguous_data_are_read_directly_and_tiles_are_kept(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
         file["data"] = DATA.astype(">u2")
         file.create_dataset("tiles", data=DATA, chunks=(2, 3, 9, 19), compression="gzip", shuffle=True)
@@ -76,7 +77,7 @@ def test_every_tile_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert isinstance(source, GridSource)
         rows: list[tuple[slice, ...]] = []
         fetch = source._fetch
-        monkeypatch.setattr(source, "_fetch", lambda where: rows.append(where) or fetch(where))
+        monkeypatch.setattr(source, "_fetch", lambda where, workers: rows.append(where) or fetch(where, workers))
         for start in range(0, 48, 5):
             scan.read(start, min(start + 5, 48))
         assert rows == [(slice(0, 4), slice(0, 6)), (slice(4, 8), slice(0, 6))]
@@ -86,9 +87,15 @@ def test_tiles_too_large_to_keep_are_read_anyway_with_a_note(tmp_path: Path, mon
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", data=DATA, chunks=(2, 2, 17, 19), compression="gzip")
     monkeypatch.setattr(sources, "BAND_BUDGET", 1000)
+    monkeypatch.setattr(hdf5, "LARGEST_BLOCK", 1000)
+    monkeypatch.setattr(scan_module, "LARGEST_BLOCK", 1000)
     with open_scan(tmp_path / "a.h5") as scan:
         np.testing.assert_array_equal(scan.read(3, 14), FRAMES[3:14])
-        assert "store chunks of single scan rows instead" in scan.metadata.notes[0]
+        np.testing.assert_array_equal(scan.read_at([3, 14, 2]), FRAMES[[3, 14, 2]])
+        for block in scan.blocks(2):
+            assert len(block) == 1  # 1000 bytes are less than two patterns
+            np.testing.assert_array_equal(scan.read_block(block)[0], FRAMES[block.patterns])
+        assert "store chunks of fewer scan positions" in scan.metadata.notes[0]
 
 
 def test_links_that_leave_the_file_are_refused(tmp_path: Path) -> None:

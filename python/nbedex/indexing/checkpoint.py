@@ -80,8 +80,19 @@ class Checkpoint:
                 " resume it as it was, or start over with --overwrite"
             )
 
-    def load(self, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-        """Records of patterns [start, stop), or None if they are not there or damaged."""
+    def load(self, start: int, stop: int, dtype: np.dtype[Any], *, count: int | None = None) -> NDArray[Any] | None:
+        """Records of a block, or None if they are not there or damaged.
+
+        Parameters
+        ----------
+        start, stop
+            First pattern and the one after the last.
+        dtype
+            Of the records.
+        count
+            How many patterns: fewer than `stop - start` for a rectangle of the scan, which its corners and this
+            number tell from every other block.
+        """
         path = self._path(start, stop)
         try:
             data = path.read_bytes()
@@ -91,10 +102,10 @@ class Checkpoint:
             log.warning("%s is damaged: these patterns are indexed again", path.name)
             return None
         records = np.load(io.BytesIO(data[4:]), allow_pickle=False)
-        return records if records.dtype == dtype and records.shape == (stop - start,) else None
+        return records if records.dtype == dtype and records.shape == (count or stop - start,) else None
 
     def save(self, start: int, stop: int, records: NDArray[Any]) -> None:
-        """Keep the records of patterns [start, stop)."""
+        """Keep the records of the block of patterns from `start` to before `stop`."""
         buffer = io.BytesIO()
         np.save(buffer, records, allow_pickle=False)
         data = buffer.getvalue()

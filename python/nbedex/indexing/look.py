@@ -89,7 +89,7 @@ def look_at(
     settings = settings or IndexingSettings()
     engine, centers = prepare(scan, library, calibration, settings=settings, mask=mask, threads=threads)
     index = row * nx + column
-    frames = scan.read(index, index + 1)
+    frames = scan.read_at([index])
     center = pattern_centers(frames, np.array([index]), centers, engine, threads=threads)
     record = index_block(frames, center, engine, threads=threads)[0]
     prepared, _, _ = _core.prepare_patterns(frames, center, engine.sampler, engine.preprocessing, engine.mask, threads)

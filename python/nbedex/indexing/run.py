@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
-from nbedex.errors import Cancelled, DataFormatError
+from nbedex.errors import Cancelled
 from nbedex.indexing.block import Engine, empty_records, index_block, record_dtype
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.checkpoint import Checkpoint
+from nbedex.indexing.pipeline import Frames, read_ahead
 from nbedex.indexing.prepare import pattern_centers, prepare
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
@@ -92,12 +92,23 @@ def index_scan(
     done = 0
     progress("indexing", 0, scan.size)
     try:
-        for block in _blocks(scan, store, records.dtype):
-            records[block.start : block.stop] = _index(block, centers, engine, threads=threads)
-            if store and block.records is None:
-                store.save(block.start, block.stop, records[block.start : block.stop])
-            done += block.stop - block.start
-            progress("indexing", done, scan.size)
+        todo = []
+        for block in scan.blocks(block_size(scan)):
+            before = store.load(block.first, block.last + 1, records.dtype, count=len(block)) if store else None
+            if before is None:
+                todo.append(block)
+            else:
+                records[block.patterns] = before
+                done += len(block)
+                progress("indexing", done, scan.size)
+        with closing(read_ahead(scan, todo, threads=threads)) as reads:
+            for read in reads:
+                found = _index(read, centers, engine, threads=threads)
+                records[read.block.patterns] = found
+                if store:
+                    store.save(read.block.first, read.block.last + 1, found)
+                done += len(found)
+                progress("indexing", done, scan.size)
     except KeyboardInterrupt:
         kept = "; what is done is kept, go on with --resume" if store else ""
         raise Cancelled(f"stopped after {done} of {scan.size} patterns{kept}") from None
@@ -143,63 +154,11 @@ def block_size(scan: Scan) -> int:
     return int(np.clip(_BLOCK_BYTES // frame, 1, _BLOCK_PATTERNS))
 
 
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """Consecutive patterns: their frames, or their records where an earlier run left them."""
-
-    start: int
-    stop: int
-    frames: NDArray[Any] | None = None
-    unreadable: NDArray[np.bool_] | None = None
-    records: NDArray[Any] | None = None
-
-
-def _blocks(scan: Scan, store: Checkpoint | None, dtype: np.dtype[Any]) -> Iterator[_Block]:
-    """All patterns in order: blocks that are kept first, the others each read while the one before is matched."""
-    size = block_size(scan)
-    spans = [(start, min(start + size, scan.size)) for start in range(0, scan.size, size)]
-    todo = []
-    for start, stop in spans:
-        kept = store.load(start, stop, dtype) if store else None
-        if kept is None:
-            todo.append((start, stop))
-        else:
-            yield _Block(start, stop, records=kept)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="nbedex-read") as reader:
-        ahead = [reader.submit(_read, scan, *span) for span in todo[:1]]
-        for following in [*todo[1:], None]:
-            if not ahead:
-                return
-            block = ahead.pop().result()
-            if following is not None:
-                ahead.append(reader.submit(_read, scan, *following))
-            yield block
-
-
-def _read(scan: Scan, start: int, stop: int) -> _Block:
-    """Frames of a block; where they can't be read together, one by one, the unreadable ones as zeros and marked."""
-    try:
-        return _Block(start, stop, frames=scan.read(start, stop))
-    except DataFormatError as error:
-        log.warning("patterns %d to %d can't be read at once, trying one by one: %s", start, stop - 1, error)
-    frames = np.zeros((stop - start, *scan.frame_shape), dtype=scan.dtype)
-    unreadable = np.zeros(stop - start, dtype=bool)
-    for number in range(stop - start):
-        try:
-            frames[number] = scan.read(start + number, start + number + 1)[0]
-        except DataFormatError:
-            unreadable[number] = True
-    return _Block(start, stop, frames=frames, unreadable=unreadable)
-
-
-def _index(block: _Block, centers: CenterModel, engine: Engine, *, threads: int) -> NDArray[Any]:
+def _index(read: Frames, centers: CenterModel, engine: Engine, *, threads: int) -> NDArray[Any]:
     """Records of one block."""
-    if block.records is not None:
-        return block.records
-    assert block.frames is not None
-    center = pattern_centers(block.frames, np.arange(block.start, block.stop), centers, engine, threads=threads)
-    records = index_block(block.frames, center, engine, threads=threads)
-    if block.unreadable is not None and block.unreadable.any():
+    center = pattern_centers(read.frames, read.block.patterns, centers, engine, threads=threads)
+    records = index_block(read.frames, center, engine, threads=threads)
+    if read.unreadable is not None:
         lost = empty_records(1, engine.settings.match.n_best, len(engine.templates), Status.UNREADABLE)
-        records[block.unreadable] = lost
+        records[read.unreadable] = lost
     return records

@@ -6,9 +6,11 @@ What is compared before frames are trusted, by format:
 format                       frames are read by                   first and last frame compared with
 ============================ ==================================== =======================================
 HDF5, contiguous             seek and read at the data's offset   the HDF5 library
-HDF5, chunked                the HDF5 library, a band at a time   - (this is the plain read)
+HDF5, gzip or large chunks   the HDF5 library finds the chunks,   - (where this fails, the library reads)
+                             they are unpacked here
+HDF5, other chunks           the HDF5 library                     - (this is the plain read)
 .npy                         seek and read behind the header      - (size of the file checked)
-.zspy                        zarr, a band of chunks at a time     - (chunks counted)
+.zspy                        zarr, chunk by chunk                 - (chunks counted)
 .blo .mib .mrc .dm3 .dm4     seek and read where our own reading  RosettaSciIO's lazy array
 EMPAD .tvips (one file)      of the header puts them
 anything else                RosettaSciIO's lazy array            RosettaSciIO's eager read up to 1 GiB,
@@ -22,9 +24,10 @@ refused: RosettaSciIO can't read them in parts correctly.
 
 from __future__ import annotations
 
+from nbedex.scan.blocks import Block
 from nbedex.scan.describe import describe
 from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.opening import open_scan
 from nbedex.scan.scan import Scan, memory_scan
 
-__all__ = ["Scan", "ScanMetadata", "describe", "memory_scan", "open_scan"]
+__all__ = ["Block", "Scan", "ScanMetadata", "describe", "memory_scan", "open_scan"]

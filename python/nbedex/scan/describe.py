@@ -47,7 +47,7 @@ def describe(scan: Scan) -> dict[str, Any]:
 
 
 def _frame_facts(scan: Scan, index: int) -> dict[str, Any]:
-    frame = scan.read(index, index + 1)[0]
+    frame = scan.read_at([index])[0]
     finite = frame[np.isfinite(frame)]
     saturated = 0 if scan.saturation_value is None else int(np.count_nonzero(frame == scan.saturation_value))
     return {

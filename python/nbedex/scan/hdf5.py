@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.chunks import hdf5_chunks
 from nbedex.scan.scan import MIN_DETECTOR, Scan, check_dimensions
-from nbedex.scan.sources import FrameSource, GridSource, RawSource, truncated
+from nbedex.scan.sources import LARGEST_BLOCK, Fetch, FrameSource, GridSource, RawSource, truncated
 
 log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Cache of unpacked chunks inside the HDF5 library, for scattered reads; blocks have GridSource's.
+# Cache of unpacked chunks inside the HDF5 library, for what is not read past it.
 _CHUNK_CACHE = 64 << 20
 _MAX_LINKS = 16
 _MAX_OBJECTS = 200_000
@@ -255,14 +257,13 @@ def _unwritten(node: Any) -> list[str]:
 def _source(file: Any, node: Any, path: Path, order: tuple[int, ...]) -> tuple[FrameSource, list[str]]:
     """Fastest source of a dataset's frames that delivers the same as a plain read; and notes."""
     shape = [int(node.shape[number]) for number in order]
-    plain = order == tuple(range(len(order)))
-    if plain and node.dtype.kind in "iuf" and 0 not in shape:
+    if order == tuple(range(len(order))) and node.dtype.kind in "iuf" and 0 not in shape:
         raw = _contiguous(node, path, tuple(shape[:-2]), (shape[-2], shape[-1]))
         if raw is not None:
             file.close()
             return raw, []
     grid = GridSource(
-        _fetcher(node) if plain else _reordering_fetcher(node, order),
+        hdf5_chunks(node, order) or _by_library(node, order),
         scan_shape=tuple(shape[:-2]),
         frame_shape=(shape[-2], shape[-1]),
         dtype=node.dtype,
@@ -270,31 +271,24 @@ def _source(file: Any, node: Any, path: Path, order: tuple[int, ...]) -> tuple[F
         close=file.close,
     )
     notes = _unwritten(node)
-    if grid.uncached_tiles:
+    if grid.tile_bytes > LARGEST_BLOCK:
         notes.append(
-            f"unpacking the chunks {node.chunks} once would take {2 * grid.band_bytes / 2**30:.1f} GiB;"
-            " they are unpacked repeatedly, which is slow: store chunks of single scan rows instead"
+            f"the chunks {node.chunks} are too large to keep the {grid.tile_bytes / 2**30:.1f} GiB of patterns that lie"
+            " in the same ones; they are unpacked repeatedly, which is slow: store chunks of fewer scan positions"
         )
     return grid, notes
 
 
-def _fetcher(node: Any) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
-    """Function that reads a rectangle of scan positions straight into a new array."""
+def _by_library(node: Any, order: tuple[int, ...]) -> Fetch:
+    """Function that reads a rectangle of scan positions by the HDF5 library."""
+    plain = order == tuple(range(len(order)))
 
-    def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
-        shape = tuple(part.stop - part.start for part in where) + tuple(node.shape[-2:])
-        out = np.empty(shape, node.dtype)
-        node.read_direct(out, source_sel=(*where, slice(None), slice(None)))
-        return out
-
-    return fetch
-
-
-def _reordering_fetcher(node: Any, order: tuple[int, ...]) -> Callable[[tuple[slice, ...]], NDArray[Any]]:
-    """Like `_fetcher`, for a dataset whose axes come in another order."""
-
-    def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
+    def fetch(where: tuple[slice, ...], workers: Executor | None) -> NDArray[Any]:
         parts = (*where, slice(None), slice(None))
+        if plain:
+            out = np.empty(tuple(part.stop - part.start for part in where) + tuple(node.shape[-2:]), node.dtype)
+            node.read_direct(out, source_sel=parts)
+            return out
         stored = [slice(None)] * len(order)
         for number, part in zip(order, parts, strict=True):
             stored[number] = part

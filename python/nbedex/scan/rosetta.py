@@ -12,6 +12,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,7 @@ def _raw_source(layout: RawLayout, data: Any, path: Path) -> FrameSource:
 def _lazy_source(data: Any) -> FrameSource:
     """Source that reads a lazy dask array by slices, in this thread."""
 
-    def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
+    def fetch(where: tuple[slice, ...], workers: Executor | None) -> NDArray[Any]:
         return np.asarray(data[where].compute(scheduler="synchronous"))
 
     # No cache: its chunks are slices of a memory map or of an array on disk, cheap to read in part.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.blocks import Block, plan, tiles
 from nbedex.scan.metadata import ScanMetadata
-from nbedex.scan.sources import ArraySource, FrameSource, GridSource
+from nbedex.scan.sources import LARGEST_BLOCK, ArraySource, FrameSource, GridSource
+
+log = logging.getLogger(__name__)
 
 MIN_DETECTOR = 16
 
@@ -89,6 +94,11 @@ class Scan:
         return self.shape[2], self.shape[3]
 
     @property
+    def parallel(self) -> bool:
+        """Whether several threads read blocks faster than one: compressed chunks that are unpacked here."""
+        return self._source.parallel
+
+    @property
     def size(self) -> int:
         """Number of patterns."""
         return self.shape[0] * self.shape[1]
@@ -128,6 +138,62 @@ class Scan:
             return np.empty((0, *self.frame_shape), self.dtype)
         return self._deliver(self._guarded(self._source.read, start, stop, name=f"{start} to {stop - 1}"))
 
+    def blocks(self, size: int) -> list[Block]:
+        """Cut the scan into blocks, in an order of patterns that unpacks every chunk of the file once.
+
+        Parameters
+        ----------
+        size
+            Patterns in a block, at least 1. Large chunks make larger blocks, up to `sources.LARGEST_BLOCK` bytes.
+
+        Returns
+        -------
+        list of Block
+            Together every pattern once; in scan order where chunks don't span several scan rows.
+        """
+        frame_bytes = int(np.prod(self.frame_shape)) * self._stored.itemsize
+        return list(plan(self._source.scan_shape, self._source.tile, size, max(1, LARGEST_BLOCK // frame_bytes)))
+
+    def read_block(
+        self, block: Block, workers: Executor | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Read a block, as much of it as can be read.
+
+        Parameters
+        ----------
+        block
+            From `blocks`.
+        workers
+            Threads that unpack compressed chunks; None does it here.
+
+        Returns
+        -------
+        frames
+            (n, det_y, det_x) as from `read`, in the order of `block.patterns`; zeros where they can't be read.
+        unreadable : (n,) bool or None
+            True for these; None where all could be read.
+        """
+        self._check_open()
+        numbers = f"{block.first} to {block.last}"
+        try:
+            return self._deliver(self._guarded(self._source.read_block, block, workers, name=numbers)), None
+        except DataFormatError as error:
+            log.warning("%s", error)
+        frames = np.zeros((len(block), *self.frame_shape), self.dtype)
+        unreadable = np.zeros(len(block), bool)
+        where = {int(number): place for place, number in enumerate(block.patterns)}
+        for tile in tiles(block, self._source.tile):
+            part = Block((tile,), block.columns)
+            places = [where[int(number)] for number in part.patterns]
+            try:
+                frames[places] = self._deliver(
+                    self._guarded(self._source.read_block, part, workers, name=f"{part.first} to {part.last}")
+                )
+            except DataFormatError as error:
+                log.info("%s", error)
+                unreadable[places] = True
+        return frames, unreadable
+
     def read_at(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> NDArray[Any]:
         """Read scattered patterns, for a few hundred of them.
 
@@ -148,31 +214,32 @@ class Scan:
                 f"patterns {wanted.min()} to {wanted.max()} are not within [0, {self.size}) of {self.path}"
             )
         out = np.empty((wanted.size, *self.frame_shape), self.dtype)
-        # In file order, so that frames of one chunk follow one another and its unpacked form is still there.
-        unique, back = np.unique(wanted, return_inverse=True)
-        places = np.argsort(back, kind="stable")
-        ends = np.cumsum(np.bincount(back, minlength=unique.size))
-        for number, index in enumerate(unique):
-            mine = places[(ends[number - 1] if number else 0) : ends[number]]
-            out[mine] = self._deliver(self._guarded(self._read_one, int(index), name=f"{index}"))
+        for places in self._groups(wanted):
+            some = wanted[places]
+            out[places] = self._deliver(self._guarded(self._read_few, some, name=", ".join(map(str, some[:5]))))
         return out
 
-    def _read_one(self, index: int) -> NDArray[Any]:
-        if isinstance(self._source, GridSource):
-            return self._source.read_few(index)
-        return self._source.read(index, index + 1)
+    def _groups(self, wanted: NDArray[np.int64]) -> Iterable[NDArray[np.intp]]:
+        """Places in `wanted` that are read in one go: of the same chunks, which are then unpacked once."""
+        if isinstance(self._source, GridSource) and self._source.tile_bytes <= LARGEST_BLOCK:
+            return self._source.by_tile(wanted)
+        return np.argsort(wanted, kind="stable").reshape(-1, 1)
 
-    def _guarded(self, function: Any, *arguments: int, name: str) -> NDArray[Any]:
+    def _read_few(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        if isinstance(self._source, GridSource):
+            return self._source.read_few(indices)
+        return self._source.read(int(indices[0]), int(indices[0]) + 1)
+
+    def _guarded(self, function: Callable[..., NDArray[Any]], *arguments: Any, name: str) -> NDArray[Any]:
         """Call a reader; whatever its library raises becomes one clear error."""
         try:
-            frames: NDArray[Any] = function(*arguments)
+            return function(*arguments)
         except (MemoryError, DataFormatError):
             raise
         except Exception as error:
             raise DataFormatError(
                 f"{self.path}: can't read patterns {name} ({error}); the file is damaged or its drive failed"
             ) from error
-        return frames
 
     def _deliver(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Frames in the type and memory layout that are promised."""
@@ -191,7 +258,7 @@ class Scan:
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for index in (0, self.size - 1):
             try:
-                digest.update(np.ascontiguousarray(self.read(index, index + 1)).tobytes())
+                digest.update(self.read_at([index]).tobytes())
             except DataFormatError:  # a damaged first or last pattern does not keep the others from being indexed
                 digest.update(b"unreadable")
         return digest.hexdigest()

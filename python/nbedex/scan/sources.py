@@ -6,20 +6,25 @@ read by several threads at once.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError
+from nbedex.scan.blocks import Block, rectangles
 
 # Bands of chunks kept in memory while blocks of patterns are cut from them, bytes.
-BAND_BUDGET = 1 << 30
+BAND_BUDGET = 1 << 29
+# A block of patterns is made this large where that keeps chunks in one piece, bytes.
+LARGEST_BLOCK = 128 << 20
 
 
 class FrameSource(Protocol):
@@ -33,6 +38,10 @@ class FrameSource(Protocol):
         (det_y, det_x).
     dtype
         Type of the stored numbers, in any byte order.
+    tile
+        Patterns that are stored, and lost, together: along each scan axis.
+    parallel
+        Whether several threads read blocks faster than one.
     """
 
     @property
@@ -41,8 +50,16 @@ class FrameSource(Protocol):
     def frame_shape(self) -> tuple[int, int]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def tile(self) -> tuple[int, ...]: ...
+    @property
+    def parallel(self) -> bool: ...
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Frames [start, stop), (n, det_y, det_x), as stored."""
+        ...
+
+    def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
+        """Frames of a block (n, det_y, det_x), as stored; unpacked on the threads of `workers`."""
         ...
 
     def close(self) -> None:
@@ -61,6 +78,7 @@ class ArraySource:
     """
 
     array: NDArray[Any]
+    parallel: ClassVar[bool] = False
 
     @property
     def scan_shape(self) -> tuple[int, ...]:
@@ -74,6 +92,13 @@ class ArraySource:
     def dtype(self) -> np.dtype[Any]:
         return self.array.dtype
 
+    @property
+    def tile(self) -> tuple[int, ...]:
+        return (1,) * len(self.scan_shape)
+
+    def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
+        return self.read(block.first, block.last + 1)
+
     def read(self, start: int, stop: int) -> NDArray[Any]:
         plain = np.asarray(self.array)
         if plain.ndim == 3:
@@ -81,7 +106,8 @@ class ArraySource:
         elif plain.flags.c_contiguous:
             frames = plain.reshape(-1, *self.frame_shape)[start:stop]
         else:
-            frames = gather(plain.__getitem__, self.scan_shape, self.frame_shape, self.dtype, start, stop)
+            parts = [plain[where] for where in rectangles(self.scan_shape, start, stop)]
+            frames = np.concatenate([part.reshape(-1, *self.frame_shape) for part in parts])
         frames = frames.view()
         frames.flags.writeable = False
         return frames
@@ -110,6 +136,8 @@ class RawSource:
         Whether the file has the lowest detector row first (.mib).
     """
 
+    parallel = False
+
     def __init__(
         self,
         path: Path,
@@ -130,6 +158,7 @@ class RawSource:
         expected = offset + (count - 1) * self._stride + self._frame_bytes
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in close()
         self._lock = threading.Lock()
+        self.tile = (1,) * len(scan_shape)
         actual = path.stat().st_size
         if actual < expected:
             self._file.close()
@@ -139,14 +168,30 @@ class RawSource:
         count = stop - start
         span = (count - 1) * self._stride + self._frame_bytes if count else 0
         buffer = np.empty(span, np.uint8)
-        with self._lock:
-            self._file.seek(self._offset + start * self._stride)
-            _read_fully(self._file, memoryview(buffer.data), span)
-        rows = np.lib.stride_tricks.as_strided(buffer, (count, self._frame_bytes), (self._stride, 1))
-        if self._stride != self._frame_bytes:
-            rows = np.ascontiguousarray(rows)
-        frames = rows.reshape(-1).view(self.dtype).reshape(count, *self.frame_shape)
+        self._read_fully(memoryview(buffer.data), self._offset + start * self._stride)
+        rows, columns = self.frame_shape
+        steps = (self._stride, columns * self.dtype.itemsize, self.dtype.itemsize)
+        frames: NDArray[Any] = np.ndarray((count, rows, columns), self.dtype, buffer, strides=steps)
         return frames[:, ::-1] if self._flip else frames
+
+    def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
+        return self.read(block.first, block.last + 1)
+
+    def _read_fully(self, view: memoryview, place: int) -> None:
+        """Fill `view` from a place in the file; reads may be short (2 GiB limit of the system, network drives)."""
+        done, size = 0, len(view)
+        while done < size:
+            got = self._read_some(view[done:], place + done)
+            if not got:
+                raise OSError(f"expected {size} bytes, got {done}: the file ends early")
+            done += got
+
+    def _read_some(self, view: memoryview, place: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [view], place)
+        with self._lock:  # Windows can't read at a place, only where the file stands
+            self._file.seek(place)
+            return int(self._file.readinto(view) or 0)
 
     def close(self) -> None:
         self._file.close()
@@ -159,22 +204,20 @@ def truncated(path: Path, expected: int, actual: int) -> DataFormatError:
     )
 
 
-def _read_fully(file: Any, view: memoryview, size: int) -> None:
-    """Fill `view`; reads may be short (2 GiB limit of the system, network drives)."""
-    done = 0
-    while done < size:
-        got = file.readinto(view[done:])
-        if not got:
-            raise OSError(f"expected {size} bytes, got {done}: the file ends early")
-        done += got
+class Fetch(Protocol):
+    """Reads frames by rectangles."""
+
+    def __call__(self, where: tuple[slice, ...], workers: Executor | None, /) -> NDArray[Any]:
+        """Frames at a tuple of slices of the scan axes, as stored; on the threads of `workers` where that helps."""
+        ...
 
 
 class GridSource:
-    """Frames of a 4D (or 3D) array that lives in a file and is read by slices, with a cache of bands.
+    """Frames of a 4D (or 3D) array that lives in a file and is read by rectangles of scan positions.
 
-    A chunked file stores tiles of several scan rows. Cutting blocks in row-major order from it would
-    unpack every tile once per block; so whole bands (all tiles of some scan rows) are unpacked once
-    and the last two are kept, as long as they fit into `BAND_BUDGET` bytes.
+    A chunked file stores tiles of several patterns, and unpacks a whole tile for one of them. Blocks are made
+    of whole tiles (`nbedex.scan.blocks`). Who reads ranges in scan order instead, which cut tiles, is served from
+    bands (all tiles of some scan rows): the last two are kept, as long as they fit into `BAND_BUDGET` bytes.
 
     Parameters
     ----------
@@ -190,7 +233,7 @@ class GridSource:
 
     def __init__(
         self,
-        fetch: Callable[[tuple[slice, ...]], NDArray[Any]],
+        fetch: Fetch,
         *,
         scan_shape: tuple[int, ...],
         frame_shape: tuple[int, int],
@@ -201,19 +244,21 @@ class GridSource:
         self.scan_shape = scan_shape
         self.frame_shape = frame_shape
         self.dtype = dtype
+        self.tile = tuple(map(min, tile, scan_shape)) if tile else (1,) * len(scan_shape)
+        self.parallel: bool = getattr(fetch, "parallel", False)
         self._fetch, self._close = fetch, close
-        spans = bool(tile) and max(tile) > 1
-        self._band = min(tile[0], scan_shape[0]) if spans else 1
+        self._band = self.tile[0]
         self._row_frames = scan_shape[1] if len(scan_shape) == 2 else 1
-        self.band_bytes = self._band * self._row_frames * frame_shape[0] * frame_shape[1] * dtype.itemsize
-        self.cached = spans and 2 * self.band_bytes <= BAND_BUDGET
-        self.uncached_tiles = spans and not self.cached
+        frame_bytes = frame_shape[0] * frame_shape[1] * dtype.itemsize
+        self.tile_bytes = int(np.prod(self.tile)) * frame_bytes
+        self.band_bytes = self._band * self._row_frames * frame_bytes
+        self.cached = max(self.tile) > 1 and 2 * self.band_bytes <= BAND_BUDGET
         self._bands: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         if not self.cached:
-            return gather(self._fetch, self.scan_shape, self.frame_shape, self.dtype, start, stop)
+            return self._gather(rectangles(self.scan_shape, start, stop))
         frames_per_band = self._band * self._row_frames
         out = np.empty((stop - start, *self.frame_shape), self.dtype)
         for number in range(start // frames_per_band, -(-stop // frames_per_band)):
@@ -223,9 +268,24 @@ class GridSource:
             out[low - start : high - start] = band[low - first : high - first]
         return out
 
-    def read_few(self, index: int) -> NDArray[Any]:
-        """One frame past the cache, for scattered access."""
-        return gather(self._fetch, self.scan_shape, self.frame_shape, self.dtype, index, index + 1)
+    def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
+        return self._gather(block.rectangles, workers)
+
+    def by_tile(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+        """Cut numbers of frames into those that lie in the same tile, to be read by `read_few`: places in `indices`."""
+        steps = self.tile if len(self.scan_shape) == 2 else (1, self.tile[0])
+        rows, columns = np.divmod(indices, self.scan_shape[-1])
+        number = rows // steps[0] * self.scan_shape[-1] + columns // steps[1]
+        order = np.argsort(number, kind="stable")
+        if order.size:
+            yield from np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+
+    def read_few(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Frames (n, det_y, det_x) that lie near one another, for scattered access: past the bands."""
+        axes = np.unravel_index(indices, self.scan_shape)
+        where = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in axes)
+        inside = tuple(axis - part.start for axis, part in zip(axes, where, strict=True))
+        return np.asarray(self._fetch(where, None)[inside])
 
     def _load_band(self, number: int) -> NDArray[Any]:
         """Frames of one band; under the lock, so that two threads don't unpack the same one."""
@@ -237,54 +297,19 @@ class GridSource:
             where = (rows, slice(0, self.scan_shape[1])) if len(self.scan_shape) == 2 else (rows,)
             while len(self._bands) > 1:
                 self._bands.popitem(last=False)
-            band = self._fetch(where).reshape(-1, *self.frame_shape)
+            band = self._fetch(where, None).reshape(-1, *self.frame_shape)
             self._bands[number] = band
             return band
+
+    def _gather(self, parts: Iterable[tuple[slice, ...]], workers: Executor | None = None) -> NDArray[Any]:
+        """Frames of rectangles, one after the other."""
+        found = [self._fetch(where, workers).reshape(-1, *self.frame_shape) for where in parts]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if found else np.empty((0, *self.frame_shape), self.dtype)
 
     def close(self) -> None:
         self._bands.clear()
         if self._close is not None:
             self._close()
             self._close = None
-
-
-def gather(
-    fetch: Callable[[tuple[slice, ...]], NDArray[Any]],
-    scan_shape: tuple[int, ...],
-    frame_shape: tuple[int, int],
-    dtype: np.dtype[Any],
-    start: int,
-    stop: int,
-) -> NDArray[Any]:
-    """Frames [start, stop) of a grid that is read by rectangles, with as few rectangles as possible."""
-    pieces = list(rectangles(scan_shape, start, stop))
-    if len(pieces) == 1:
-        return fetch(pieces[0]).reshape(-1, *frame_shape)
-    out = np.empty((stop - start, *frame_shape), dtype)
-    done = 0
-    for piece in pieces:
-        frames = fetch(piece).reshape(-1, *frame_shape)
-        out[done : done + len(frames)] = frames
-        done += len(frames)
-    return out
-
-
-def rectangles(scan_shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[slice, ...]]:
-    """Cut the frames [start, stop) of a row-major grid into at most three rectangles of slices.
-
-    The end of the first row, whole rows, the start of the last row. A one-dimensional stack is one piece.
-    """
-    if len(scan_shape) == 1:
-        yield (slice(start, stop),)
-        return
-    columns = scan_shape[1]
-    while start < stop:
-        row, column = divmod(start, columns)
-        if column == 0 and stop - start >= columns:
-            rows = (stop - start) // columns
-            yield slice(row, row + rows), slice(0, columns)
-            start += rows * columns
-        else:
-            end = min(columns, column + stop - start)
-            yield slice(row, row + 1), slice(column, end)
-            start += end - column

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError
+from nbedex.scan.chunks import ChunkedArray, Piece
 from nbedex.scan.hdf5 import Candidate, choose_dataset
 from nbedex.scan.hdf5_layouts import hyperspy_metadata
 from nbedex.scan.scan import Scan, check_dimensions
@@ -49,9 +49,15 @@ def open_zspy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     if missing > 0:
         notes.append(f"{missing} of {node.nchunks} chunks are missing, read as zeros: the copy may be incomplete")
 
-    def fetch(where: tuple[slice, ...]) -> NDArray[Any]:
-        return np.asarray(node[where])
+    def load(piece: Piece, target: NDArray[Any]) -> None:
+        try:
+            target[...] = node[piece.part]
+        except Exception as error:
+            raise OSError(f"chunk at {piece.offset}: {error}") from error
 
+    fetch = ChunkedArray(
+        node.shape, node.chunks, node.dtype, load, order=tuple(range(node.ndim)), parallel=node.compressor is not None
+    )
     source = GridSource(
         fetch,
         scan_shape=node.shape[:-2],
