@@ -83,7 +83,7 @@ public:
         open_.clear();
         for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
             if (scorer_.spots(t).n > 0)
-                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({ring_bound(t), image});
+                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({ring_bound(t), static_cast<std::int32_t>(image)});
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
@@ -131,7 +131,7 @@ private:
     /// An image that is not settled yet, with an upper bound of its scores.
     struct Open {
         float bound;
-        std::ptrdiff_t image;
+        std::int32_t image;
     };
 
     static bool best_first(const Open& a, const Open& b) {
@@ -202,7 +202,8 @@ private:
         scorer_.kernels().sector_bounds(tables_.sectors.table(), spots, largest);
         const std::int32_t cut = cut_of(template_id, wanted);
         for (const std::ptrdiff_t mirrored : {0, 1})
-            if (largest[mirrored] >= cut) open_.push_back({score_bound(template_id, largest[mirrored]), 2 * template_id + mirrored});
+            if (largest[mirrored] >= cut)
+                open_.push_back({score_bound(template_id, largest[mirrored]), static_cast<std::int32_t>(2 * template_id + mirrored)});
     }
 
     [[nodiscard]] kernels::RoundedSpots rounded_spots(std::ptrdiff_t template_id) const {
@@ -331,8 +332,7 @@ private:
     [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
         const double terms = double{templates_.weight_sum[t]} * double{tables_.pattern.largest()};
-        const auto n = static_cast<double>(templates_.offset[t + 1] - templates_.offset[t]);
-        return 2 * (n + 8) * 0x1p-24 * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
+        return templates_.rounded.rounding[t] * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
     }
 
     const TemplateSet& templates_;

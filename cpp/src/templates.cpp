@@ -51,6 +51,7 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
         const float unit = first < last ? templates.weight[first] / largest_rounded : 1.0F;  // heaviest first
         out.unit.push_back(unit);
         out.per_unit.push_back(1 / double{unit});
+        out.rounding.push_back(2 * (static_cast<double>(last - first) + 8) * 0x1p-24);  // twice and a little more than can be
         for (std::size_t i = first; i < last; ++i) {
             out.ring.push_back(templates.ring[i]);
             out.azimuth.push_back(templates.azimuth[i]);

@@ -20,6 +20,7 @@ struct RoundedSpots {
     std::vector<std::uint8_t> weight;
     std::vector<float> unit;       ///< by template
     std::vector<double> per_unit;  ///< 1 / unit
+    std::vector<double> rounding;  ///< how much an exact score may exceed the sum of its terms, relative to their size
 };
 
 /// Sums of a template's weights by ring, as whole numbers 0 … 127, rounded up, for upper bounds: a sum is at most its value here * unit of
