@@ -87,13 +87,22 @@ public:
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
-    /// Sector bounds of the images that rings did not settle.
-    void look_at_sectors() {
-        open_.clear();
+    /// Sector bounds of the images that rings did not settle: of every eighth template, which is enough to find what scores well, or
+    /// of the others, most of which are then below what is needed.
+    void look_at_sectors(bool sample) {
+        constexpr std::ptrdiff_t stride = 8;
+        if (sample) {
+            open_.clear();
+            statistics_.images += 2 * templates_.size();
+        }
         const float wanted = needed();
-        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
+        const auto look_at = [&](std::ptrdiff_t t) {
             if (!rings_pay_ || ring_bound(t) >= wanted) bound_by_sectors(t, wanted);
-        statistics_.images += 2 * templates_.size();
+        };
+        for (std::ptrdiff_t first = 0; first < templates_.size(); first += stride) {
+            if (sample) look_at(first);
+            else for (std::ptrdiff_t t = first + 1; t < std::min(templates_.size(), first + stride); ++t) look_at(t);
+        }
     }
 
     /// Block bounds, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
@@ -369,10 +378,12 @@ public:
             share_limit();
             phase.look_at_rings();
         }
-        for (PhaseSearch& phase : phases_) {
-            share_limit();
-            phase.look_at_sectors();
-            phase.score_promising();
+        for (const bool sample : {true, false}) {
+            for (PhaseSearch& phase : phases_) {
+                share_limit();
+                phase.look_at_sectors(sample);
+                phase.score_promising();
+            }
         }
         for (PhaseSearch& phase : phases_) {
             share_limit();
