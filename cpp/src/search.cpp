@@ -87,8 +87,8 @@ public:
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
-    /// Sector bounds of the images that rings did not settle: of every eighth template, which is enough to find what scores well, or
-    /// of the others, most of which are then below what is needed.
+    /// Sector bounds of the images that rings did not settle: of every eighth group of templates, which is enough to find what scores
+    /// well, or of the others, most of which are then below what is needed.
     void look_at_sectors(bool sample) {
         constexpr std::ptrdiff_t stride = 8;
         if (sample) {
@@ -96,13 +96,9 @@ public:
             statistics_.images += 2 * templates_.size();
         }
         const float wanted = needed();
-        const auto look_at = [&](std::ptrdiff_t t) {
-            if (!rings_pay_ || ring_bound(t) >= wanted) bound_by_sectors(t, wanted);
-        };
-        for (std::ptrdiff_t first = 0; first < templates_.size(); first += stride) {
-            if (sample) look_at(first);
-            else for (std::ptrdiff_t t = first + 1; t < std::min(templates_.size(), first + stride); ++t) look_at(t);
-        }
+        for (std::ptrdiff_t first = 0, group = 0; first < templates_.size(); first += sector_group, ++group)
+            if ((group % stride == 0) == sample)
+                bound_by_sectors(first, std::min(sector_group, templates_.size() - first), wanted);
     }
 
     /// Block bounds, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
@@ -156,10 +152,27 @@ private:
         open_.erase(first, open_.end());
     }
 
+    static constexpr std::size_t ahead = 4;  // images whose spots are on their way into the cache
+
+    /// Images of a tier lie far apart in memory; what is asked for in time is there when it is needed.
+    void fetch_spots(std::int32_t image) const {
+        const kernels::RoundedSpots spots = rounded_spots(image / 2);
+        const auto fetch = [](const auto* from, std::size_t n) {
+            const auto* first = reinterpret_cast<const char*>(from);
+            for (std::size_t at = 0; at < n * sizeof(*from); at += 64) __builtin_prefetch(first + at);
+        };
+        fetch(spots.ring, spots.n);
+        fetch(spots.azimuth, spots.n);
+        fetch(spots.weight, spots.n);
+    }
+
     void score_tier(std::size_t size) {
         take_tier(size);
         statistics_.past_sectors += std::ssize(tier_);
-        for (Open& open : tier_) open.bound = block_bound(open.image);
+        for (std::size_t i = 0; i < tier_.size(); ++i) {
+            if (i + ahead < tier_.size()) fetch_spots(tier_[i + ahead].image);
+            tier_[i].bound = block_bound(tier_[i].image);
+        }
         std::erase_if(tier_, [&](const Open& open) { return open.bound < needed(); });
         statistics_.past_blocks += std::ssize(tier_);
         std::ranges::sort(tier_, best_first);
@@ -200,19 +213,26 @@ private:
         rings_pay_ = 4 * settled > seen;
     }
 
-    void bound_by_sectors(std::ptrdiff_t template_id, float wanted) {
-        const auto t = static_cast<std::size_t>(template_id);
+    static constexpr std::ptrdiff_t sector_group = 8;  // templates: neighbours on the grid of zone axes
+
+    /// Sector bounds of n templates from `first` on. Where rings pay, groups that they settle are left out.
+    void bound_by_sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted) {
+        if (rings_pay_) {
+            bool open = false;
+            for (std::ptrdiff_t t = first; t < first + n; ++t) open = open || ring_bound(t) >= wanted;
+            if (!open) return;
+        }
         const RoundedSpots& all = templates_.rounded;
-        const auto first = static_cast<std::size_t>(all.offset[t]);
-        const kernels::SectorSpots spots{all.place.data() + first, all.weight.data() + first,
-                                         static_cast<std::size_t>(all.offset[t + 1]) - first};
-        if (spots.n == 0) return;  // without spots an image is no candidate
-        std::int32_t largest[2];
-        scorer_.kernels().sector_bounds(tables_.sectors.table(), spots, largest);
-        const std::int32_t cut = cut_of(template_id, wanted);
-        for (const std::ptrdiff_t mirrored : {0, 1})
-            if (largest[mirrored] >= cut)
-                open_.push_back({score_bound(template_id, largest[mirrored]), static_cast<std::int32_t>(2 * template_id + mirrored)});
+        std::int32_t largest[sector_group][2];
+        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), largest);
+        for (std::ptrdiff_t t = first; t < first + n; ++t) {
+            if (all.offset[static_cast<std::size_t>(t)] == all.offset[static_cast<std::size_t>(t) + 1]) continue;  // no spots: no candidate
+            const std::int32_t cut = cut_of(t, wanted);
+            for (const std::ptrdiff_t mirrored : {0, 1})
+                if (const std::int32_t bound = largest[t - first][mirrored]; bound >= cut)
+                    open_.push_back({score_bound(t, bound), static_cast<std::int32_t>(2 * t + mirrored)});
+        }
     }
 
     [[nodiscard]] kernels::RoundedSpots rounded_spots(std::ptrdiff_t template_id) const {

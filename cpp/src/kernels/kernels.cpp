@@ -88,16 +88,19 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_q
     }
 }
 
-void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::int32_t (&largest)[2]) {
+void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n,
+                   std::int32_t (*largest)[2]) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
     const SectorSpots spots = given_spots;
-    LaneSums sums;
-    for (std::size_t i = 0; i < spots.n; i += 4) {
-        const std::uint16_t* place = spots.place + i;
-        const auto spot = [&](std::size_t k) { return lanes_at(table.direct + place[k], table.mirrored + place[k]); };
-        sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
+    for (std::size_t t = 0; t < n; ++t) {
+        LaneSums sums;
+        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 4) {
+            const std::uint16_t* place = spots.place + i;
+            const auto spot = [&](std::size_t k) { return lanes_at(table.direct + place[k], table.mirrored + place[k]); };
+            sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
+        }
+        sums.largest(largest[t]);
     }
-    sums.largest(largest);
 }
 
 std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& given_spots, std::int32_t* lanes, std::int32_t* partial) {

@@ -24,11 +24,11 @@ struct RoundedSpots {
     std::size_t n;
 };
 
-/// The same spots by where each finds its sector maxima.
+/// The spots of many templates by where each finds its sector maxima: those of template t are [offset[t], offset[t + 1]), a multiple of four.
 struct SectorSpots {
+    const std::int64_t* offset;
     const std::uint16_t* place;
     const std::uint8_t* weight;
-    std::size_t n;
 };
 
 /// Maxima of the pattern over sectors of rotations, 0 … 127, rounded up: the value of a spot for sector s is direct[place + s],
@@ -76,8 +76,10 @@ struct Kernels {
     void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_quads, const std::uint8_t* maxima,
                         std::int32_t* bounds);
 
-    /// Largest over the sectors of sum_i weight[i] * (table value of spot i): of the template and of its mirror image.
-    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::int32_t (&largest)[2]);
+    /// For n templates from `first` on, the largest over the sectors of sum_i weight[i] * (table value of spot i): of the template
+    /// and of its mirror image.
+    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n,
+                          std::int32_t (*largest)[2]);
 
     /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. If `partial` is given, the sums over the
     /// first `group`, 2 `group`, … spots are stored there, one set of block_lanes after the other.
