@@ -1,0 +1,151 @@
+// Upper bounds of the scores of one phase's images; the formulas are in docs/theory.md.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "pattern_tables.hpp"
+#include "scorer.hpp"
+
+namespace nbedex {
+
+/// Bounds of the pattern that the tables and the scorer hold.
+class UpperBounds {
+public:
+    static constexpr std::ptrdiff_t sector_group = 8;  ///< templates bounded together: neighbours on the grid of zone axes
+
+    UpperBounds(const TemplateSet& templates, const PatternTables& tables, const Scorer& scorer)
+        : templates_(templates), tables_(tables), scorer_(scorer) {}
+
+    /// Ring bounds in whole numbers, of every `stride`-th group of templates.
+    void compute_rings(std::size_t stride) {
+        const RingSums& rings = templates_.rings;
+        ring_bounds_.resize(rings.n_groups * kernels::ring_lanes);
+        const std::size_t group_size = rings.n_quads * kernels::ring_lanes * 4;
+        for (std::size_t g = 0; g < rings.n_groups; g += stride) {
+            const std::size_t n = stride == 1 ? rings.n_groups : 1;
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, n, rings.n_quads, tables_.rounded.ring_maxima(),
+                                          ring_bounds_.data() + g * kernels::ring_lanes);
+            g += n - 1;
+        }
+    }
+
+    /// Ring bound of both images of a template.
+    [[nodiscard]] float ring(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const double unit = double{templates_.rings.unit[t]} * double{tables_.rounded.unit()};
+        return static_cast<float>(ring_bounds_[t] * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    }
+
+    /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound) for the images that can reach a score.
+    template <class F>
+    void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
+        const RoundedSpots& all = templates_.rounded;
+        std::int32_t largest[sector_group][2];
+        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), largest);
+        for (std::ptrdiff_t t = first; t < first + n; ++t) {
+            if (scorer_.spots(t).n == 0) continue;  // no candidate
+            const std::int32_t cut = cut_of(t, wanted);
+            for (const std::ptrdiff_t mirrored : {0, 1})
+                if (const std::int32_t bound = largest[t - first][mirrored]; bound >= cut)
+                    f(static_cast<std::int32_t>(2 * t + mirrored), score_bound(t, bound));
+        }
+    }
+
+    /// Block bound of an image.
+    [[nodiscard]] float block(std::ptrdiff_t number) {
+        return score_bound(number / 2, largest_block(number, tables_.blocks, 0));
+    }
+
+    /// The blocks of a part of a table in which an image can reach a score; empty if there is none.
+    [[nodiscard]] const std::vector<std::size_t>& blocks_reaching(float wanted, std::ptrdiff_t number, const BlockMaxima& table,
+                                                                  std::size_t part) {
+        const Image image(number);
+        const kernels::RoundedSpots list = spots(image.template_id);
+        const std::int32_t cut = cut_of(image.template_id, wanted);
+        blocks_.clear();
+        if (table.parts() > 1 && largest_block(number, table, part) < cut) return blocks_;  // most single rotations
+        partial_sums_.resize(std::max(partial_sums_.size(), groups_of(list.n) * kernels::block_lanes));
+        scorer_.kernels().block_bounds(table.table(image.mirrored, part), list, block_sums_, partial_sums_.data());
+        for (std::size_t lane = 0; lane < table.per_part(); ++lane)
+            if (block_sums_[lane] >= cut) blocks_.push_back(lane);
+        return blocks_;
+    }
+
+    /// What the spots after each group but the last can add in one of these blocks: rest[group * exact_runs], for that image.
+    void rest_of_block(std::ptrdiff_t number, std::size_t lane, float* rest) const {
+        const auto per_whole = static_cast<float>(unit(number / 2));
+        for (std::size_t g = 0; g + 1 < groups_of(spots(number / 2).n); ++g)
+            rest[g * kernels::exact_runs] =
+                static_cast<float>(block_sums_[lane] - partial_sums_[g * kernels::block_lanes + lane]) * per_whole;
+    }
+
+    /// Groups of spots after which an exact sum looks whether to go on.
+    [[nodiscard]] std::size_t n_groups(std::ptrdiff_t number) const { return groups_of(spots(number / 2).n); }
+
+    /// More than the exact score of a template can exceed the sum of its terms by rounding.
+    [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const double terms = double{templates_.weight_sum[t]} * double{tables_.pattern.largest()};
+        return templates_.rounded.rounding[t] * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
+    }
+
+    /// Images of a tier lie far apart in memory; what is asked for in time is there when it is needed.
+    void fetch(std::int32_t image) const {
+        const kernels::RoundedSpots list = spots(image / 2);
+        const auto fetch_lines = [](const auto* from, std::size_t n) {
+            const auto* first = reinterpret_cast<const char*>(from);
+            for (std::size_t at = 0; at < n * sizeof(*from); at += 64) __builtin_prefetch(first + at);
+        };
+        fetch_lines(list.ring, list.n);
+        fetch_lines(list.azimuth, list.n);
+        fetch_lines(list.weight, list.n);
+    }
+
+private:
+    static std::size_t groups_of(std::size_t n_spots) { return (n_spots + kernels::group - 1) / kernels::group; }
+
+    [[nodiscard]] kernels::RoundedSpots spots(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        const RoundedSpots& all = templates_.rounded;
+        const auto first = static_cast<std::size_t>(all.offset[t]);
+        return {all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
+                static_cast<std::size_t>(all.offset[t + 1]) - first};
+    }
+
+    /// Largest bound of the blocks of a part, in whole numbers.
+    [[nodiscard]] std::int32_t largest_block(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
+        const Image image(number);
+        return scorer_.kernels().block_bounds(table.table(image.mirrored, part), spots(image.template_id), block_sums_, nullptr);
+    }
+
+    /// What one in whole numbers is worth in a score of this template.
+    [[nodiscard]] double unit(std::ptrdiff_t template_id) const {
+        return double{templates_.rounded.unit[static_cast<std::size_t>(template_id)]} * double{tables_.rounded.unit()};
+    }
+
+    /// Upper bound of a score from a bound in whole numbers.
+    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound) const {
+        return static_cast<float>(bound * unit(template_id) - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    }
+
+    /// The least bound in whole numbers with which a template can reach a score.
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
+        const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
+        const double wholes = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
+        return wholes > 0 ? static_cast<std::int32_t>(std::min(wholes, 2e9)) : 0;
+    }
+
+    const TemplateSet& templates_;
+    const PatternTables& tables_;
+    const Scorer& scorer_;
+    std::vector<std::int32_t> ring_bounds_;
+    std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
+    std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
+    std::vector<std::size_t> blocks_;                // those that reach what is wanted
+};
+
+}  // namespace nbedex
