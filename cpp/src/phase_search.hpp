@@ -38,21 +38,22 @@ public:
     /// From now on, nothing below this score is wanted.
     void set_limit(float limit) { limit_ = limit; }
 
-    /// Ring bounds of all templates, and scores of the most promising; only if they were of use on the last pattern.
+    /// Ring bounds of all templates, and scores of the most promising of every eighth group of them; only if ring bounds were of use on
+    /// the last pattern.
     void look_at_rings() {
         if (!rings_pay_) return;
         bounds_.compute_rings(1);
         open_.clear();
-        for (std::ptrdiff_t t = 0; t < templates_.size(); ++t)
+        for_sampled_templates([&](std::ptrdiff_t t) {
             if (scorer_.spots(t).n > 0)
                 for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({bounds_.ring(t), static_cast<std::int32_t>(image)});
+        });
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
     /// Sector bounds of the images that rings did not settle: of every eighth group of templates, which is enough to find what scores
     /// well, or of the others, most of which are then below what is needed.
     void look_at_sectors(bool sample) {
-        constexpr std::ptrdiff_t stride = 8;
         if (sample) {
             open_.clear();
             statistics_.images += 2 * templates_.size();
@@ -60,9 +61,15 @@ public:
         constexpr std::ptrdiff_t size = UpperBounds::sector_group;
         const float wanted = needed();
         for (std::ptrdiff_t first = 0, group = 0; first < templates_.size(); first += size, ++group) {
-            const std::ptrdiff_t n = std::min(size, templates_.size() - first);
-            if ((group % stride == 0) == sample && !settled_by_rings(first, n, wanted))
-                bounds_.sectors(first, n, wanted, [&](std::int32_t image, float bound) { open_.push_back({bound, image}); });
+            if ((group % std::ptrdiff_t{sample_stride} == 0) != sample) continue;
+            const std::ptrdiff_t last = std::min(first + size, templates_.size());
+            const auto open = [&](std::int32_t image, float bound) { open_.push_back({bound, image}); };
+            if (!rings_pay_) {
+                bounds_.sectors(first, last - first, wanted, open);
+                continue;
+            }
+            for (std::ptrdiff_t t = first; t < last; ++t)
+                if (bounds_.ring(t) >= wanted) bounds_.sectors(t, 1, wanted, open);
         }
     }
 
@@ -136,23 +143,25 @@ private:
     /// The score that an orientation must reach to matter, as far as is known.
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
-    /// With today's final threshold, would ring bounds have settled a fair share of some of the templates?
-    void see_whether_rings_pay() {
-        constexpr std::size_t stride = 8;
-        if (!rings_pay_) bounds_.compute_rings(stride);
-        std::ptrdiff_t seen = 0, settled = 0;
-        for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{stride * kernels::ring_lanes})
-            for (std::ptrdiff_t t = first; t < std::min(templates_.size(), first + std::ptrdiff_t{kernels::ring_lanes}); ++t, ++seen)
-                settled += bounds_.ring(t) < needed();
-        rings_pay_ = 4 * settled > seen;
+    static constexpr std::size_t sample_stride = 8;
+
+    /// Calls f with the templates of every eighth group of those whose ring bounds are computed together.
+    template <class F>
+    void for_sampled_templates(F&& f) const {
+        constexpr auto group = std::ptrdiff_t{kernels::ring_lanes};
+        for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{sample_stride} * group)
+            for (std::ptrdiff_t t = first; t < std::min(templates_.size(), first + group); ++t) f(t);
     }
 
-    /// Whether ring bounds were computed and none of n templates from `first` on reaches a score.
-    [[nodiscard]] bool settled_by_rings(std::ptrdiff_t first, std::ptrdiff_t n, float wanted) const {
-        if (!rings_pay_) return false;
-        for (std::ptrdiff_t t = first; t < first + n; ++t)
-            if (bounds_.ring(t) >= wanted) return false;
-        return true;
+    /// With today's final threshold, would ring bounds have settled a fair share of the templates?
+    void see_whether_rings_pay() {
+        if (!rings_pay_) bounds_.compute_rings(sample_stride);
+        std::ptrdiff_t seen = 0, settled = 0;
+        for_sampled_templates([&](std::ptrdiff_t t) {
+            ++seen;
+            settled += bounds_.ring(t) < needed();
+        });
+        rings_pay_ = 4 * settled > seen;
     }
 
     /// Exact scores of the rotations in those blocks of an image whose bounds are high enough. Where many blocks are left, as in noise,

@@ -19,25 +19,26 @@ public:
     UpperBounds(const TemplateSet& templates, const PatternTables& tables, const Scorer& scorer)
         : templates_(templates), tables_(tables), scorer_(scorer) {}
 
-    /// Ring bounds in whole numbers, of every `stride`-th group of templates.
+    /// Computes ring bounds, of every `stride`-th group of templates.
     void compute_rings(std::size_t stride) {
         const RingSums& rings = templates_.rings;
-        ring_bounds_.resize(rings.n_groups * kernels::ring_lanes);
         const std::size_t group_size = rings.n_quads * kernels::ring_lanes * 4;
+        rings_.resize(rings.n_groups * kernels::ring_lanes);
         for (std::size_t g = 0; g < rings.n_groups; g += stride) {
-            const std::size_t n = stride == 1 ? rings.n_groups : 1;
-            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, n, rings.n_quads, tables_.rounded.ring_maxima(),
-                                          ring_bounds_.data() + g * kernels::ring_lanes);
-            g += n - 1;
+            std::int32_t wholes[kernels::ring_lanes];
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, 1, rings.n_quads, tables_.rounded.ring_maxima(), wholes);
+            const std::size_t first = g * kernels::ring_lanes;
+            const std::size_t n = std::min(kernels::ring_lanes, static_cast<std::size_t>(templates_.size()) - first);
+            for (std::size_t lane = 0; lane < n; ++lane) {
+                const auto t = static_cast<std::ptrdiff_t>(first + lane);
+                const double unit = double{rings.unit[first + lane]} * double{tables_.rounded.unit()};
+                rings_[first + lane] = static_cast<float>(wholes[lane] * unit - double{scorer_.zero_mean(t)} + rounding(t));
+            }
         }
     }
 
-    /// Ring bound of both images of a template.
-    [[nodiscard]] float ring(std::ptrdiff_t template_id) const {
-        const auto t = static_cast<std::size_t>(template_id);
-        const double unit = double{templates_.rings.unit[t]} * double{tables_.rounded.unit()};
-        return static_cast<float>(ring_bounds_[t] * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
-    }
+    /// Ring bound of both images of a template, as computed last.
+    [[nodiscard]] float ring(std::ptrdiff_t template_id) const { return rings_[static_cast<std::size_t>(template_id)]; }
 
     /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound) for the images that can reach a score.
     template <class F>
@@ -142,7 +143,7 @@ private:
     const TemplateSet& templates_;
     const PatternTables& tables_;
     const Scorer& scorer_;
-    std::vector<std::int32_t> ring_bounds_;
+    std::vector<float> rings_;  // ring bounds by template
     std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
     std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
     std::vector<std::size_t> blocks_;                // those that reach what is wanted
