@@ -87,13 +87,16 @@ public:
         : layout_(n_rings, n_azimuths), direct_(layout_.size()), mirrored_(layout_.size()), maximum_(n_azimuths) {}
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t n = pattern.n_azimuths();
+        const std::size_t n = pattern.n_azimuths();  // at least 128, a window is shorter than half of it: 0 < at < 2 n below
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             maximum_.load(pattern.ring(ring), layout_.window());
             fill(direct_.data() + layout_.place(ring, 0), [&](std::size_t first) { return maximum_[first]; });
             // The mirrored ring's bins first … first + window - 1 are the ring's bins -first - window + 1 … -first.
             fill(mirrored_.data() + layout_.place(ring, 0),
-                 [&](std::size_t first) { return maximum_[(2 * n - first - (layout_.window() - 1)) % n]; });
+                 [&](std::size_t first) {
+                     const std::size_t at = 2 * n - first - (layout_.window() - 1);
+                     return maximum_[at < n ? at : at - n];
+                 });
         }
     }
 
