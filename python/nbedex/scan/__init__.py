@@ -26,8 +26,9 @@ from __future__ import annotations
 
 from nbedex.scan.blocks import Block
 from nbedex.scan.describe import describe
+from nbedex.scan.image import open_patterns
 from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.opening import open_scan
 from nbedex.scan.scan import Scan, memory_scan
 
-__all__ = ["Block", "Scan", "ScanMetadata", "describe", "memory_scan", "open_scan"]
+__all__ = ["Block", "Scan", "ScanMetadata", "describe", "memory_scan", "open_patterns", "open_scan"]

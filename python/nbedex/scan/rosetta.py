@@ -82,6 +82,16 @@ def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     )
 
 
+def read_single(path: Path) -> tuple[NDArray[Any], ScanMetadata]:
+    """The first signal of a file read whole, with what the file says of its calibration: for single images."""
+    module, name = _plugin(path)
+    signals = [s for s in _read(module, path, lazy=False, options={}) if s["data"].ndim == 2]
+    if len(signals) != 1:
+        raise DataFormatError(f"{path}: holds {len(signals)} images; export the right one to .hspy or .npy")
+    axes, order = _ordered_axes(signals[0])
+    return np.asarray(signals[0]["data"]).transpose(order), _metadata(signals[0], axes, name, None)
+
+
 def _plugin(path: Path) -> tuple[Any, str]:
     """RosettaSciIO's module for a file, by its ending, and our short name of the format."""
     import rsciio

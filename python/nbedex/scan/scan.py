@@ -286,6 +286,10 @@ class Scan:
         return f"<Scan {self.path.name!r} {self.format}: {scan} patterns of {frame} {self.dtype}>"
 
 
+class SingleImageError(DataFormatError):
+    """The file holds one image, where a scan of many patterns was expected."""
+
+
 def memory_scan(array: NDArray[Any], metadata: ScanMetadata | None = None) -> Scan:
     """Make a scan of an array in memory (or a NumPy memory map).
 
@@ -317,7 +321,7 @@ def check_dimensions(shape: tuple[int, ...], path: Path, dataset: str | None = N
     where = f"{path}" + (f", dataset {dataset}" if dataset else "")
     said = " x ".join(map(str, shape))
     if len(shape) == 2:
-        raise DataFormatError(
+        raise SingleImageError(
             f"{where}: a single image of {said} pixels; a scan has 4 dimensions (scan rows, scan columns,"
             " detector rows, detector columns), or 3 with --scan-shape"
         )

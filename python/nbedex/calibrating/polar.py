@@ -1,0 +1,73 @@
+"""A ring pattern averaged into bins of radius and azimuth around its middle, on the detector as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PolarBins:
+    """Mean intensities in polar bins.
+
+    Attributes
+    ----------
+    column, row : (sectors, radii) float64
+        Mean place of a bin's pixels, relative to `center`, pixels.
+    intensity : (sectors, radii) float64
+        Mean intensity; 0 where a bin has no pixel.
+    pixels : (sectors, radii) float64
+        Good pixels in each bin.
+    center : (2,) float64
+        Row and column, pixels.
+    """
+
+    column: Array
+    row: Array
+    intensity: Array
+    pixels: Array
+    center: Array
+
+    @property
+    def radius(self) -> Array:
+        """Distance of every bin from the centre, pixels."""
+        return np.hypot(self.column, self.row)
+
+
+def bin_pattern(
+    image: NDArray[np.generic],
+    center: Array,
+    *,
+    r_min: float,
+    r_max: float,
+    sectors: int = 36,
+    mask: NDArray[np.bool_] | None = None,
+) -> PolarBins:
+    """Average a pattern (det_y, det_x) in bins one pixel wide and 360 / `sectors` degrees long.
+
+    Every pixel belongs to one bin, so that the noise of bins is independent; a bin's place is the mean of its pixels'.
+    """
+    rows, columns = np.indices(image.shape, dtype=np.float64)
+    y, x = rows - center[0], columns - center[1]
+    r = np.hypot(x, y)
+    good = np.isfinite(image) & (r >= r_min) & (r < r_max)
+    if mask is not None:
+        good &= ~mask
+    sector = np.floor((np.arctan2(y, x) / (2 * np.pi) % 1.0) * sectors).astype(np.intp) % sectors
+    n_radii = max(1, int(np.ceil(r_max - r_min)))
+    ring = np.minimum((r - r_min).astype(np.intp), n_radii - 1)
+    where = (sector * n_radii + ring)[good]
+
+    def mean(values: Array) -> Array:
+        total = np.bincount(where, values[good], sectors * n_radii)
+        return np.asarray((total / np.maximum(count, 1)).reshape(sectors, n_radii))
+
+    count = np.bincount(where, minlength=sectors * n_radii)
+    return PolarBins(
+        mean(x), mean(y), mean(np.asarray(image, dtype=np.float64)),
+        count.astype(np.float64).reshape(sectors, n_radii), np.asarray(center, dtype=np.float64),
+    )  # fmt: skip
