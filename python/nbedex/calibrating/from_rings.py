@@ -130,7 +130,7 @@ def calibrate_rings(
     if settings.inner is None:
         first = fit.rings.radius[0] / fit.detector.pixel_size.value
         bins = bin_pattern(image, fit.center, r_min=max(_INSIDE_FIRST * first, 4.0), r_max=outer)
-        start = np.array([fit.detector.log_pixel_size, fit.detector.p, fit.detector.q, 0, 0, np.log(fit.width), 0.01])
+        start = np.array([fit.detector.log_pixel_size, fit.detector.p, fit.detector.q, 0, 0, np.log(fit.width), 0.01, 0.3])
         fit = fit_rings(bins, rings, start)
     progress(stage, 3, 4)
     seen = (fit.signal > _LEAST_SIGNAL) & np.isfinite(fit.deviation)
@@ -184,7 +184,7 @@ def _limits(pixel_size: float | None, outer: float, settings: CalibrateSettings)
 def _fitted(bins: PolarBins, rings: Rings, candidates: list[ScaleCandidate], shape: Array) -> RingFit:
     """The best of the fits from the likely scales."""
     likely = [c for c in candidates if c.likeness > _RIVAL * candidates[0].likeness] or candidates[:1]
-    start = np.array([0.0, *shape, np.log(2.5), 0.01])
+    start = np.array([0.0, *shape, np.log(2.5), 0.01, 0.3])
     fits = []
     for candidate in likely:
         start[0] = np.log(candidate.pixel_size)

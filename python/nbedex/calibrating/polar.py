@@ -17,7 +17,8 @@ class PolarBins:
     Attributes
     ----------
     column, row : (sectors, radii) float64
-        Mean place of a bin's pixels, relative to `center`, pixels.
+        Place of a bin relative to `center`, pixels: mean radius of its pixels, in their mean direction. (Their mean
+        place lies on the chord, 0.1 % inside the arc of ten degrees.)
     intensity : (sectors, radii) float64
         Mean intensity; 0 where a bin has no pixel.
     pixels : (sectors, radii) float64
@@ -49,7 +50,7 @@ def bin_pattern(
 ) -> PolarBins:
     """Average a pattern (det_y, det_x) in bins one pixel wide and 360 / `sectors` degrees long.
 
-    Every pixel belongs to one bin, so that the noise of bins is independent; a bin's place is the mean of its pixels'.
+    Every pixel belongs to one bin, so that the noise of bins is independent.
     """
     rows, columns = np.indices(image.shape, dtype=np.float64)
     y, x = rows - center[0], columns - center[1]
@@ -67,7 +68,9 @@ def bin_pattern(
         return np.asarray((total / np.maximum(count, 1)).reshape(sectors, n_radii))
 
     count = np.bincount(where, minlength=sectors * n_radii)
+    radius, along, across = mean(r), mean(x), mean(y)
+    stretch = radius / np.maximum(np.hypot(along, across), 1e-12)
     return PolarBins(
-        mean(x), mean(y), mean(np.asarray(image, dtype=np.float64)),
+        along * stretch, across * stretch, mean(np.asarray(image, dtype=np.float64)),
         count.astype(np.float64).reshape(sectors, n_radii), np.asarray(center, dtype=np.float64),
     )  # fmt: skip

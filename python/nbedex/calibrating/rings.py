@@ -3,10 +3,11 @@
 The whole pattern is fitted, not single peaks, since neighbouring rings overlap (111 and 200 of gold on most cameras):
 in polar bins of the detector as it is, intensity = smooth background of each sector + sum over rings of
 a_j V((r(k) - r_j) / s), with k = pixel_size |E^-1 (x - x0)| as in `nbedex.calibration` and V a
-pseudo-Voigt profile, half Gaussian and half Lorentzian. Backgrounds and ring
+pseudo-Voigt profile. Backgrounds and ring
 brightnesses a_j are linear and eliminated (variable projection, Golub & Pereyra, SIAM J. Numer. Anal. 10, 413 (1973));
 what is left are scale, ellipse, centre and the rings' width. Rings that overlap too much to be told apart are held
-together by a weak prior: brightness as in kinematical theory, within half of itself.
+together by a weak prior: brightness as in kinematical theory, within half of itself. Brightness may vary twofold along
+a ring, as texture makes it: on overlapping rings that looks like an ellipse otherwise.
 
 Bins that do not fit, such as those of a single bright grain, lose weight. Uncertainties are from leaving out pairs of
 opposite sectors (jackknife), so that texture counts, not from the noise of pixels alone; that of the scale also has
@@ -27,6 +28,7 @@ from nbedex.calibrating.powder import Rings
 Array = NDArray[np.float64]
 
 _PRIOR = 0.5  # relative standard deviation of brightnesses about the kinematical ones
+_TEXTURE = 0.5  # standard deviation of their twofold variation along the rings
 _KNOT_SPACING = 20.0  # pixels, of the background; rings are narrower
 _SAME_FWHM = 2 * np.log(2)  # half width squared of a Gaussian of unit standard deviation
 _PASSES = 3  # of robust weights
@@ -77,7 +79,8 @@ class RingProblem:
     """Bins with their weights, and what the background can't explain of them.
 
     Parameters of the fit: log of the pixel size, p, q (see `geometry`), column and row of the middle relative to that
-    of the bins in pixels, log of the rings' width in pixels, growth of the width with the radius.
+    of the bins in pixels, log of the rings' width in pixels, growth of the width with the radius, Lorentzian share of
+    the rings' profile.
     """
 
     bins: PolarBins
@@ -112,12 +115,14 @@ class RingProblem:
         center = rings.radius / scale
         width = np.exp(x[5]) + x[6] * center
         square = ((r - center) / width) ** 2
-        return np.asarray(rings.brightness * 0.5 * (np.exp(-0.5 * square) + 1 / (1 + square / _SAME_FWHM)))
+        return np.asarray(rings.brightness * ((1 - x[7]) * np.exp(-0.5 * square) + x[7] / (1 + square / _SAME_FWHM)))
 
     def columns(self, x: Array, rings: Rings) -> Array:
-        """Weighted profiles without background, (bins, rings)."""
-        weighted = self.weight[..., None] * self.profiles(x, rings)
-        return self.without_background(weighted).reshape(-1, len(rings))
+        """Weighted profiles without background, (bins, 3 rings): even ones, then those times cos and sin of 2 azimuth."""
+        even = self.weight[..., None] * self.profiles(x, rings)
+        azimuth = np.arctan2(self.bins.row, self.bins.column)[..., None]
+        weighted = np.concatenate([even, even * np.cos(2 * azimuth), even * np.sin(2 * azimuth)], axis=-1)
+        return self.without_background(weighted).reshape(-1, 3 * len(rings))
 
     def residual(self, x: Array, rings: Rings) -> Array:
         """Data minus best brightnesses; the prior's residuals come behind."""
@@ -127,7 +132,8 @@ class RingProblem:
 
     def likeness(self, x: Array, rings: Rings) -> float:
         """Correlation of the data with rings of kinematical brightness, -1 to 1, after averaging over azimuth."""
-        columns = self.columns(x, rings).sum(axis=1).reshape(self.data.shape)
+        weighted = self.weight[..., None] * self.profiles(x, rings).sum(axis=-1, keepdims=True)
+        columns = self.without_background(weighted)[..., 0]
         model, data = columns.mean(axis=0), self.data.mean(axis=0)
         norm = np.linalg.norm(model) * np.linalg.norm(data)
         return float(model @ data / norm) if norm > 0 else 0.0
@@ -142,13 +148,13 @@ def fit_rings(bins: PolarBins, rings: Rings, start: Array, *, fit_center: bool =
         The pattern.
     rings
         Rings of the phase, beyond the outer edge of the bins too.
-    start : (7,) float64
+    start : (8,) float64
         See `RingProblem`; the scale within about 2 %.
     fit_center
         Whether the middle is fitted, or stays.
     """
     weight = noise_weight(bins)
-    free = np.array([0, 1, 2, 3, 4, 5, 6]) if fit_center else np.array([0, 1, 2, 5, 6])
+    free = np.arange(8) if fit_center else np.array([0, 1, 2, 5, 6, 7])
     x = start.copy()
     problem = RingProblem.of(bins, weight)
     seen = rings
@@ -158,7 +164,7 @@ def fit_rings(bins: PolarBins, rings: Rings, start: Array, *, fit_center: bool =
         x, jacobian, residual = _minimise(problem, seen, x, free)
         bad = (residual[: weight.size] / _spread(residual[: weight.size], weight)).reshape(weight.shape)
         weight = weight / np.sqrt(1 + (bad / _OUTLIER) ** 2)
-    covariance = np.zeros((7, 7))
+    covariance = np.zeros((8, 8))
     covariance[np.ix_(free, free)] = _jackknife(jacobian, residual, bins.intensity.shape)
     return _report(problem, seen, x, covariance)
 
@@ -207,14 +213,15 @@ def _splines(bins: PolarBins) -> Array:
 
 def _with_prior(columns: Array, data: Array) -> tuple[Array, Array]:
     """Least-squares problem with the brightnesses drawn towards the kinematical ones."""
-    overall = columns.sum(axis=1)
+    n = columns.shape[1] // 3
+    overall = columns[:, :n].sum(axis=1)
     common = float(overall @ data / max(overall @ overall, 1e-300))
     noise = float(np.sqrt(np.mean((data - common * overall) ** 2)))
     if not common > 0 or not noise > 0:
         return columns, data
-    strength = noise / (_PRIOR * common)
-    n = columns.shape[1]
-    return np.vstack([columns, strength * np.eye(n)]), np.r_[data, np.full(n, strength * common)]
+    strength = noise / (common * np.repeat([_PRIOR, _TEXTURE, _TEXTURE], n))
+    wanted = np.r_[np.full(n, common), np.zeros(2 * n)]
+    return np.vstack([columns, np.diag(strength)]), np.r_[data, strength * wanted]
 
 
 def _minimise(problem: RingProblem, rings: Rings, x: Array, free: NDArray[np.intp]) -> tuple[Array, Array, Array]:
@@ -226,17 +233,16 @@ def _minimise(problem: RingProblem, rings: Rings, x: Array, free: NDArray[np.int
         everything[free] = values
         return everything
 
-    limits = np.array([0.1, 0.2, 0.2, 15.0, 15.0, 2.0, 0.0])
+    limits = np.array([0.1, 0.2, 0.2, 15.0, 15.0, 2.0, 1.0, 1.0])
     lower, upper = (x - limits)[free], (x + limits)[free]
-    lower[-1], upper[-1] = 0.0, 0.15
-    lower[-2], upper[-2] = np.log(0.4), np.log(15.0)
+    lower[-3:], upper[-3:] = (np.log(0.4), 0.0, 0.0), (np.log(15.0), 0.15, 1.0)
     inside = np.clip(x[free], lower + 1e-6, upper - 1e-6)
-    scales = np.array([0.01, 0.01, 0.01, 1.0, 1.0, 0.3, 0.02])[free]
+    scales = np.array([0.01, 0.01, 0.01, 1.0, 1.0, 0.3, 0.02, 0.3])[free]
 
     def residual(values: Array) -> Array:
         # brightnesses of rings and their prior: always as many rows
         found = problem.residual(full(values), rings)
-        return np.pad(found, (0, problem.data.size + len(rings) - found.size))
+        return np.pad(found, (0, problem.data.size + 3 * len(rings) - found.size))
 
     done = least_squares(residual, inside, bounds=(lower, upper), x_scale=scales, diff_step=1e-5, max_nfev=40)
     return full(done.x), np.asarray(done.jac), np.asarray(done.fun)
@@ -279,14 +285,17 @@ def _report(problem: RingProblem, rings: Rings, x: Array, covariance: Array) -> 
     scatter = scatter_of_scale(*deviations)
     covariance = covariance.copy()
     covariance[0, 0] += scatter**2 if np.isfinite(scatter) else 0.0
-    model = problem.profiles(x, rings) @ height
+    n = len(rings)
+    turn = 2 * np.arctan2(bins.row, bins.column)[..., None]
+    along = height[:n] + height[n : 2 * n] * np.cos(turn) + height[2 * n :] * np.sin(turn)
+    model = np.sum(problem.profiles(x, rings) * along, axis=-1)
     weighted = problem.weight * (bins.intensity - model)
     background = np.einsum("sri,si->sr", problem.basis, np.einsum("sri,sr->si", problem.basis, weighted))
     with np.errstate(divide="ignore", invalid="ignore"):
         background = np.where(problem.weight > 0, background / problem.weight, np.nan)
     profile, rest = problem.data.mean(axis=0), left.reshape(problem.data.shape).mean(axis=0)
     total = float(profile @ profile)
-    alone = np.linalg.norm(columns, axis=0)
+    alone = np.linalg.norm(columns[:, :n], axis=0)
     inner = float(bins.radius[bins.pixels > 0].min())
     return RingFit(
         detector=DetectorFit(
@@ -295,8 +304,8 @@ def _report(problem: RingProblem, rings: Rings, x: Array, covariance: Array) -> 
         center=bins.center + np.array([x[4], x[3]]),
         center_uncertainty=np.sqrt(np.diag(covariance)[[4, 3]]),
         rings=rings,
-        brightness=height * rings.brightness,
-        signal=height * alone / noise,
+        brightness=height[:n] * rings.brightness,
+        signal=height[:n] * alone / noise,
         deviation=deviations[0],
         deviation_uncertainty=deviations[1],
         width=float(np.exp(x[5]) + x[6] * inner),
@@ -314,8 +323,9 @@ def _own_radii(problem: RingProblem, rings: Rings, x: Array, height: Array, nois
     """
     step = 1e-4
     moved = Rings(rings.radius * (1 + step), rings.brightness, rings.hkl)
-    slope = (problem.columns(x, moved) - problem.columns(x, rings)) / step * height
+    n = len(rings)
     columns = problem.columns(x, rings)
+    slope = (problem.columns(x, moved) - columns)[:, :n] / step * height[:n]
     design = np.hstack([columns, slope])
     size = np.linalg.norm(design, axis=0)
     usable = size > 1e-6 * size.max()
@@ -326,7 +336,6 @@ def _own_radii(problem: RingProblem, rings: Rings, x: Array, height: Array, nois
     spread = np.full(len(size), np.nan)
     value[usable] = (inverse @ (scaled.T @ problem.data.ravel())) / size[usable]
     spread[usable] = noise * np.sqrt(np.diag(inverse)) / size[usable]
-    n = len(rings)
-    seen = (height > 0) & (spread[n:] < 0.01)
-    return np.where(seen, value[n:], np.nan), np.where(seen, spread[n:], np.nan)
+    seen = (height[:n] > 0) & (spread[3 * n :] < 0.01)
+    return np.where(seen, value[3 * n :], np.nan), np.where(seen, spread[3 * n :], np.nan)
 

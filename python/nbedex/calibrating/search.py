@@ -98,4 +98,4 @@ def _likeness(problem: RingProblem, rings: Rings, shape: Array, pixel_size: floa
     seen = rings_within(rings, problem.bins, pixel_size)
     if not len(seen):
         return -1.0
-    return problem.likeness(np.r_[np.log(pixel_size), shape, np.log(_WIDTH), 0.0], seen)
+    return problem.likeness(np.r_[np.log(pixel_size), shape, np.log(_WIDTH), 0.0, 0.0], seen)
