@@ -198,7 +198,7 @@ def _inputs(
 ) -> tuple[Calibration, TemplateLibrary, NDArray[np.bool_] | None]:
     """Geometry, templates and user's mask for a scan."""
     calibration = resolve_calibration(settings.calibration, scan.metadata)
-    mask = _load_mask(settings.scan.mask) if settings.scan.mask else None
+    mask = load_mask(settings.scan.mask) if settings.scan.mask else None
     library = get_library(settings.library, calibration.voltage, threads=settings.threads, progress=progress)
     return calibration, library, mask
 
@@ -339,7 +339,8 @@ def _index_array(array: NDArray[Any], settings: RunSettings) -> IndexingResult:
     return result
 
 
-def _load_mask(path: str) -> NDArray[np.bool_]:
+def load_mask(path: str) -> NDArray[np.bool_]:
+    """A mask from a .npy file: boolean (det_y, det_x), true where a pixel must not be used."""
     try:
         mask = np.load(path, allow_pickle=False)
     except OSError as error:

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("library", "scan"),
     ("maps",),
     ("indexing",),
+    ("calibrating",),
     ("report",),
     ("workflow",),
     ("demo",),

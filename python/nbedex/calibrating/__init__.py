@@ -8,5 +8,6 @@ from __future__ import annotations
 from nbedex.calibrating.from_rings import RingCalibration, calibrate_rings
 from nbedex.calibrating.from_spots import SpotCalibration, calibrate_spots
 from nbedex.calibrating.settings import CalibrateSettings
+from nbedex.calibrating.summary import summary
 
-__all__ = ["CalibrateSettings", "RingCalibration", "SpotCalibration", "calibrate_rings", "calibrate_spots"]
+__all__ = ["CalibrateSettings", "RingCalibration", "SpotCalibration", "calibrate_rings", "calibrate_spots", "summary"]

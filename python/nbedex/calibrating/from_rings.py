@@ -33,6 +33,7 @@ _INSIDE_FIRST = 0.6  # of the innermost ring's radius
 _LEAST_LIKENESS = 0.5
 _LEAST_SIGNAL = 5.0  # standard deviations above which a ring counts as seen
 _RIVAL = 0.9  # of the best likeness
+_POLYCRYSTAL = 0.85  # likeness of real rings of gold: 0.96
 _WRONG_PHASE = 0.015  # relative deviation of rings from those of the phase
 _MAX_SATURATED = 0.02
 
@@ -203,6 +204,11 @@ def _doubts(fit: RingFit, seen: NDArray[np.bool_], candidates: list[ScaleCandida
     if rivals:
         sizes = ", ".join(f"{c.pixel_size:.4g}" for c in rivals)
         said.append(f"pixel sizes of about {sizes} 1/angstrom fit nearly as well: give --pixel-size to decide")
+    if candidates[0].likeness < _POLYCRYSTAL:
+        said.append(
+            f"brightnesses are unlike those of a polycrystal of {phase.name} (likeness {candidates[0].likeness:.2f}):"
+            " few grains, texture, or another phase"
+        )
     clear = seen & (fit.deviation_uncertainty < 0.003)
     if np.count_nonzero(clear) > 1:
         worst = float(np.abs(fit.deviation[clear]).max())

@@ -49,6 +49,8 @@ class SpotCalibration:
         What was found.
     spots
         The spots used, by pattern.
+    phases
+        Names of the phases whose cells the scale rests on.
     centers
         Direct beam over the scan.
     looked_at
@@ -67,6 +69,7 @@ class SpotCalibration:
 
     fit: SpotFit
     spots: tuple[PatternSpots, ...]
+    phases: tuple[str, ...]
     centers: CenterModel
     looked_at: int
     orientations: int
@@ -165,7 +168,7 @@ def calibrate_spots(
     number = int(np.argmax([len(p.k) for p in used]))
     different = _different(records, [p.index for p in used], sample, library)
     return SpotCalibration(
-        fit=fit, spots=tuple(used), centers=centers, looked_at=len(sample.indices), orientations=different,
+        fit=fit, spots=tuple(used), phases=tuple(p.name for p in library.phases), centers=centers, looked_at=len(sample.indices), orientations=different,
         example=sample.frames[int(np.flatnonzero(sample.indices == used[number].index)[0])], example_number=number,
         calibration=now,
         doubts=tuple(_doubts(fit, different, len(sample.indices), sizes, quality)),

@@ -128,7 +128,7 @@ class RingProblem:
         """Data minus best brightnesses; the prior's residuals come behind."""
         columns, data = self.columns(x, rings), self.data.ravel()
         design, target = _with_prior(columns, data)
-        return np.asarray(target - design @ np.linalg.lstsq(design, target, rcond=None)[0])
+        return np.asarray(target - design @ _best(design, target))
 
     def likeness(self, x: Array, rings: Rings) -> float:
         """Correlation of the data with rings of kinematical brightness, -1 to 1, after averaging over azimuth."""
@@ -224,6 +224,14 @@ def _with_prior(columns: Array, data: Array) -> tuple[Array, Array]:
     return np.vstack([columns, np.diag(strength)]), np.r_[data, strength * wanted]
 
 
+def _best(design: Array, target: Array) -> Array:
+    """Least-squares solution; by normal equations, which the prior keeps well-conditioned, with scaled columns."""
+    size = np.maximum(np.linalg.norm(design, axis=0), 1e-300)
+    scaled = design / size
+    normal = scaled.T @ scaled + 1e-12 * np.eye(len(size))
+    return np.asarray(np.linalg.solve(normal, scaled.T @ target) / size)
+
+
 def _minimise(problem: RingProblem, rings: Rings, x: Array, free: NDArray[np.intp]) -> tuple[Array, Array, Array]:
     """Best parameters, and Jacobian and residual there."""
     from scipy.optimize import least_squares
@@ -278,7 +286,7 @@ def _report(problem: RingProblem, rings: Rings, x: Array, covariance: Array) -> 
     bins = problem.bins
     columns, data = problem.columns(x, rings), problem.data.ravel()
     design, target = _with_prior(columns, data)
-    height = np.linalg.lstsq(design, target, rcond=None)[0]
+    height = _best(design, target)
     left = data - columns @ height
     noise = _spread(left, problem.weight)
     deviations = _own_radii(problem, rings, x, height, noise)

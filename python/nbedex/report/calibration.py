@@ -1,0 +1,176 @@
+"""A calibration as a figure: the pattern with rings or spots where they should be, and how well they lie there."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.calibrating import RingCalibration, SpotCalibration
+from nbedex.calibrating.geometry import DetectorFit, distortion
+from nbedex.files import check_output, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+_SHOWN_RINGS = 0.03  # of the brightest, of those drawn
+
+
+def plot_calibration(
+    result: RingCalibration | SpotCalibration, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 150
+) -> Path:
+    """Write a calibration's figure as PNG.
+
+    Raises
+    ------
+    OutputError
+        The file exists and `overwrite` is not set, or it can't be written.
+    """
+    check_output(path, overwrite=overwrite)
+    buffer = io.BytesIO()
+    figure = draw_rings(result) if isinstance(result, RingCalibration) else draw_spots(result)
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return write_atomically(path, [buffer.getvalue()], overwrite=overwrite)
+
+
+def draw_rings(result: RingCalibration) -> Figure:
+    """Pattern with the phase's rings; the same over radius and azimuth, corrected; mean profile and fit."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8.6), layout="constrained")
+    axes = figure.subplot_mosaic([["image", "polar"], ["profile", "profile"]], height_ratios=(3, 2))
+    fit = result.fit
+    _draw_image(axes["image"], result.image)
+    turn = np.linspace(0, 2 * np.pi, 361)
+    circle = np.stack([np.cos(turn), np.sin(turn)])
+    size = fit.detector.pixel_size.value
+    matrix = distortion(fit.detector.p, fit.detector.q) / size
+    shown = result.seen & (fit.brightness > 0)
+    for radius in fit.rings.radius[shown]:
+        x, y = matrix @ (radius * circle)
+        axes["image"].plot(fit.center[1] + x, fit.center[0] + y, "-", color="C3", linewidth=0.5)
+    axes["image"].plot(fit.center[1], fit.center[0], "+", color="C0", markersize=9)
+    axes["image"].set_title(f"(a) pattern; red: rings of {_safe(result.phase.name)}", fontsize=9, loc="left")
+    _draw_polar(axes["polar"], result)
+    _draw_profile(axes["profile"], result)
+    figure.suptitle(_headline(fit.detector), fontsize=10)
+    return figure
+
+
+def draw_spots(result: SpotCalibration) -> Figure:
+    """One pattern with predicted and found spots; all spots' distances before and after, over the detector."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8.6), layout="constrained")
+    axes = figure.subplot_mosaic([["image", "field"], ["hist", "hist"]], height_ratios=(3, 2))
+    number, fit = result.example_number, result.fit
+    spots = result.spots[number]
+    _draw_image(axes["image"], result.example)
+    column, row = (spots.place + spots.center[::-1]).T
+    predicted = spots.place - fit.residuals[number] + spots.center[::-1]
+    axes["image"].plot(*predicted.T, "o", markerfacecolor="none", markeredgecolor="C3", markersize=9, linewidth=0.7)
+    axes["image"].plot(column, row, "x", color="C0", markersize=4)
+    axes["image"].set_title(
+        f"(a) pattern {spots.index}; blue: found, red: predicted after calibration", fontsize=9, loc="left"
+    )
+    place = np.concatenate([s.place for s in result.spots])
+    rest = np.concatenate(fit.residuals)
+    axes["field"].quiver(*place.T, *rest.T, angles="xy", scale_units="xy", scale=0.02, width=0.002, color="C0")
+    axes["field"].set_aspect("equal")
+    axes["field"].invert_yaxis()
+    axes["field"].set_title("(b) found minus predicted, 50 times as long; random is good", fontsize=9, loc="left")
+    axes["field"].set_xlabel("column from the beam / px", fontsize=8)
+    axes["field"].set_ylabel("row from the beam / px", fontsize=8)
+    axes["hist"].hist(np.linalg.norm(rest, axis=1), bins=40, color="C0")
+    axes["hist"].set_xlabel("distance between found and predicted / px", fontsize=8)
+    axes["hist"].set_ylabel("spots", fontsize=8)
+    axes["hist"].set_title(
+        f"(c) {fit.spots} spots of {fit.patterns} patterns; median {fit.before:.3f} px before, {fit.after:.3f} px after"
+        " the last pass", fontsize=9, loc="left",
+    )  # fmt: skip
+    figure.suptitle(_headline(fit.detector), fontsize=10)
+    return figure
+
+
+def _headline(detector: DetectorFit) -> str:
+    size, ratio, angle = detector.pixel_size, detector.ellipse_ratio, detector.ellipse_angle_deg
+    return (
+        f"pixel size ({size.value:.6f} ± {size.uncertainty:.6f}) Å⁻¹, ellipse {ratio.value:.4f} ± {ratio.uncertainty:.4f}"
+        f" along ({angle.value:.1f} ± {angle.uncertainty:.1f})°"
+    )
+
+
+def _draw_image(axes: Axes, image: NDArray[np.generic]) -> None:
+    values = np.asarray(image, dtype=np.float64)
+    shown = np.log1p(np.clip(values, 0, None) / max(float(np.nanmedian(np.abs(values))), 1e-12))
+    axes.imshow(shown, cmap="gray_r", interpolation="nearest", vmax=float(np.nanpercentile(shown, 99.8)) or None)
+    axes.set_xlim(-0.5, values.shape[1] - 0.5)
+    axes.set_ylim(values.shape[0] - 0.5, -0.5)
+    axes.set_xlabel("detector column", fontsize=8)
+    axes.set_ylabel("detector row", fontsize=8)
+
+
+def _corrected(result: RingCalibration) -> Array:
+    """Scattering vector (sectors, radii) of every bin with the calibration found, 1/angstrom."""
+    detector, bins = result.fit.detector, result.fit.bins
+    shift = result.fit.center - bins.center
+    inverse = np.linalg.inv(distortion(detector.p, detector.q))
+    place = np.stack([bins.column - shift[1], bins.row - shift[0]])
+    return np.asarray(detector.pixel_size.value * np.hypot(*np.tensordot(inverse, place, axes=1)))
+
+
+def _draw_polar(axes: Axes, result: RingCalibration) -> None:
+    """What is above the background, over corrected radius and azimuth: straight lines where the ellipse is right."""
+    fit = result.fit
+    k = _corrected(result)
+    azimuth = np.rad2deg(np.arctan2(fit.bins.row, fit.bins.column)) % 360
+    excess = (fit.bins.intensity - fit.background) * k**2  # rings fade with about the square
+    excess = np.where(fit.bins.pixels > 0, excess, np.nan)
+    low, high = np.nanpercentile(excess, (2, 99))
+    points = axes.scatter(k.ravel(), azimuth.ravel(), c=excess.ravel(), s=4, marker="s", cmap="gray_r", linewidths=0)
+    points.set_clim(float(low), float(high))
+    for radius in fit.rings.radius[result.seen]:
+        axes.axvline(radius, color="C3", linewidth=0.5)
+    axes.set_xlim(float(k[fit.bins.pixels > 0].min()), float(k.max()))
+    axes.set_ylim(0, 360)
+    axes.set_title("(b) without background, corrected: rings must be upright lines", fontsize=9, loc="left")
+    axes.set_xlabel("|k| / Å⁻¹", fontsize=8)
+    axes.set_ylabel("azimuth from columns to rows / degrees", fontsize=8)
+
+
+def _draw_profile(axes: Axes, result: RingCalibration) -> None:
+    fit = result.fit
+    k = _corrected(result)
+    used = fit.bins.pixels > 0
+    order = np.linspace(k[used].min(), k[used].max(), fit.bins.intensity.shape[1] + 1)
+    where = np.digitize(k[used], order) - 1
+    count = np.maximum(np.bincount(where, minlength=len(order)), 1)
+
+    def mean(values: Array) -> Array:
+        return np.asarray((np.bincount(where, values[used], len(order)) / count)[:-1])
+
+    middle = (order[1:] + order[:-1]) / 2
+    axes.plot(middle, mean(fit.bins.intensity - fit.background) * middle**2, ".", color="C0", label="pattern")
+    axes.plot(middle, mean(fit.ring_model) * middle**2, "-", color="C3", linewidth=1, label="fit")
+    for hkl, radius, seen in zip(fit.rings.hkl, fit.rings.radius, result.seen, strict=True):
+        if seen and order[0] < radius < order[-1]:
+            axes.axvline(radius, color="0.7", linewidth=0.5, zorder=0)
+            axes.annotate(
+                " ".join(str(int(abs(i))) for i in hkl), (radius, 1.0), xycoords=("data", "axes fraction"), fontsize=7,
+                rotation=90, va="top", ha="right",
+            )  # fmt: skip
+    axes.set_xlabel("|k| / Å⁻¹", fontsize=8)
+    axes.set_ylabel("above background × |k|²", fontsize=8)
+    axes.legend(fontsize=8, frameon=False)
+    axes.set_title("(c) mean over azimuth", fontsize=9, loc="left")
+
+
+def _safe(text: str) -> str:
+    return text.replace("$", r"\$")
