@@ -18,7 +18,7 @@ from nbedex.workflow import RunSettings
 from oracles.command_line import COMMAND, environment, here, nbedex, without
 from oracles.small_scan import DETECTOR, FLAGS, small_scan, write_h5
 
-COMMANDS = ("demo", "phases", "library", "info", "look", "index", "export", "plot", "show-config")
+COMMANDS = ("demo", "phases", "library", "info", "calibrate", "look", "index", "export", "plot", "show-config")
 STATUS_NAMES = ["OK", "BLANK", "SATURATED", "NON_FINITE", "LOW_SIGNAL", "NO_MATCH", "UNREADABLE", "NOT_DONE"]
 
 

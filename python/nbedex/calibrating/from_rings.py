@@ -122,7 +122,7 @@ def calibrate_rings(
             f" ends at {high * outer:.3f} 1/angstrom at most; check --pixel-size"
         )
     bins = bin_pattern(image, middle, r_min=inner, r_max=outer)
-    if not (bins.pixels > 0).any(axis=1).all() or not bins.intensity.max() > 0:
+    if (bins.pixels > 0).any(axis=1).mean() < 0.5 or not bins.intensity.max() > 0:
         raise DataFormatError(f"{scan.path}: nothing to see between {inner:.0f} and {outer:.0f} px from the beam")
     shape = sharpest(bins)
     candidates = find_scales(bins, rings, shape, low=low, high=high)
@@ -174,7 +174,7 @@ def _limits(pixel_size: float | None, outer: float, settings: CalibrateSettings)
             " divided by 10)"
         )
     low, high = pixel_size * (1 - search), pixel_size * (1 + search)
-    if high * outer > 10 * _EDGE[1] or high * outer < _EDGE[0] / 3:
+    if low * outer > 2 * _EDGE[1] or high * outer < _EDGE[0] / 3:
         raise ArgumentError(
             f"a pixel size of {pixel_size:g} 1/angstrom puts the detector's edge at {pixel_size * outer:.3g} 1/angstrom;"
             " check --pixel-size (1/angstrom, not 1/nm)"

@@ -32,11 +32,13 @@ _SAMPLES, _SEARCH = 64, 0.06
 _SEARCH_PATTERNS = 16
 _SEARCH_STEP = 0.015  # indexing survives half of it
 _PASSES = 3
-_LEAST_SPOTS = 6  # found in a pattern that is used
+_LEAST_SPOTS = 4  # found in a pattern that is used
 _FAINTEST = 0.02  # of a pattern's strongest predicted spot
-_FEW_SPOTS = 30  # altogether
+_FEW_SPOTS = 16  # altogether
+_MANY_SPOTS = 60  # below that the user is told
 _GOOD_SHARE = 0.3  # of predicted bright spots that must be found, or the indexing is not believed
 _SAME_DEG = 5.0
+_ENOUGH_ORIENTATIONS = 3  # to tell an ellipse of the camera from a strain of the crystal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,6 +79,11 @@ class SpotCalibration:
     example_number: int
     calibration: Calibration
     doubts: tuple[str, ...]
+
+    @property
+    def ellipse_determined(self) -> bool:
+        """Whether there were enough orientations to find it."""
+        return self.orientations >= _ENOUGH_ORIENTATIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +156,7 @@ def calibrate_spots(
         records = index_block(first.frames, first.centers, engine(replace(calibration, pixel_size=size)), threads=threads)
         quality.append(float(np.nansum(np.where(records["status"] == Status.OK, records["index"], 0.0))))
     now = replace(calibration, pixel_size=float(sizes[int(np.argmax(quality))]))
-    fit, used, records = None, [], np.empty(0)
+    fit, used, different = None, [], 0
     for number in range(_PASSES):
         progress(stage, len(sizes) + number, total)
         built = engine(now)
@@ -161,12 +168,12 @@ def calibrate_spots(
                 f" has them, too few to calibrate with; check --pixel-size (within {search:.0%}), --phase and the"
                 " patterns (`nbedex look`), or use --from rings for a polycrystal"
             )
-        fit = fit_spots(used, now)
+        different = _different(records, [p.index for p in used], sample, library)
+        fit = fit_spots(used, now, ellipse=different >= _ENOUGH_ORIENTATIONS)
         now = _applied(now, fit)
     progress(stage, total, total)
     assert fit is not None
     number = int(np.argmax([len(p.k) for p in used]))
-    different = _different(records, [p.index for p in used], sample, library)
     return SpotCalibration(
         fit=fit, spots=tuple(used), phases=tuple(p.name for p in library.phases), centers=centers, looked_at=len(sample.indices), orientations=different,
         example=sample.frames[int(np.flatnonzero(sample.indices == used[number].index)[0])], example_number=number,
@@ -248,11 +255,13 @@ def _different(records: NDArray[Any], used: list[int], sample: _Sample, library:
 
 def _doubts(fit: SpotFit, orientations: int, looked_at: int, sizes: Array, quality: list[float]) -> list[str]:
     said = []
-    if orientations < 3:
+    if orientations < _ENOUGH_ORIENTATIONS:
         said.append(
-            f"only {orientations} different orientation{'s' if orientations != 1 else ''}: a strain of the crystal, or a"
-            " cell other than the CIF's, looks like an ellipse here"
+            f"only {orientations} different orientation{'s' if orientations != 1 else ''}: a strain of the crystal looks"
+            " like an ellipse, so the ellipse is left as it was given"
         )
+    if fit.spots < _MANY_SPOTS:
+        said.append(f"only {fit.spots} spots: the uncertainties are guesses")
     if fit.patterns < 0.3 * looked_at:
         said.append(f"only {fit.patterns} of {looked_at} patterns have spots where their best orientation has them")
     if fit.after > 1.0:

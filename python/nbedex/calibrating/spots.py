@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 _REACH = 4  # pixels around a predicted spot that are looked at
 _LEAST_CONTRAST = 6.0  # standard deviations of the surroundings
 _OUTLIER = 2.5
-_LEAST_SPOTS = 6  # in a pattern
+_USUAL = 0.02  # of p and q where they are not known: ratios up to about 1.04
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,22 +125,36 @@ def _above_rim(patch: Array) -> tuple[Array, float]:
     return np.where(np.hypot(x, y) <= n // 2, np.clip(light - noise, 0, None), 0.0), noise
 
 
-def fit_spots(patterns: list[PatternSpots], calibration: Calibration) -> SpotFit:
-    """Fit scale and ellipse to the spots of many patterns, from a calibration that is nearly right."""
+def fit_spots(patterns: list[PatternSpots], calibration: Calibration, *, ellipse: bool = True) -> SpotFit:
+    """Fit scale and ellipse to the spots of many patterns, from a calibration that is nearly right.
+
+    Parameters
+    ----------
+    patterns
+        Spots found and predicted.
+    calibration
+        What predicted them.
+    ellipse
+        False: the ellipse stays as it is, and its uncertainty is what cameras have, a few per cent.
+    """
+    free = np.arange(3) if ellipse else np.arange(1)
     base = calibration.detector_from_sample()
     strain = np.zeros(3)  # of log d: scale, p, q
-    first = _solve(patterns, base, strain, None)
+    first = _solve(patterns, base, strain, None, free)
     weights: list[Array] | None = None
     solution = first
     for _ in range(8):
-        solution = _solve(patterns, base, strain, weights)
+        solution = _solve(patterns, base, strain, weights, free)
         strain = strain + solution.step
         lengths = [np.linalg.norm(r, axis=1) for r in solution.residuals]
         spread = 1.4826 * float(np.median(np.concatenate(lengths))) + 1e-9
         weights = [1 / (1 + (r / (_OUTLIER * spread)) ** 2) for r in lengths]
         if np.abs(solution.step).max() < 1e-7:
             break
-    covariance = _jackknife(solution)
+    covariance = np.zeros((3, 3))
+    covariance[np.ix_(free, free)] = _jackknife(solution, free)
+    if not ellipse:
+        covariance += _from_unknown_ellipse(solution)
     log_size, p, q = _combined(strain, calibration)
     return SpotFit(
         detector=DetectorFit(log_pixel_size=log_size, p=p, q=q, covariance=covariance),
@@ -164,7 +178,9 @@ class _Solution:
     start: tuple[Array, ...]  # with best turn and shift, without the step
 
 
-def _solve(patterns: list[PatternSpots], base: Array, strain: Array, weights: list[Array] | None) -> _Solution:
+def _solve(
+    patterns: list[PatternSpots], base: Array, strain: Array, weights: list[Array] | None, free: NDArray[np.intp]
+) -> _Solution:
     """One Gauss-Newton step for the strain, with turn and shift of every pattern eliminated."""
     matrix = strained(strain) @ base
     normals, sides, kept = [], [], []
@@ -184,7 +200,8 @@ def _solve(patterns: list[PatternSpots], base: Array, strain: Array, weights: li
         normals.append(a_w.T @ a_w)
         sides.append(a_w.T @ e_w)
         kept.append((a, b, e, w))
-    step = np.linalg.lstsq(sum(normals), sum(sides), rcond=None)[0]
+    step = np.zeros(3)
+    step[free] = np.linalg.lstsq(np.sum(normals, axis=0)[np.ix_(free, free)], np.sum(sides, axis=0)[free], rcond=None)[0]
     nuisance, residuals, start = [], [], []
     for a, b, e, w in kept:
         rest = e - a @ step
@@ -203,10 +220,11 @@ def strained(strain: Array) -> Array:
     return np.asarray(expm(np.array([[s + p, q], [q, s - p]])))
 
 
-def _jackknife(solution: _Solution) -> Array:
+def _jackknife(solution: _Solution, free: NDArray[np.intp]) -> Array:
     """Covariance of (log pixel size, p, q) from leaving out one pattern at a time; from the residuals with few."""
-    total, side = sum(solution.normals), sum(solution.sides)
-    n = len(solution.normals)
+    normals, sides = [a[np.ix_(free, free)] for a in solution.normals], [b[free] for b in solution.sides]
+    total, side = np.sum(normals, axis=0), np.sum(sides, axis=0)
+    n = len(normals)
     rest = np.concatenate([r.ravel() for r in solution.residuals])
     freedom = max(rest.size - 3 - 3 * n, 1)
     white = np.linalg.pinv(total) * float(rest @ rest) / freedom
@@ -214,13 +232,22 @@ def _jackknife(solution: _Solution) -> Array:
         return np.asarray(white)
     steps = np.array([
         np.linalg.lstsq(total - a, side - b, rcond=None)[0]
-        for a, b in zip(solution.normals, solution.sides, strict=True)
+        for a, b in zip(normals, sides, strict=True)
     ])  # fmt: skip
     moved = steps - steps.mean(axis=0)
     # the sign of log pixel size, which is minus that of the strain, matters for no variance of it, but mixed ones
-    sign = np.diag([-1.0, 1.0, 1.0])
+    sign = np.diag([-1.0, 1.0, 1.0][: len(free)])
     jack = (n - 1) / n * moved.T @ moved
     return np.asarray(sign @ (jack if np.trace(jack) > np.trace(white) else white) @ sign)
+
+
+def _from_unknown_ellipse(solution: _Solution) -> Array:
+    """What an ellipse that may be anything usual adds to the covariance of (log pixel size, p, q)."""
+    total = np.sum(solution.normals, axis=0)
+    effect = np.zeros((3, 2))
+    effect[0] = total[0, 1:] / total[0, 0]  # on log pixel size: minus that on the strain
+    effect[1:] = np.eye(2)
+    return np.asarray(_USUAL**2 * effect @ effect.T)
 
 
 def _combined(strain: Array, calibration: Calibration) -> tuple[float, float, float]:

@@ -30,6 +30,7 @@ def summary(result: RingCalibration | SpotCalibration) -> dict[str, Any]:
         "pixel_size": _pair(detector.pixel_size),
         "ellipse_ratio": _pair(detector.ellipse_ratio),
         "ellipse_angle_deg": _pair(detector.ellipse_angle_deg),
+        "ellipse_determined": isinstance(result, RingCalibration) or result.ellipse_determined,
         "elliptic": detector.is_elliptic,
         "center_path": center_path(result.centers),
         "scale_rests_on": _cells(result),
@@ -37,6 +38,8 @@ def summary(result: RingCalibration | SpotCalibration) -> dict[str, Any]:
     facts |= _ring_facts(result) if isinstance(result, RingCalibration) else _spot_facts(result)
     facts["doubts"] = list(result.doubts)
     facts["not_determined"] = list(UNKNOWN)
+    if not facts["ellipse_determined"]:
+        facts["not_determined"].append("the ellipse: it takes three orientations, or rings of a standard such as gold")
     return facts
 
 

@@ -137,20 +137,26 @@ def toml_text(settings: RunSettings, facts: dict[str, Any]) -> str:
 
     size, ratio, angle = (facts[name] for name in ("pixel_size", "ellipse_ratio", "ellipse_angle_deg"))
     table = settings.calibration.to_dict() | {"pixel_size": size["value"]}
-    if facts["elliptic"]:
-        table |= {"ellipse_ratio": ratio["value"], "ellipse_angle_deg": angle["value"]}
-    else:
-        table |= {"ellipse_ratio": 1.0, "ellipse_angle_deg": 0.0}
+    if facts["ellipse_determined"]:
+        circle = not facts["elliptic"]
+        table["ellipse_ratio"] = 1.0 if circle else ratio["value"]
+        table["ellipse_angle_deg"] = 0.0 if circle else angle["value"]
     lines = [
         f"from {facts['source']} of {settings.scan.path}; the scale rests on {facts['scale_rests_on']}",
         f"pixel_size: standard uncertainty {size['uncertainty']:.2g}",
         f"ellipse: ratio {ratio['value']:.5f} +- {ratio['uncertainty']:.2g}, angle {angle['value']:.2f} +-"
-        f" {angle['uncertainty']:.2g} degrees" + ("" if facts["elliptic"] else "; not different from a circle"),
+        f" {angle['uncertainty']:.2g} degrees" + _circle(facts),
         *(f"doubt: {doubt}" for doubt in facts["doubts"]),
         *(f"not determined: {unknown}" for unknown in facts["not_determined"]),
     ]
     comment = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     return comment + "\n" + tomli_w.dumps({"calibration": table})
+
+
+def _circle(facts: dict[str, Any]) -> str:
+    if not facts["ellipse_determined"]:
+        return "; left as it was given"
+    return "" if facts["elliptic"] else "; not different from a circle"
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -163,7 +169,7 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["elliptic"]:
         lines.append(("ellipse angle", f"{angle['value']:.1f} ± {angle['uncertainty']:.1f} degrees, columns to rows"))
     else:
-        lines.append(("", "not different from a circle"))
+        lines.append(("", _circle(facts).removeprefix("; ")))
     if facts["source"] == "rings":
         (row, column), (d_row, d_column) = facts["center"]["value"], facts["center"]["uncertainty"]
         lines.append(("centre of the rings", f"row {row:.2f} ± {d_row:.2f}, column {column:.2f} ± {d_column:.2f}"))

@@ -129,17 +129,22 @@ def _corrected(result: RingCalibration) -> Array:
 def _draw_polar(axes: Axes, result: RingCalibration) -> None:
     """What is above the background, over corrected radius and azimuth: straight lines where the ellipse is right."""
     fit = result.fit
-    k = _corrected(result)
-    azimuth = np.rad2deg(np.arctan2(fit.bins.row, fit.bins.column)) % 360
+    k, used = _corrected(result), fit.bins.pixels > 0
+    low, high = float(k[used].min()), float(k[used].max())
+    even = np.linspace(low, high, 2 * k.shape[1])
     excess = (fit.bins.intensity - fit.background) * k**2  # rings fade with about the square
-    excess = np.where(fit.bins.pixels > 0, excess, np.nan)
-    low, high = np.nanpercentile(excess, (2, 99))
-    points = axes.scatter(k.ravel(), azimuth.ravel(), c=excess.ravel(), s=4, marker="s", cmap="gray_r", linewidths=0)
-    points.set_clim(float(low), float(high))
+    image = np.full((len(k), len(even)), np.nan)
+    for number, good in enumerate(used):
+        if good.any():
+            image[number] = np.interp(even, k[number, good], excess[number, good], left=np.nan, right=np.nan)
+    darkest, lightest = np.nanpercentile(image, (99, 2))
+    axes.imshow(
+        image, extent=(low, high, 0, 360), origin="lower", aspect="auto", cmap="gray_r", interpolation="nearest",
+        vmin=float(lightest), vmax=float(darkest),
+    )  # fmt: skip
     for radius in fit.rings.radius[result.seen]:
-        axes.axvline(radius, color="C3", linewidth=0.5)
-    axes.set_xlim(float(k[fit.bins.pixels > 0].min()), float(k.max()))
-    axes.set_ylim(0, 360)
+        axes.axvline(radius, color="C3", linewidth=0.8, dashes=(2, 6))
+    axes.set_xlim(low, high)
     axes.set_title("(b) without background, corrected: rings must be upright lines", fontsize=9, loc="left")
     axes.set_xlabel("|k| / Å⁻¹", fontsize=8)
     axes.set_ylabel("azimuth from columns to rows / degrees", fontsize=8)
