@@ -66,12 +66,14 @@ def test_rotation_and_flip_of_the_detector_do_not_mix_with_the_ellipse() -> None
 def test_centroids_are_those_of_the_spots() -> None:
     rng = np.random.default_rng(3)
     rows, columns = np.indices((80, 90))
-    truth = np.array([[20.3, 30.6], [60.8, 25.1], [40.2, 60.7], [44.0, 63.0], [87.0, 40.0], [70.0, 70.0]])  # column, row
+    truth = np.array(
+        [[20.3, 30.6], [60.8, 25.1], [40.2, 60.7], [44.0, 63.0], [87.0, 40.0], [70.0, 70.0]]
+    )  # column, row
     image = 5 + 0.1 * columns
     for column, row in truth[:5]:
         image = image + 300 * np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * 1.3**2))
     frame = rng.poisson(image)
-    found = find_spots(frame, truth + [[1.2, -0.8]])
+    found = find_spots(frame, truth + np.array([1.2, -0.8]))
     np.testing.assert_allclose(found[:2], truth[:2], atol=0.15)
     assert np.isnan(found[2:]).all()  # two neighbours, one at the edge, one that is not there
 
@@ -108,12 +110,16 @@ def test_one_orientation_is_doubted(library: TemplateLibrary) -> None:
     # not knowing the ellipse makes the scale less certain than its noise does
     assert result.fit.detector.pixel_size.uncertainty > 2e-3 * 0.0125
     assert result.calibration.ellipse_ratio == 1.0 and not result.fit.detector.is_elliptic
-    assert any(doubt.startswith("only 1 different orientation: a strain of the crystal looks") for doubt in result.doubts)
+    assert any(
+        doubt.startswith("only 1 different orientation: a strain of the crystal looks") for doubt in result.doubts
+    )
 
 
 def test_noise_is_refused(library: TemplateLibrary) -> None:
     k = Camera(pixel_size=0.0125, **PLACE).radius()
-    frames = np.random.default_rng(1).poisson(20 * np.exp(-k / 0.3) + 300 * np.exp(-((k / 0.02) ** 2)), (1, 4, *k.shape))
+    frames = np.random.default_rng(1).poisson(
+        20 * np.exp(-k / 0.3) + 300 * np.exp(-((k / 0.02) ** 2)), (1, 4, *k.shape)
+    )
     with pytest.raises(DataFormatError, match="too few to calibrate with; check --pixel-size"):
         calibrate_spots(
             memory_scan(frames.astype(np.uint16)), library, Calibration(pixel_size=0.0125, voltage=300),

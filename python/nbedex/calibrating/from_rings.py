@@ -96,6 +96,8 @@ def calibrate_rings(
         Options.
     mask : (det_y, det_x) bool or None
         True where a pixel must not be used.
+    progress
+        Told of every step.
 
     Raises
     ------
@@ -131,7 +133,9 @@ def calibrate_rings(
     if settings.inner is None:
         first = fit.rings.radius[0] / fit.detector.pixel_size.value
         bins = bin_pattern(image, fit.center, r_min=max(_INSIDE_FIRST * first, 4.0), r_max=outer)
-        start = np.array([fit.detector.log_pixel_size, fit.detector.p, fit.detector.q, 0, 0, np.log(fit.width), 0.01, 0.3])
+        start = np.array(
+            [fit.detector.log_pixel_size, fit.detector.p, fit.detector.q, 0, 0, np.log(fit.width), 0.01, 0.3]
+        )
         fit = fit_rings(bins, rings, start)
     progress(stage, 3, 4)
     seen = (fit.signal > _LEAST_SIGNAL) & np.isfinite(fit.deviation)
@@ -152,7 +156,7 @@ def calibrate_rings(
 def _annulus(shape: tuple[int, ...], middle: Array, settings: CalibrateSettings) -> tuple[float, float]:
     """Inner and outer radius in pixels."""
     edge = float(min(middle[0], shape[0] - 1 - middle[0], middle[1], shape[1] - 1 - middle[1]))
-    outer = min(settings.outer or edge, float(np.hypot(*shape)))
+    outer = min(settings.outer or edge, float(np.hypot(shape[0], shape[1])))
     inner = settings.inner or _INNER * outer
     if outer - inner < 16:
         raise ArgumentError(
@@ -170,14 +174,14 @@ def _limits(pixel_size: float | None, outer: float, settings: CalibrateSettings)
     search = max(search, 1e-3)
     if not 1e-5 < pixel_size < 1:
         raise ArgumentError(
-            f"pixel_size must lie between 1e-5 and 1 per angstrom and pixel, got {pixel_size:g} (a value in 1/nm must be"
-            " divided by 10)"
+            f"pixel_size must lie between 1e-5 and 1 per angstrom and pixel, got {pixel_size:g} (a value in 1/nm must"
+            " be divided by 10)"
         )
     low, high = pixel_size * (1 - search), pixel_size * (1 + search)
     if low * outer > 2 * _EDGE[1] or high * outer < _EDGE[0] / 3:
         raise ArgumentError(
-            f"a pixel size of {pixel_size:g} 1/angstrom puts the detector's edge at {pixel_size * outer:.3g} 1/angstrom;"
-            " check --pixel-size (1/angstrom, not 1/nm)"
+            f"a pixel size of {pixel_size:g} 1/angstrom puts the detector's edge at {pixel_size * outer:.3g}"
+            " 1/angstrom; check --pixel-size (1/angstrom, not 1/nm)"
         )
     return low, high
 

@@ -120,6 +120,8 @@ def calibrate_spots(
         True where a pixel must not be used.
     threads
         0: all this process may use.
+    progress
+        Told of every step.
 
     Raises
     ------
@@ -153,7 +155,9 @@ def calibrate_spots(
     quality = []
     for number, size in enumerate(sizes):
         progress(stage, number, total)
-        records = index_block(first.frames, first.centers, engine(replace(calibration, pixel_size=size)), threads=threads)
+        records = index_block(
+            first.frames, first.centers, engine(replace(calibration, pixel_size=size)), threads=threads
+        )
         quality.append(float(np.nansum(np.where(records["status"] == Status.OK, records["index"], 0.0))))
     now = replace(calibration, pixel_size=float(sizes[int(np.argmax(quality))]))
     fit, used, different = None, [], 0
@@ -175,11 +179,17 @@ def calibrate_spots(
     assert fit is not None
     number = int(np.argmax([len(p.k) for p in used]))
     return SpotCalibration(
-        fit=fit, spots=tuple(used), phases=tuple(p.name for p in library.phases), centers=centers, looked_at=len(sample.indices), orientations=different,
-        example=sample.frames[int(np.flatnonzero(sample.indices == used[number].index)[0])], example_number=number,
+        fit=fit,
+        spots=tuple(used),
+        phases=tuple(p.name for p in library.phases),
+        centers=centers,
+        looked_at=len(sample.indices),
+        orientations=different,
+        example=sample.frames[int(np.flatnonzero(sample.indices == used[number].index)[0])],
+        example_number=number,
         calibration=now,
         doubts=tuple(_doubts(fit, different, len(sample.indices), sizes, quality)),
-    )  # fmt: skip
+    )
 
 
 def _steps(search: float) -> Array:
@@ -213,12 +223,12 @@ def _all_spots(
         places = k @ to_detector.T + center[::-1]
         found = find_spots(sample.frames[number], places, mask=engine.mask)
         good = np.isfinite(found).all(axis=1) & bright & inside
-        if good.sum() < max(_LEAST_SPOTS, _GOOD_SHARE * np.count_nonzero(bright & inside & _in_frame(places, engine, sample))):
+        if good.sum() < max(
+            _LEAST_SPOTS, _GOOD_SHARE * np.count_nonzero(bright & inside & _in_frame(places, engine, sample))
+        ):
             continue
         used.append(
-            PatternSpots(
-                index=int(sample.indices[number]), center=center, k=k[good], place=found[good] - center[::-1]
-            )
+            PatternSpots(index=int(sample.indices[number]), center=center, k=k[good], place=found[good] - center[::-1])
         )
     return used
 
@@ -257,8 +267,8 @@ def _doubts(fit: SpotFit, orientations: int, looked_at: int, sizes: Array, quali
     said = []
     if orientations < _ENOUGH_ORIENTATIONS:
         said.append(
-            f"only {orientations} different orientation{'s' if orientations != 1 else ''}: a strain of the crystal looks"
-            " like an ellipse, so the ellipse is left as it was given"
+            f"only {orientations} different orientation{'s' if orientations != 1 else ''}: a strain of the crystal"
+            " looks like an ellipse, so the ellipse is left as it was given"
         )
     if fit.spots < _MANY_SPOTS:
         said.append(f"only {fit.spots} spots: the uncertainties are guesses")
@@ -269,5 +279,3 @@ def _doubts(fit: SpotFit, orientations: int, looked_at: int, sizes: Array, quali
     if len(sizes) > 2 and int(np.argmax(quality)) in (0, len(sizes) - 1):
         said.append("the best pixel size lies at the end of the range searched: start again from the one found here")
     return said
-
-

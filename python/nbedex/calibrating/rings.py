@@ -118,7 +118,7 @@ class RingProblem:
         return np.asarray(rings.brightness * ((1 - x[7]) * np.exp(-0.5 * square) + x[7] / (1 + square / _SAME_FWHM)))
 
     def columns(self, x: Array, rings: Rings) -> Array:
-        """Weighted profiles without background, (bins, 3 rings): even ones, then those times cos and sin of 2 azimuth."""
+        """Weighted profiles without background (bins, 3 rings): even, then times cos and sin of 2 azimuth."""
         even = self.weight[..., None] * self.profiles(x, rings)
         azimuth = np.arctan2(self.bins.row, self.bins.column)[..., None]
         weighted = np.concatenate([even, even * np.cos(2 * azimuth), even * np.sin(2 * azimuth)], axis=-1)
@@ -346,4 +346,3 @@ def _own_radii(problem: RingProblem, rings: Rings, x: Array, height: Array, nois
     spread[usable] = noise * np.sqrt(np.diag(inverse)) / size[usable]
     seen = (height[:n] > 0) & (spread[3 * n :] < 0.01)
     return np.where(seen, value[3 * n :], np.nan), np.where(seen, spread[3 * n :], np.nan)
-

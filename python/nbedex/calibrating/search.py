@@ -59,7 +59,7 @@ def sharpest(bins: PolarBins, *, fit_center: bool = True) -> Array:
 
     start = np.r_[best, 0.0, 0.0][: len(scales)] / scales
     done = minimize(scaled, start, method="Nelder-Mead", options={"maxfev": 400, "xatol": 0.02, "fatol": 0.0})
-    return np.r_[done.x * scales, np.zeros(4 - len(scales))]
+    return np.asarray(np.r_[done.x * scales, np.zeros(4 - len(scales))])
 
 
 def find_scales(

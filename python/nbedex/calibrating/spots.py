@@ -115,7 +115,7 @@ def find_spots(frame: NDArray[np.generic], predicted: Array, *, mask: NDArray[np
 def _above_rim(patch: Array) -> tuple[Array, float]:
     """Light above the plane through the patch's rim, within a disk, and the rim's scatter."""
     n = len(patch)
-    y, x = np.indices(patch.shape) - n // 2
+    y, x = np.mgrid[:n, :n] - n // 2
     rim = np.maximum(abs(x), abs(y)) == n // 2
     design = np.stack([np.ones(rim.sum()), x[rim], y[rim]], axis=1)
     plane = np.linalg.lstsq(design, patch[rim], rcond=None)[0]
@@ -201,7 +201,9 @@ def _solve(
         sides.append(a_w.T @ e_w)
         kept.append((a, b, e, w))
     step = np.zeros(3)
-    step[free] = np.linalg.lstsq(np.sum(normals, axis=0)[np.ix_(free, free)], np.sum(sides, axis=0)[free], rcond=None)[0]
+    step[free] = np.linalg.lstsq(np.sum(normals, axis=0)[np.ix_(free, free)], np.sum(sides, axis=0)[free], rcond=None)[
+        0
+    ]
     nuisance, residuals, start = [], [], []
     for a, b, e, w in kept:
         rest = e - a @ step

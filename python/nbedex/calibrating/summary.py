@@ -62,7 +62,7 @@ def _corners_and_middle(centers: CenterModel) -> NDArray[np.intp]:
     ny, nx = centers.scan_shape
     rows, columns = np.linspace(0, ny - 1, min(ny, 9)).astype(int), np.linspace(0, nx - 1, min(nx, 9)).astype(int)
     grid = (rows[:, None] * nx + columns).ravel()
-    return np.r_[grid, (ny // 2) * nx + nx // 2].astype(np.intp)
+    return np.asarray(np.r_[grid, (ny // 2) * nx + nx // 2], dtype=np.intp)
 
 
 def _pair(estimate: Estimate) -> dict[str, float]:
@@ -87,8 +87,14 @@ def _ring_facts(result: RingCalibration) -> dict[str, Any]:
             "seen": bool(seen),
         }
         for hkl, radius, brightness, signal, deviation, spread, seen in zip(
-            fit.rings.hkl, fit.rings.radius, fit.brightness, fit.signal, fit.deviation, fit.deviation_uncertainty,
-            result.seen, strict=True,
+            fit.rings.hkl,
+            fit.rings.radius,
+            fit.brightness,
+            fit.signal,
+            fit.deviation,
+            fit.deviation_uncertainty,
+            result.seen,
+            strict=True,
         )
     ]
     return {

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
     parser.add_argument("scan", nargs="?", help="4D-STEM file, or a single pattern (.tif, .npy ...)")
     parser.add_argument(
         "--from", dest="source", choices=("auto", "rings", "spots"), default="auto",
-        help="rings of a polycrystal or spots of single crystals; auto (default): rings in a single pattern, else spots",
+        help="rings of a polycrystal or spots of single crystals; auto (default): rings if there is one pattern only",
     )  # fmt: skip
     parser.add_argument("--to", metavar="FILE.png", help="picture to write")
     parser.add_argument("--write", metavar="FILE.toml", help="calibration to write, for --config of other commands")
@@ -47,7 +47,9 @@ def add(commands: Any) -> None:
         "--search", type=float, metavar="SHARE",
         help="how far the pixel size may be from the given one (default 0.2 for rings, 0.06 for spots)",
     )  # fmt: skip
-    parser.add_argument("--inner", type=float, metavar="PX", help="rings: inner radius; default 0.6 of the first ring's")
+    parser.add_argument(
+        "--inner", type=float, metavar="PX", help="rings: inner radius; default 0.6 of the first ring's"
+    )
     parser.add_argument("--outer", type=float, metavar="PX", help="rings: outer radius; default the detector's edge")
     add_run_flags(parser)
 
@@ -62,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
         if path:
             check_output(path, overwrite=args.overwrite)
     given = {name: getattr(args, name) for name in ("source", "samples", "search", "inner", "outer")}
-    options = settings_from_dict(
-        CalibrateSettings, {k: v for k, v in given.items() if v is not None}, where="options"
-    )
+    options = settings_from_dict(CalibrateSettings, {k: v for k, v in given.items() if v is not None}, where="options")
     settings = run_settings(args)
     if not settings.scan.path:
         raise ArgumentError("no scan given: name the 4D-STEM file or pattern")

@@ -102,8 +102,8 @@ def draw_spots(result: SpotCalibration) -> Figure:
 def _headline(detector: DetectorFit) -> str:
     size, ratio, angle = detector.pixel_size, detector.ellipse_ratio, detector.ellipse_angle_deg
     return (
-        f"pixel size ({size.value:.6f} ± {size.uncertainty:.6f}) Å⁻¹, ellipse {ratio.value:.4f} ± {ratio.uncertainty:.4f}"
-        f" along ({angle.value:.1f} ± {angle.uncertainty:.1f})°"
+        f"pixel size ({size.value:.6f} ± {size.uncertainty:.6f}) Å⁻¹, ellipse {ratio.value:.4f} ±"
+        f" {ratio.uncertainty:.4f} along ({angle.value:.1f} ± {angle.uncertainty:.1f})°"
     )
 
 

@@ -15,9 +15,7 @@ from nbedex.scan.scan import Scan, SingleImageError, check_dimensions
 from nbedex.scan.sources import ArraySource
 
 
-def open_patterns(
-    path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None
-) -> Scan:
+def open_patterns(path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None) -> Scan:
     """Open a scan as `open_scan` does, or a file with a single pattern as a scan of 1 x 1.
 
     Single patterns are read whole: .npy, .tif, .png and what else RosettaSciIO reads as one image.
