@@ -254,10 +254,9 @@ def _from_unknown_ellipse(solution: _Solution) -> Array:
 
 def _combined(strain: Array, calibration: Calibration) -> tuple[float, float, float]:
     """log pixel size, p and q of a calibration's distortion followed by a strain, without its rotation."""
-    from scipy.linalg import logm, sqrtm
-
     p, q = logarithm(calibration)
     whole = strained(strain) @ strained(np.array([-np.log(calibration.pixel_size), p, q]))
-    stretch = logm(np.real(sqrtm(whole @ whole.T)))
+    squares, axes = np.linalg.eigh(whole @ whole.T)
+    stretch = axes @ np.diag(np.log(squares) / 2) @ axes.T
     mean = (stretch[0, 0] + stretch[1, 1]) / 2
-    return float(-mean), float(np.real(stretch[0, 0] - mean)), float(np.real(stretch[0, 1]))
+    return float(-mean), float(stretch[0, 0] - mean), float(stretch[0, 1])
