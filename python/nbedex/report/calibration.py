@@ -82,10 +82,13 @@ def draw_spots(result: SpotCalibration) -> Figure:
     )
     place = np.concatenate([s.place for s in result.spots])
     rest = np.concatenate(fit.residuals)
-    axes["field"].quiver(*place.T, *rest.T, angles="xy", scale_units="xy", scale=0.02, width=0.002, color="C0")
+    reach = 1.1 * float(np.abs(place).max())
+    longer = 0.12 * reach / max(float(np.quantile(np.linalg.norm(rest, axis=1), 0.9)), 1e-6)
+    axes["field"].quiver(*place.T, *rest.T, angles="xy", scale_units="xy", scale=1 / longer, width=0.003, color="C0")
+    axes["field"].set_xlim(-reach, reach)
+    axes["field"].set_ylim(reach, -reach)
     axes["field"].set_aspect("equal")
-    axes["field"].invert_yaxis()
-    axes["field"].set_title("(b) found minus predicted, 50 times as long; random is good", fontsize=9, loc="left")
+    axes["field"].set_title(f"(b) found minus predicted, {longer:.0f} times as long", fontsize=9, loc="left")
     axes["field"].set_xlabel("column from the beam / px", fontsize=8)
     axes["field"].set_ylabel("row from the beam / px", fontsize=8)
     axes["hist"].hist(np.linalg.norm(rest, axis=1), bins=40, color="C0")
@@ -95,7 +98,8 @@ def draw_spots(result: SpotCalibration) -> Figure:
         f"(c) {fit.spots} spots of {fit.patterns} patterns; median {fit.before:.3f} px before, {fit.after:.3f} px after"
         " the last pass", fontsize=9, loc="left",
     )  # fmt: skip
-    figure.suptitle(_headline(fit.detector), fontsize=10)
+    unknown = "" if result.ellipse_determined else "; the ellipse is as it was given"
+    figure.suptitle(_headline(fit.detector) + unknown, fontsize=10)
     return figure
 
 
