@@ -53,13 +53,16 @@ def multislice(phase: Phase, cells: int, *, kilovolt: float, k_max: float, slice
     radius = 1 / wavelength(kilovolt)
     inside = np.hypot(fx, fy) <= 1.999 * k_max
     step = c / slices
-    propagator = np.exp(2j * np.pi * step * (np.sqrt(radius**2 - fx**2 - fy**2) - radius)) * inside
     transmissions = []
     for i in reversed(range(slices)):  # from the top, large z, downwards
         low, high = i / slices, (i + 1) / slices
         projected = np.zeros((pixels, pixels), dtype=complex)
         for (h, k, el), value in zip(hkl.tolist(), coefficients, strict=True):
-            along = step if el == 0 else c * (np.exp(2j * np.pi * el * high) - np.exp(2j * np.pi * el * low)) / (2j * np.pi * el)
+            along = (
+                step
+                if el == 0
+                else c * (np.exp(2j * np.pi * el * high) - np.exp(2j * np.pi * el * low)) / (2j * np.pi * el)
+            )
             projected[h, k] += value * along
         potential = np.fft.ifft2(projected) * pixels**2
         assert np.abs(potential.imag).max() < 1e-9 * np.abs(potential.real).max()
@@ -74,4 +77,6 @@ def multislice(phase: Phase, cells: int, *, kilovolt: float, k_max: float, slice
         out.append(np.abs(np.fft.fft2(wave) / pixels**2) ** 2)
     stack = np.array(out)
     n = int(k_max * max(a, b)) + 1
-    return {(h, k, 0): stack[:, h, k] for h in range(-n, n + 1) for k in range(-n, n + 1) if np.hypot(h / a, k / b) <= k_max}
+    return {
+        (h, k, 0): stack[:, h, k] for h in range(-n, n + 1) for k in range(-n, n + 1) if np.hypot(h / a, k / b) <= k_max
+    }

@@ -45,7 +45,7 @@ class DynamicalSettings(Settings, frozen=True, kw_only=True):
     voltage: Annotated[float, Meta(ge=10, le=3000)]
     k_max: Annotated[float, Meta(gt=0.1, le=10)] = 1.2
     max_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] = 0.03
-    strong_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] | None = None
+    strong_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] | None = 0.01
     scattering: Literal["lobato", "xtables"] = "lobato"
 
 
@@ -173,9 +173,7 @@ class DynamicalCrystal:
         )
 
 
-def couplings(
-    phase: Phase, hkl: ArrayLike, *, voltage: float, scattering: str = "lobato"
-) -> NDArray[np.complex128]:
+def couplings(phase: Phase, hkl: ArrayLike, *, voltage: float, scattering: str = "lobato") -> NDArray[np.complex128]:
     """How strongly beams that differ by g scatter into one another.
 
         q(g) = gamma lambda F(g) / (2 pi V),  |q| = 1 / (2 xi_g)
@@ -208,11 +206,11 @@ def couplings(
         if np.max(np.abs(moved.imag), initial=0.0) <= _REAL * np.max(np.abs(moved), initial=0.0):
             factors = moved.real.astype(np.complex128)
     gamma = 1 + constants.e * voltage * 1e3 / (constants.m_e * constants.c**2)
-    return gamma * electron_wavelength(voltage) / (2 * np.pi * phase.volume) * factors
+    return np.asarray(gamma * electron_wavelength(voltage) / (2 * np.pi * phase.volume) * factors)
 
 
 def on_lattice(phase: Phase, hkl: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each of the Miller indices (n, 3) is a point of the reciprocal lattice of a centred cell, booleans (n,)."""
+    """Whether each of the Miller indices (n, 3) is a reciprocal lattice point of a centred cell, booleans (n,)."""
     operations = phase.space_group_operations
     centring = np.all(operations.rotations == np.eye(3, dtype=np.int64), axis=(1, 2))
     return np.asarray(np.all(hkl @ operations.translations[centring].T % 24 == 0, axis=1))
@@ -226,4 +224,3 @@ def inversion_center(phase: Phase) -> NDArray[np.float64] | None:
         return None
     # x' = -x + w leaves w / 2 where it is; w counts in 1/24.
     return np.asarray(operations.translations[np.argmax(inverts)] / 48.0)
-
