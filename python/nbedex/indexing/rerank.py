@@ -40,8 +40,10 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
         Largest tilt away from a candidate, degrees.
     step_deg
         Tilts first tried are so far apart.
+    starts
+        So many of the first tilts are refined, apart from one another.
     halvings
-        How often the step is halved around the best tilt.
+        How often the step is halved around the best tilts.
     turn_deg
         Turns about the beam are tried up to this far from the candidate's.
     min_thickness_nm, max_thickness_nm, thickness_step_nm
@@ -54,11 +56,12 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     max_candidates: Annotated[int, Meta(ge=1, le=50)] = 4
     reach_deg: Annotated[float, Meta(ge=0, le=5)] = 0.8
     step_deg: Annotated[float, Meta(gt=0, le=2)] = 0.25
-    halvings: Annotated[int, Meta(ge=0, le=8)] = 2
+    starts: Annotated[int, Meta(ge=1, le=50)] = 4
+    halvings: Annotated[int, Meta(ge=0, le=8)] = 3
     turn_deg: Annotated[float, Meta(ge=0, le=5)] = 1.0
     min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
     max_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 150.0
-    thickness_step_nm: Annotated[float, Meta(gt=0, le=100)] = 6.0
+    thickness_step_nm: Annotated[float, Meta(gt=0, le=100)] = 4.0
     faintest: Annotated[float, Meta(ge=0, lt=1)] = 2e-3
 
     def thicknesses(self) -> Array:
@@ -130,13 +133,13 @@ class PolarPattern:
         values = polar.astype(np.float64)
         self._planes = [plane / max(float(np.linalg.norm(plane)), 1e-300) for plane in (values, values**2)]
 
-    def at(self, kx: Array, ky: Array, turn: float) -> tuple[list[Array], NDArray[np.bool_]]:
-        """Both planes at points (n,), turned by `turn` radians from X towards Y, and which of them are on the grid."""
+    def at(self, kx: Array, ky: Array, turns: Array) -> tuple[list[Array], NDArray[np.bool_]]:
+        """Both planes (m, n) at points (n,) turned by m radians from X towards Y, and which points are on the grid."""
         grid = self._grid
         k = np.hypot(kx, ky)
         inside = (k >= grid.k_min) & (k < grid.k_max)
         ring = (k - grid.k_min) / (grid.k_max - grid.k_min) * grid.n_rings - 0.5
-        azimuth = (np.arctan2(ky, kx) + turn) * (grid.n_azimuths / (2 * np.pi))
+        azimuth = (np.arctan2(ky, kx) + turns[:, None]) * (grid.n_azimuths / (2 * np.pi))
         low, left = np.floor(ring), np.floor(azimuth)
         up, right = ring - low, azimuth - left
         r0 = np.clip(low, 0, grid.n_rings - 1).astype(np.intp)
@@ -199,52 +202,80 @@ class _Fit:
     thickness_nm: float
 
 
-def _refine(
-    pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal, settings: RerankSettings
-) -> _Fit:
-    """Best tilt, turn and thickness near an orientation: a hexagonal net of tilts, then ever finer ones around its best."""
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Where the search stands: the best turn and thickness at one tilt."""
+
+    score: float
+    tilt: Array
+    turn: float
+    thickness_nm: float
+
+
+def _refine(pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal, settings: RerankSettings) -> _Fit:
+    """Best tilt, turn and thickness near an orientation.
+
+    A hexagonal net of tilts first; then ever finer hexagons around its few best points, which are followed apart because
+    the score has many maxima, each about a tenth of a degree wide.
+    """
     depths = settings.thicknesses()
     turns = np.deg2rad(np.linspace(-settings.turn_deg, settings.turn_deg, 9))
-    step = settings.step_deg
-    net = hexagonal_net(settings.reach_deg / step) * step
-    center = np.zeros(2)
-    best: tuple[float, Array, float, float] = (-np.inf, center, 0.0, float(depths[0]))
-    for halving in range(settings.halvings + 1):
-        tilts = center + net
-        tilted = tilted_orientations(orientation, tilts)
-        patterns = crystal.patterns(tilted, depths, threads=1)
-        scores = _scores(pattern, patterns, turns, settings.faintest)  # (turns, tilts, depths)
-        at = np.unravel_index(int(np.argmax(scores)), scores.shape)
-        if scores[at] > best[0]:
-            best = (float(scores[at]), tilts[at[1]], float(turns[at[0]]), float(depths[at[2]]))
-        center = best[1]
-        step /= 2
-        net = hexagonal_net(1.0)[1:] * step
-        turns = best[2] + (turns - turns.mean()) / 2
-        if halving == 0:  # other thicknesses are other minima: stay near the best
-            spacing = settings.thickness_step_nm
-            depths = np.unique(np.clip(best[3] + spacing * np.array([-2, -1, -0.5, 0, 0.5, 1, 2]), 0, None))
-    turned = np.array([np.cos(best[2] / 2), 0.0, 0.0, -np.sin(best[2] / 2)])
-    found = canonical(multiply(tilted_orientations(orientation, best[1][None])[0], turned))
-    return _Fit(score=best[0], orientation=found, thickness_nm=best[3])
+    net = hexagonal_net(settings.reach_deg / settings.step_deg) * settings.step_deg
+    points = _best_by_tilt(pattern, orientation, net, crystal, turns, depths, settings)
+    kept = sorted(points, key=lambda point: -point.score)[: settings.starts]
+    hexagon = hexagonal_net(1.0)[1:]
+    for halving in range(1, settings.halvings + 1):
+        tilts = np.concatenate([point.tilt + hexagon * settings.step_deg / 2**halving for point in kept])
+        middle = np.mean([point.turn for point in kept])
+        reach = np.deg2rad(settings.turn_deg) / 2 ** (halving - 1)
+        near = middle + np.linspace(-reach, reach, 9)
+        tried = _best_by_tilt(pattern, orientation, tilts, crystal, near, depths, settings)
+        kept = [
+            max([point, *tried[6 * number : 6 * number + 6]], key=lambda found: found.score)
+            for number, point in enumerate(kept)
+        ]
+        # Those far behind will not catch up.
+        kept = sorted(kept, key=lambda point: -point.score)[: max(1, settings.starts >> (halving - 1))]
+    best = max(kept, key=lambda point: point.score)
+    turned = np.array([np.cos(best.turn / 2), 0.0, 0.0, -np.sin(best.turn / 2)])
+    found = canonical(multiply(tilted_orientations(orientation, best.tilt[None])[0], turned))
+    return _Fit(score=best.score, orientation=found, thickness_nm=best.thickness_nm)
+
+
+def _best_by_tilt(
+    pattern: PolarPattern,
+    orientation: Array,
+    tilts: Array,
+    crystal: DynamicalCrystal,
+    turns: Array,
+    depths: Array,
+    settings: RerankSettings,
+) -> list[_Point]:
+    """The best turn and thickness at each of the tilts (n, 2), degrees."""
+    patterns = crystal.patterns(tilted_orientations(orientation, tilts), depths, threads=1)
+    scores = _scores(pattern, patterns, turns, settings.faintest)  # (turns, tilts, depths)
+    points = []
+    for number, tilt in enumerate(tilts):
+        turn, depth = np.unravel_index(int(np.argmax(scores[:, number])), scores[:, number].shape)
+        points.append(_Point(float(scores[turn, number, depth]), tilt, float(turns[turn]), float(depths[depth])))
+    return points
 
 
 def _scores(pattern: PolarPattern, patterns: DynamicalPatterns, turns: Array, faintest: float) -> Array:
     """Sum of the cosines of both exponents (turns, orientations, thicknesses)."""
-    kx, ky = patterns.kx.astype(np.float64), patterns.ky.astype(np.float64)
-    starts = patterns.offset[:-1]
-    intensity = patterns.intensity.astype(np.float64)
-    intensity[~pattern.at(kx, ky, 0.0)[1]] = 0.0  # the direct beam among them
-    diffracted = np.repeat(np.add.reduceat(intensity, starts, axis=0), np.diff(patterns.offset), axis=0)
-    intensity[intensity < faintest * diffracted] = 0.0
-    square_root = np.sqrt(intensity)
-    weights = (np.sqrt(square_root), square_root)
-    norms = [np.sqrt(np.add.reduceat(other, starts, axis=0)) for other in (square_root, intensity)]
-    result = np.zeros((len(turns), len(patterns), intensity.shape[1]))
-    for number, turn in enumerate(turns):
-        for values, weight, norm in zip(pattern.at(kx, ky, float(turn))[0], weights, norms, strict=True):
-            total = np.add.reduceat(values[:, None] * weight, starts, axis=0)
-            result[number] += total / np.maximum(norm, 1e-300)
+    result = np.empty((len(turns), len(patterns), len(patterns.thickness_nm)))
+    for number in range(len(patterns)):
+        beams = patterns.pattern(number)
+        kx, ky = beams["kx"].astype(np.float64), beams["ky"].astype(np.float64)
+        planes, inside = pattern.at(kx, ky, turns)  # the direct beam is not inside
+        intensity = np.where(inside[:, None], beams["intensity"], 0).astype(np.float64)
+        intensity[intensity < faintest * intensity.sum(axis=0)] = 0.0
+        root = np.sqrt(intensity)
+        cosines = [
+            values @ weight / np.maximum(np.linalg.norm(weight, axis=0), 1e-300)
+            for values, weight in zip(planes, (np.sqrt(root), root), strict=True)
+        ]
+        result[:, number] = cosines[0] + cosines[1]
     return result
 
 
