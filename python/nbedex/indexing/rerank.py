@@ -215,8 +215,8 @@ class _Point:
 def _refine(pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal, settings: RerankSettings) -> _Fit:
     """Best tilt, turn and thickness near an orientation.
 
-    A hexagonal net of tilts first; then ever finer hexagons around its few best points, which are followed apart because
-    the score has many maxima, each about a tenth of a degree wide.
+    A hexagonal net of tilts first; then ever finer hexagons around its few best points, which are followed apart
+    because the score has many maxima, each about a tenth of a degree wide.
     """
     depths = settings.thicknesses()
     turns = np.deg2rad(np.linspace(-settings.turn_deg, settings.turn_deg, 9))
@@ -237,9 +237,20 @@ def _refine(pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal
         # Those far behind will not catch up.
         kept = sorted(kept, key=lambda point: -point.score)[: max(1, settings.starts >> (halving - 1))]
     best = max(kept, key=lambda point: point.score)
-    turned = np.array([np.cos(best.turn / 2), 0.0, 0.0, -np.sin(best.turn / 2)])
-    found = canonical(multiply(tilted_orientations(orientation, best.tilt[None])[0], turned))
+    tilted = tilted_orientations(orientation, best.tilt[None])
+    half = _vertex_turn(pattern, crystal.patterns(tilted, [best.thickness_nm], threads=1), best.turn, settings) / 2
+    found = canonical(multiply(tilted[0], np.array([np.cos(half), 0.0, 0.0, -np.sin(half)])))
     return _Fit(score=best.score, orientation=found, thickness_nm=best.thickness_nm)
+
+
+def _vertex_turn(pattern: PolarPattern, patterns: DynamicalPatterns, turn: float, settings: RerankSettings) -> float:
+    """The turn, from both flanks: the top is flat, and where on it the best lies is chance."""
+    offsets = np.deg2rad(np.linspace(-0.75, 0.75, 13))
+    scores = _scores(pattern, patterns, turn + offsets, settings.faintest)[:, 0, 0]
+    curvature, slope, _ = np.polyfit(offsets, scores, 2)
+    if not curvature < 0:
+        return turn
+    return turn + float(np.clip(-slope / (2 * curvature), offsets[0], offsets[-1]))
 
 
 def _best_by_tilt(
