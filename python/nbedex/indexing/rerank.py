@@ -41,7 +41,9 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     step_deg
         Tilts first tried are so far apart.
     starts
-        So many of the first tilts are refined, apart from one another.
+        At most so many of a candidate's first tilts are refined, apart from one another.
+    points
+        So many of all candidates' are refined together; with each halving, half as many.
     halvings
         How often the step is halved around the best tilts.
     turn_deg
@@ -57,6 +59,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     reach_deg: Annotated[float, Meta(ge=0, le=5)] = 0.8
     step_deg: Annotated[float, Meta(gt=0, le=2)] = 0.25
     starts: Annotated[int, Meta(ge=1, le=50)] = 4
+    points: Annotated[int, Meta(ge=2, le=200)] = 8
     halvings: Annotated[int, Meta(ge=0, le=8)] = 3
     turn_deg: Annotated[float, Meta(ge=0, le=5)] = 1.0
     min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
@@ -133,25 +136,28 @@ class PolarPattern:
         values = polar.astype(np.float64)
         self._planes = [plane / max(float(np.linalg.norm(plane)), 1e-300) for plane in (values, values**2)]
 
-    def at(self, kx: Array, ky: Array, turns: Array) -> tuple[list[Array], NDArray[np.bool_]]:
-        """Both planes (m, n) at points (n,) turned by m radians from X towards Y, and which points are on the grid."""
-        grid = self._grid
+    def inside(self, kx: Array, ky: Array) -> NDArray[np.bool_]:
+        """Which points (n,) are on the grid; the direct beam is not."""
         k = np.hypot(kx, ky)
-        inside = (k >= grid.k_min) & (k < grid.k_max)
-        ring = (k - grid.k_min) / (grid.k_max - grid.k_min) * grid.n_rings - 0.5
+        return np.asarray((k >= self._grid.k_min) & (k < self._grid.k_max))
+
+    def at(self, kx: Array, ky: Array, turns: Array) -> list[Array]:
+        """Both planes (m, n) at points (n,) turned by m radians from X towards Y, between bins linearly."""
+        grid = self._grid
+        ring = (np.hypot(kx, ky) - grid.k_min) / (grid.k_max - grid.k_min) * grid.n_rings - 0.5
         azimuth = (np.arctan2(ky, kx) + turns[:, None]) * (grid.n_azimuths / (2 * np.pi))
         low, left = np.floor(ring), np.floor(azimuth)
         up, right = ring - low, azimuth - left
-        r0 = np.clip(low, 0, grid.n_rings - 1).astype(np.intp)
-        r1 = np.clip(low + 1, 0, grid.n_rings - 1).astype(np.intp)
+        r0 = np.clip(low, 0, grid.n_rings - 1).astype(np.intp) * grid.n_azimuths
+        r1 = np.clip(low + 1, 0, grid.n_rings - 1).astype(np.intp) * grid.n_azimuths
         a0 = left.astype(np.intp) % grid.n_azimuths
         a1 = (a0 + 1) % grid.n_azimuths
-        found = [
-            (1 - up) * ((1 - right) * plane[r0, a0] + right * plane[r0, a1])
-            + up * ((1 - right) * plane[r1, a0] + right * plane[r1, a1])
+        corners = (r0 + a0, r0 + a1, r1 + a0, r1 + a1)
+        shares = ((1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right)
+        return [
+            sum((share * plane.take(corner) for share, corner in zip(shares, corners, strict=True)), np.zeros(()))
             for plane in self._planes
         ]
-        return found, inside
 
 
 def rerank(
@@ -181,11 +187,14 @@ def rerank(
     kinematical = np.asarray(candidates.score, dtype=np.float64)
     there = np.asarray(candidates.phase_id) >= 0
     best = np.max(kinematical[there], initial=0.0)
-    for number in np.flatnonzero(there & (kinematical >= settings.gate * best))[: settings.max_candidates]:
-        crystal = crystals[int(candidates.phase_id[number])]
-        found = _refine(pattern, orientation[number], crystal, settings)
-        orientation[number], thickness[number] = found.orientation, found.thickness_nm
-        score[number] = found.score + kinematical[number]
+    tried = np.flatnonzero(there & (kinematical >= settings.gate * best))[: settings.max_candidates]
+    searches = [
+        _Search(pattern, orientation[number], crystals[int(candidates.phase_id[number])], settings) for number in tried
+    ]
+    _refine(searches, kinematical[tried], settings)
+    for number, search in zip(tried, searches, strict=True):
+        orientation[number], thickness[number] = search.orientation(), search.best.thickness_nm
+        score[number] = search.best.score + kinematical[number]
     order = np.argsort(np.where(np.isnan(score), np.inf, -score), kind="stable")
     return Reranked(
         order=order.astype(np.int64),
@@ -193,13 +202,6 @@ def rerank(
         score=score[order],
         thickness_nm=thickness[order],
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    score: float
-    orientation: Array
-    thickness_nm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,35 +214,66 @@ class _Point:
     thickness_nm: float
 
 
-def _refine(pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal, settings: RerankSettings) -> _Fit:
-    """Best tilt, turn and thickness near an orientation.
+class _Search:
+    """Looks for the best tilt, turn and thickness near one candidate."""
 
-    A hexagonal net of tilts first; then ever finer hexagons around its few best points, which are followed apart
-    because the score has many maxima, each about a tenth of a degree wide.
+    def __init__(
+        self, pattern: PolarPattern, orientation: Array, crystal: DynamicalCrystal, settings: RerankSettings
+    ) -> None:
+        self._pattern = pattern
+        self._orientation = orientation
+        self._crystal = crystal
+        self._settings = settings
+        self._depths = settings.thicknesses()
+        turns = np.deg2rad(np.linspace(-settings.turn_deg, settings.turn_deg, 9))
+        net = hexagonal_net(settings.reach_deg / settings.step_deg) * settings.step_deg
+        points = sorted(self._at(net, turns), key=lambda point: -point.score)
+        self.starts = points[: settings.starts]
+        self.best = points[0]
+
+    def refined(self, point: _Point, halving: int) -> _Point:
+        """The best of a point and the six around it, at half the distance each time."""
+        reach = np.deg2rad(self._settings.turn_deg) / 2 ** (halving - 1)
+        tilts = point.tilt + hexagonal_net(1.0)[1:] * self._settings.step_deg / 2**halving
+        points = self._at(tilts, point.turn + np.linspace(-reach, reach, 9))
+        found = max([point, *points], key=lambda each: each.score)
+        if found.score > self.best.score:
+            self.best = found
+        return found
+
+    def orientation(self) -> Array:
+        """Of the best found."""
+        tilted = tilted_orientations(self._orientation, self.best.tilt[None])
+        patterns = self._crystal.patterns(tilted, [self.best.thickness_nm], threads=1)
+        half = _vertex_turn(self._pattern, patterns, self.best.turn, self._settings) / 2
+        return canonical(multiply(tilted[0], np.array([np.cos(half), 0.0, 0.0, -np.sin(half)])))
+
+    def _at(self, tilts: Array, turns: Array) -> list[_Point]:
+        """The best turn and thickness at each of the tilts (n, 2), degrees."""
+        patterns = self._crystal.patterns(tilted_orientations(self._orientation, tilts), self._depths, threads=1)
+        scores = _scores(self._pattern, patterns, turns, self._settings.faintest)  # (turns, tilts, depths)
+        points = []
+        for number, tilt in enumerate(tilts):
+            turn, depth = np.unravel_index(int(np.argmax(scores[:, number])), scores[:, number].shape)
+            best = float(scores[turn, number, depth])
+            points.append(_Point(best, tilt, float(turns[turn]), float(self._depths[depth])))
+        return points
+
+
+def _refine(searches: list[_Search], kinematical: Array, settings: RerankSettings) -> None:
+    """Ever finer hexagons around the best starts of all candidates, fewer of them each time.
+
+    Points are followed apart because the score has many maxima, each about a tenth of a degree wide; the best of
+    the two leading candidates are always among them, so that neither wins for being better refined.
     """
-    depths = settings.thicknesses()
-    turns = np.deg2rad(np.linspace(-settings.turn_deg, settings.turn_deg, 9))
-    net = hexagonal_net(settings.reach_deg / settings.step_deg) * settings.step_deg
-    points = _best_by_tilt(pattern, orientation, net, crystal, turns, depths, settings)
-    kept = sorted(points, key=lambda point: -point.score)[: settings.starts]
-    hexagon = hexagonal_net(1.0)[1:]
+    points = [(number, point) for number, search in enumerate(searches) for point in search.starts]
     for halving in range(1, settings.halvings + 1):
-        tilts = np.concatenate([point.tilt + hexagon * settings.step_deg / 2**halving for point in kept])
-        middle = np.mean([point.turn for point in kept])
-        reach = np.deg2rad(settings.turn_deg) / 2 ** (halving - 1)
-        near = middle + np.linspace(-reach, reach, 9)
-        tried = _best_by_tilt(pattern, orientation, tilts, crystal, near, depths, settings)
-        kept = [
-            max([point, *tried[6 * number : 6 * number + 6]], key=lambda found: found.score)
-            for number, point in enumerate(kept)
-        ]
-        # Those far behind will not catch up.
-        kept = sorted(kept, key=lambda point: -point.score)[: max(1, settings.starts >> (halving - 1))]
-    best = max(kept, key=lambda point: point.score)
-    tilted = tilted_orientations(orientation, best.tilt[None])
-    half = _vertex_turn(pattern, crystal.patterns(tilted, [best.thickness_nm], threads=1), best.turn, settings) / 2
-    found = canonical(multiply(tilted[0], np.array([np.cos(half), 0.0, 0.0, -np.sin(half)])))
-    return _Fit(score=best.score, orientation=found, thickness_nm=best.thickness_nm)
+        points.sort(key=lambda item: -(item[1].score + kinematical[item[0]]))
+        leads = {number: index for index, (number, _) in reversed(list(enumerate(points)))}  # best point of each
+        always = set(sorted(leads.values())[:2])
+        room = max(2, settings.points >> (halving - 1))
+        chosen = sorted([*always, *(index for index in range(len(points)) if index not in always)][:room])
+        points = [(points[index][0], searches[points[index][0]].refined(points[index][1], halving)) for index in chosen]
 
 
 def _vertex_turn(pattern: PolarPattern, patterns: DynamicalPatterns, turn: float, settings: RerankSettings) -> float:
@@ -253,34 +286,16 @@ def _vertex_turn(pattern: PolarPattern, patterns: DynamicalPatterns, turn: float
     return turn + float(np.clip(-slope / (2 * curvature), offsets[0], offsets[-1]))
 
 
-def _best_by_tilt(
-    pattern: PolarPattern,
-    orientation: Array,
-    tilts: Array,
-    crystal: DynamicalCrystal,
-    turns: Array,
-    depths: Array,
-    settings: RerankSettings,
-) -> list[_Point]:
-    """The best turn and thickness at each of the tilts (n, 2), degrees."""
-    patterns = crystal.patterns(tilted_orientations(orientation, tilts), depths, threads=1)
-    scores = _scores(pattern, patterns, turns, settings.faintest)  # (turns, tilts, depths)
-    points = []
-    for number, tilt in enumerate(tilts):
-        turn, depth = np.unravel_index(int(np.argmax(scores[:, number])), scores[:, number].shape)
-        points.append(_Point(float(scores[turn, number, depth]), tilt, float(turns[turn]), float(depths[depth])))
-    return points
-
-
 def _scores(pattern: PolarPattern, patterns: DynamicalPatterns, turns: Array, faintest: float) -> Array:
     """Sum of the cosines of both exponents (turns, orientations, thicknesses)."""
     result = np.empty((len(turns), len(patterns), len(patterns.thickness_nm)))
     for number in range(len(patterns)):
         beams = patterns.pattern(number)
         kx, ky = beams["kx"].astype(np.float64), beams["ky"].astype(np.float64)
-        planes, inside = pattern.at(kx, ky, turns)  # the direct beam is not inside
-        intensity = np.where(inside[:, None], beams["intensity"], 0).astype(np.float64)
+        intensity = np.where(pattern.inside(kx, ky)[:, None], beams["intensity"], 0).astype(np.float64)
         intensity[intensity < faintest * intensity.sum(axis=0)] = 0.0
+        seen = intensity.any(axis=1)
+        planes, intensity = pattern.at(kx[seen], ky[seen], turns), intensity[seen]
         root = np.sqrt(intensity)
         cosines = [
             values @ weight / np.maximum(np.linalg.norm(weight, axis=0), 1e-300)
