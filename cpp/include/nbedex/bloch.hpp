@@ -56,7 +56,7 @@ public:
     [[nodiscard]] DynamicalPatterns patterns(std::span<const Quaternion> orientations, const BlochOptions& options, int threads,
                                              const Poll& poll) const;
 
-    /// Whether all couplings are real, as they are with the origin on a centre of symmetry; that is three times cheaper.
+    /// Whether all couplings are real, as they are with the origin on a centre of symmetry; that is cheaper.
     [[nodiscard]] bool is_real() const noexcept { return im_.empty(); }
 
     [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }

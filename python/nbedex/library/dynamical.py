@@ -37,7 +37,7 @@ class DynamicalSettings(Settings, frozen=True, kw_only=True):
         Beams farther from the Ewald sphere than this (1/angstrom) are left out.
     strong_excitation_error
         Beams farther from it than this are weak: they take part as perturbations (Bethe potentials), which costs
-        a tenth of a full beam. None: all are treated in full.
+        much less. None: all are treated in full.
     scattering
         Atomic scattering factors: lobato or xtables.
     """
@@ -120,7 +120,7 @@ class DynamicalCrystal:
 
     @property
     def is_real(self) -> bool:
-        """Whether all couplings are real, as in crystals with a centre of symmetry; that is three times cheaper."""
+        """Whether all couplings are real, as in crystals with a centre of symmetry; that is cheaper."""
         return self._core.is_real
 
     def patterns(self, orientations: ArrayLike, thickness_nm: ArrayLike, *, threads: int = 0) -> DynamicalPatterns:
