@@ -1,9 +1,11 @@
 // nbedex._core: array kernels. Layout is checked here (arrays.hpp), meaning in Python.
+#include <pybind11/complex.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
 #include "nbedex/beam_center.hpp"
+#include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
 #include "nbedex/preprocess.hpp"
 #include "nbedex/search.hpp"
@@ -48,6 +50,36 @@ py::dict simulate(const py::array& g, const py::array& intensity, const py::arra
     return py::dict(py::arg("offset") = copy_out(spots.offset), py::arg("kx") = copy_out(spots.kx),
                     py::arg("ky") = copy_out(spots.ky), py::arg("intensity") = copy_out(spots.intensity),
                     py::arg("reflection") = copy_out(spots.reflection));
+}
+
+BlochCrystal bloch_crystal(const py::array& coupling_hkl, const py::array& coupling, const py::array& hkl, const py::array& g) {
+    return BlochCrystal({view<std::int32_t>(coupling_hkl, "coupling_hkl", {any, 3}),
+                         view<std::complex<double>>(coupling, "coupling", {coupling_hkl.shape(0)})},
+                        {view<std::int32_t>(hkl, "hkl", {any, 3}), view<double>(g, "g", {hkl.shape(0), 3})});
+}
+
+py::dict bloch_patterns(const BlochCrystal& crystal, const py::array& orientations, const BlochOptions& options, int threads) {
+    const std::vector<Quaternion> rotations = quaternions(orientations, "orientations");
+    DynamicalPatterns out;
+    run([&](const Poll& poll) { out = crystal.patterns(rotations, options, threads, poll); });
+    py::array_t<float> intensity = copy_out(out.intensity);
+    const auto beams = static_cast<py::ssize_t>(out.reflection.size()), depths = static_cast<py::ssize_t>(options.thickness.size());
+    return py::dict(py::arg("offset") = copy_out(out.offset), py::arg("reflection") = copy_out(out.reflection),
+                    py::arg("kx") = copy_out(out.kx), py::arg("ky") = copy_out(out.ky),
+                    py::arg("intensity") = intensity.reshape({beams, depths}));
+}
+
+BlochOptions bloch_options(double wavelength, double max_excitation_error, double strong_excitation_error,
+                           std::vector<double> thickness) {
+    if (!(wavelength > 0)) throw py::value_error("wavelength must be positive (angstrom)");
+    if (!(max_excitation_error >= 0)) throw py::value_error("max_excitation_error must not be negative (1/angstrom)");
+    if (!(strong_excitation_error > 0)) throw py::value_error("strong_excitation_error must be positive (1/angstrom)");
+    double before = 0;
+    for (const double t : thickness) {
+        if (!(t >= before && t <= 1e5)) throw py::value_error("thickness must rise from 0 to at most 1e5 angstrom");
+        before = t;
+    }
+    return {wavelength, max_excitation_error, strong_excitation_error, std::move(thickness)};
 }
 
 py::ssize_t frame_count(const py::array& frames) {
@@ -263,6 +295,16 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("ring", [](const TemplateSet& t) { return copy_out(t.ring); })
         .def_property_readonly("azimuth", [](const TemplateSet& t) { return copy_out(t.azimuth); })
         .def_property_readonly("weight", [](const TemplateSet& t) { return copy_out(t.weight); });
+
+    py::class_<BlochOptions>(m, "BlochOptions")
+        .def(py::init(&bloch_options), py::kw_only(), py::arg("wavelength"), py::arg("max_excitation_error"),
+             py::arg("strong_excitation_error"), py::arg("thickness"));
+
+    py::class_<BlochCrystal>(m, "BlochCrystal")
+        .def(py::init(&bloch_crystal), py::kw_only(), py::arg("coupling_hkl"), py::arg("coupling"), py::arg("hkl"), py::arg("g"))
+        .def_property_readonly("is_real", &BlochCrystal::is_real)
+        .def_property_readonly("size", &BlochCrystal::size)
+        .def("patterns", &bloch_patterns, py::arg("orientations"), py::arg("options"), py::arg("threads"));
 
     m.def("simulate_patterns", &simulate, py::arg("g"), py::arg("intensity"), py::arg("hkl"), py::arg("orientations"),
           py::arg("options"), py::arg("threads"));

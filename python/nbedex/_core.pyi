@@ -75,6 +75,38 @@ class SimulatedSpots(TypedDict):
     intensity: NDArray[np.float32]
     reflection: NDArray[np.int32]
 
+class BlochOptions:
+    def __init__(
+        self,
+        *,
+        wavelength: float,
+        max_excitation_error: float,
+        strong_excitation_error: float,
+        thickness: Sequence[float],
+    ) -> None: ...
+
+class DynamicalBeams(TypedDict):
+    offset: NDArray[np.int64]
+    reflection: NDArray[np.int32]
+    kx: NDArray[np.float32]
+    ky: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+
+class BlochCrystal:
+    def __init__(
+        self,
+        *,
+        coupling_hkl: NDArray[np.int32],
+        coupling: NDArray[np.complex128],
+        hkl: NDArray[np.int32],
+        g: NDArray[np.float64],
+    ) -> None: ...
+    @property
+    def is_real(self) -> bool: ...
+    @property
+    def size(self) -> int: ...
+    def patterns(self, orientations: NDArray[np.float64], options: BlochOptions, threads: int) -> DynamicalBeams: ...
+
 def simulate_patterns(
     g: NDArray[np.float64],
     intensity: NDArray[np.float64],

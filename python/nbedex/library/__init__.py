@@ -1,7 +1,8 @@
-"""Template libraries: zone-axis grid, kinematical simulation, file and cache."""
+"""Template libraries: zone-axis grid, kinematical simulation, file and cache; and dynamical simulation."""
 
 from __future__ import annotations
 
+from nbedex.library.dynamical import DynamicalCrystal, DynamicalPatterns, DynamicalSettings
 from nbedex.library.grid import zone_axis_grid, zone_axis_orientations
 from nbedex.library.library import (
     TemplateLibrary,
@@ -13,6 +14,9 @@ from nbedex.library.library import (
 from nbedex.library.simulation import SimulationSettings, Spots, simulate, simulate_templates
 
 __all__ = [
+    "DynamicalCrystal",
+    "DynamicalPatterns",
+    "DynamicalSettings",
     "SimulationSettings",
     "Spots",
     "TemplateLibrary",
