@@ -36,12 +36,16 @@ WRONG = {
 
 def settings() -> SimulationSettings:
     return SimulationSettings(
-        voltage=CHECK.voltage, k_max=CHECK.g_max, max_excitation_error=CHECK.s_max, shape="binary", minimum_intensity=0.0
+        voltage=CHECK.voltage,
+        k_max=CHECK.g_max,
+        max_excitation_error=CHECK.s_max,
+        shape="binary",
+        minimum_intensity=0.0,
     )
 
 
 def pattern(phase: Phase, spots: Spots, i: int) -> dict[str, Array]:
-    """nbedex's spots of pattern i, |F|^2 times sinc^2 of excitation error and thickness (diffsims' shapes are others)."""
+    """nbedex's spots of pattern i, |F|^2 sinc^2(s t) (diffsims' shape factors are others)."""
     ours = spots.pattern(i)
     g = rotate(conjugate(spots.orientation[i]), ours["hkl"] @ phase.reciprocal_basis.T)
     s = electron_wavelength(CHECK.voltage) * (g**2).sum(axis=1) / 2 - g[:, 2]
@@ -49,7 +53,7 @@ def pattern(phase: Phase, spots: Spots, i: int) -> dict[str, Array]:
 
 
 def compared(truth: exchange.Patterns, i: int, ours: dict[str, Array]) -> tuple[float, float, float]:
-    """Largest distance of spots with the same indices, correlation of amplitudes, share of intensity without partner."""
+    """Largest distance of spots with the same indices, cosine of amplitudes, share of intensity without partner."""
     theirs = {tuple(hkl): n for n, hkl in enumerate(truth.hkl[i].tolist()) if any(hkl)}
     partner = np.array([theirs.get(tuple(hkl), -1) for hkl in ours["hkl"].tolist()])
     both = partner >= 0
@@ -64,7 +68,7 @@ def compared(truth: exchange.Patterns, i: int, ours: dict[str, Array]) -> tuple[
 
 
 def image_cosine(truth: exchange.Patterns, i: int, ours: dict[str, Array], *, sigma: float = 0.01) -> float:
-    """Cosine of the two patterns, amplitudes as Gaussians: knows nothing of indices, so any orientation can be tried."""
+    """Cosine of the two patterns, amplitudes as Gaussians. Knows no indices, so any orientation can be tried."""
     lit = np.any(truth.hkl[i] != 0, axis=1)
     a = truth.k[i][lit], np.sqrt(truth.intensity[i][lit])
     b = np.stack([ours["kx"], ours["ky"]], axis=1).astype(float), np.sqrt(ours["intensity"].astype(float))

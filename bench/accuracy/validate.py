@@ -49,12 +49,19 @@ class Method:
     threads: int
 
 
+def told(what: Condition) -> Calibration:
+    """What the indexer knows of the geometry: not the scale's error, nor the ellipse."""
+    detector = what.detector
+    return Calibration(
+        pixel_size=detector.pixel, voltage=what.crystal.voltage, rotation_deg=detector.rotation_deg,
+        flipped=detector.flipped,
+    )  # fmt: skip
+
+
 def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
     """Fields of the records, as arrays (n, ...)."""
     detector = what.detector
-    calibration = Calibration(
-        pixel_size=detector.pixel, voltage=what.crystal.voltage, rotation_deg=turned(what), flipped=detector.flipped
-    )
+    calibration = told(what)
     if method.centers == "found":
         result = index_scan(
             memory_scan(shown.images[None]), method.library, calibration, settings=method.settings,
@@ -69,18 +76,13 @@ def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
     return {name: records[name] for name in FIELDS}
 
 
-def turned(what: Condition) -> float:
-    """nbedex's rotation: the direction of the detector's columns in the sample frame."""
-    return -what.detector.rotation_deg if what.detector.flipped else what.detector.rotation_deg
-
-
 def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition, method: Method) -> dict[str, Any]:
     """Like `index`, but a result that the same code, options and patterns gave before is read."""
     key = sha256(
         json.dumps(
             [
-                where.name, phase, split, n, what.detector.key(), code_hash(), method.settings.to_dict(), method.centers,
-                library_hash(method.library.phases, method.library.settings),
+                where.name, phase, split, n, what.detector.key(), code_hash(), method.settings.to_dict(),
+                method.centers, library_hash(method.library.phases, method.library.settings),
             ]
         )
     )[:24]  # fmt: skip
@@ -88,8 +90,8 @@ def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition,
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    disk = 1e-3 * what.crystal.convergence_mrad / electron_wavelength(what.crystal.voltage)
-    shown = frames(exchange.read(where, n), what.detector, disk, seed=(split, phase))
+    wavelength = electron_wavelength(what.crystal.voltage)
+    shown = frames(exchange.read(where, n), what.detector, wavelength=wavelength, seed=(split, phase))
     found = index(shown, what, method)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".tmp.npz")
@@ -132,9 +134,7 @@ def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list
             library = joint
             if arguments.alone:
                 library = cached_library([load_phase(phase)], simulation, threads=arguments.threads)
-            method = Method(
-                library=library, settings=settings, centers=arguments.centers, threads=arguments.threads
-            )
+            method = Method(library=library, settings=settings, centers=arguments.centers, threads=arguments.threads)
             found = cached_index(where, phase, arguments.split, arguments.n, what, method)
             names = [p.name for p in library.phases]
             truth = exchange.read(where, arguments.n).orientation

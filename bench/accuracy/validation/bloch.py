@@ -38,7 +38,13 @@ def matrix(quaternion: Array) -> Array:
 
 
 def beam_directions(
-    rng: np.random.Generator, *, precession_deg: float, azimuths: int, convergence_mrad: float, tilts: int, bend_deg: float
+    rng: np.random.Generator,
+    *,
+    precession_deg: float,
+    azimuths: int,
+    convergence_mrad: float,
+    tilts: int,
+    bend_deg: float,
 ) -> Array:
     """Tilts of the beam against the crystal (n, 2), radians about X and Y, whose intensities are averaged."""
     groups = [np.zeros((1, 2))]
@@ -88,7 +94,11 @@ def _intensities(waves: BlochWaves, depth: float, absorption: float) -> Array:
     diagonal = np.diag(structure).copy()
     potential = structure - np.diag(diagonal)
     hkl, factors = np.asarray(waves.structure_factor.hkl), np.asarray(waves.structure_factor.array)
-    mean = factors[np.all(hkl == 0, axis=1)][0].real * energy2sigma(waves.energy) / (kappa * energy2wavelength(waves.energy) * np.pi)
+    mean = (
+        factors[np.all(hkl == 0, axis=1)][0].real
+        * energy2sigma(waves.energy)
+        / (kappa * energy2wavelength(waves.energy) * np.pi)
+    )
     lossy = structure + 1j * absorption * (potential + mean * np.eye(len(structure)))
     values, vectors = np.linalg.eig(lossy)
     start = np.all(waves.hkl == 0, axis=1).astype(complex)

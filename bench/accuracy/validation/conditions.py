@@ -30,7 +30,7 @@ class Crystal:
     precession_deg, azimuths
         Intensities are the mean over this many azimuths of a beam tilted by `precession_deg` (and descanned).
     convergence_mrad, tilts
-        Half-angle of the probe; intensities are the mean over this many directions in it (1: its axis alone).
+        Intensities are the mean over this many directions within this half-angle of the probe (1: its axis alone).
     bend_deg
         The crystal is bent by this angle inside the probe, about a random axis in the lamella; mean over 7 tilts.
     absorption
@@ -47,7 +47,7 @@ class Crystal:
     thickness_nm: tuple[float, float] = (30.0, 120.0)
     precession_deg: float = 0.0
     azimuths: int = 36
-    convergence_mrad: float = 0.5
+    convergence_mrad: float = 0.0
     tilts: int = 1
     bend_deg: float = 0.0
     absorption: float = 0.0
@@ -73,6 +73,11 @@ class Detector:
         Rows and columns; 1/angstrom per pixel, as the indexer is told.
     counts
         Electrons in a frame.
+    beam
+        Share of the electrons in the direct beam where it is set by hand (a camera with a small dynamic range, or a
+        beam stop); None: what the crystal leaves of it, mostly 80-95 %, so that few electrons are in the spots.
+    disk_mrad
+        Radius of the spots; 0: Gaussians of `blur_px`.
     blur_px
         Sigma of the camera's point spread.
     diffuse, diffuse_k
@@ -86,7 +91,8 @@ class Detector:
     ellipse
         Ratio of the axes a circle is recorded with, the longer one in a random direction. The indexer is not told.
     rotation_deg, flipped
-        Of the detector against the scan: (column, row) = R(-rotation) k, then rows mirrored. The indexer is told.
+        Of the detector against the scan: the columns' direction from X towards Y, then rows mirrored; as nbedex's
+        `Calibration` has it. The indexer is told.
     overlap
         Share of a second crystal of the same phase, range, uniform; (0, 0): none.
     """
@@ -94,7 +100,9 @@ class Detector:
     size: int = 256
     pixel: float = 0.0105
     counts: float = 2e4
-    blur_px: float = 0.8
+    beam: float | None = 0.3
+    disk_mrad: float = 0.0
+    blur_px: float = 1.2
     diffuse: float = 0.3
     diffuse_k: float = 0.25
     halo: float = 0.0
@@ -143,7 +151,11 @@ CONDITIONS: dict[str, Condition] = {
     "2e5 counts": _detector(counts=2e5),
     "thin": _crystal(thickness_nm=(10.0, 30.0)),
     "thick": _crystal(thickness_nm=(120.0, 200.0)),
-    "1 mrad": _crystal(convergence_mrad=1.0, tilts=7),
+    "disks 0.5 mrad": _detector(disk_mrad=0.5, blur_px=0.8),
+    "disks 1 mrad": Condition(
+        crystal=Crystal(convergence_mrad=1.0, tilts=7), detector=Detector(disk_mrad=1.0, blur_px=0.8)
+    ),
+    "beam as it is": _detector(beam=None),
     "background x2": _detector(diffuse=0.6),
     "amorphous": _detector(halo=0.25),
     "beam 3 px off": _detector(shift_px=3.0),

@@ -1,4 +1,4 @@
-"""From a CIF to abTEM's structure factors. Nothing here is nbedex's: gemmi reads and fills the cell, abTEM does the rest.
+"""From a CIF to abTEM's structure factors. Nothing here is nbedex's: gemmi fills the cell, abTEM does the rest.
 
 Crystal frame: e1 along a, e3 along c*.
 """
@@ -97,6 +97,4 @@ def changed(cell: UnitCell, rng: np.random.Generator, *, cell_error: float, occu
     factor = dict.fromkeys(np.unique(cell.numbers).tolist(), 1.0)
     factor = {number: 1 + rng.uniform(-occupancy_error, occupancy_error) for number in factor}
     occupancy = np.minimum(1.0, cell.occupancy * np.array([factor[int(number)] for number in cell.numbers]))
-    return UnitCell(
-        cell.basis * lengths[:, None], cell.numbers, cell.fractional, occupancy, cell.u_iso, cell.centring
-    )
+    return UnitCell(cell.basis * lengths[:, None], cell.numbers, cell.fractional, occupancy, cell.u_iso, cell.centring)

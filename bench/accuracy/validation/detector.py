@@ -36,13 +36,14 @@ class Frames:
     second: NDArray[np.int64]
 
 
-def frames(patterns: Patterns, detector: Detector, disk: float, *, seed: tuple[str, ...]) -> Frames:
-    """Frames of all patterns. `disk`: radius of the spots, 1/angstrom. `seed`: words, with the pattern's number added.
+def frames(patterns: Patterns, detector: Detector, *, wavelength: float, seed: tuple[str, ...]) -> Frames:
+    """Frames of all patterns. `wavelength`: angstrom. `seed`: words, to which the pattern's number is added.
 
     The random numbers of a pattern depend on its number and the detector, not on how many patterns there are; but where
     crystals overlap the second one is the pattern before it, of pattern 0 the last one.
     """
     n = len(patterns)
+    radius = 1e-3 * detector.disk_mrad / wavelength / detector.pixel
     images = np.empty((n, detector.size, detector.size), dtype=np.uint16)
     center, share = np.empty((n, 2)), np.zeros(n)
     second = (np.arange(n) - 1) % n
@@ -52,21 +53,31 @@ def frames(patterns: Patterns, detector: Detector, disk: float, *, seed: tuple[s
         middle = (detector.size - 1) / 2
         center[i] = middle + detector.shift_px * np.array([np.sin(direction), np.cos(direction)])
         to_pixels = detector_matrix(detector, rng.uniform(0, np.pi))
-        k, intensity = patterns.k[i], patterns.intensity[i] / patterns.intensity[i].sum()
+        k, intensity = patterns.k[i], _shares(patterns, i, detector)
         share[i] = rng.uniform(*detector.overlap)
         if share[i] > 0:
-            other = patterns.intensity[second[i]] / patterns.intensity[second[i]].sum()
             k = np.concatenate([k, patterns.k[second[i]]])
-            intensity = np.concatenate([(1 - share[i]) * intensity, share[i] * other])
-        expected = _elastic(k, intensity, center[i], to_pixels, detector, disk / detector.pixel)
-        expected *= 1 - detector.diffuse - detector.halo
+            intensity = np.concatenate(
+                [(1 - share[i]) * intensity, share[i] * _shares(patterns, int(second[i]), detector)]
+            )
+        expected = _elastic(k, intensity, center[i], to_pixels, detector, radius)
         expected += _smooth(center[i], to_pixels, detector)
         images[i] = np.minimum(rng.poisson(detector.counts * expected), np.iinfo(np.uint16).max)
     return Frames(images, center, share, second)
 
 
+def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
+    """Of all electrons, in every spot and the direct beam."""
+    intensity, direct = patterns.intensity[i], ~patterns.hkl[i].any(axis=1)
+    elastic = 1 - detector.diffuse - detector.halo
+    if detector.beam is None:
+        return np.asarray(elastic * intensity / intensity.sum())
+    spots = (elastic - detector.beam) * intensity / intensity[~direct].sum()
+    return np.where(direct, detector.beam / max(direct.sum(), 1), spots)
+
+
 def detector_matrix(detector: Detector, long_axis: float) -> Array:
-    """Matrix (2, 2) from k along (X, Y) to (column, row) in pixels; `long_axis`: of the ellipse, radians from columns."""
+    """Matrix (2, 2) from k along (X, Y) to (column, row), pixels. `long_axis` of the ellipse: radians from columns."""
     turn = np.deg2rad(detector.rotation_deg)
     to_camera = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     if detector.flipped:
@@ -77,9 +88,7 @@ def detector_matrix(detector: Detector, long_axis: float) -> Array:
     return np.asarray(detector.scale / detector.pixel * ellipse @ to_camera)
 
 
-def _elastic(
-    k: Array, intensity: Array, center: Array, to_pixels: Array, detector: Detector, radius: float
-) -> Array:
+def _elastic(k: Array, intensity: Array, center: Array, to_pixels: Array, detector: Detector, radius: float) -> Array:
     """Blurred disks, each with the sum of its intensity; what falls off the camera is lost."""
     image = np.zeros((detector.size, detector.size))
     at = center + (k @ to_pixels.T)[:, ::-1]

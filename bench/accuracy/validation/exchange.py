@@ -4,8 +4,8 @@ cache/spots/KEY/manifest.json        parameters, versions, frame, names of the f
 cache/spots/KEY/00000.npz            patterns 0 ... PER_FILE - 1, and so on
 
 Arrays of a file: number (n,) of each pattern, orientation (n, 4) quaternions w x y z sample to crystal, thickness_nm
-(n,), offset (n + 1,), hkl (m, 3), k (m, 2) 1/angstrom along X and Y, intensity (m,) shares of the beam; hkl 0 0 0 is the
-direct beam.
+(n,), offset (n + 1,), hkl (m, 3), k (m, 2) 1/angstrom along X and Y, intensity (m,) shares of the beam; hkl 0 0 0 is
+the direct beam.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from validation.conditions import REQUIREMENTS, Crystal, Split, sha256
 PER_FILE = 10
 TEMPLATES = Path(__file__).parents[3] / "templates"
 FRAME = (
-    "sample frame: X along detector columns, Y along rows (down), Z = X x Y; v_crystal = R(q) v_sample, crystal e1 || a,"
-    " e3 || c*; a spot is excited at g_z = +lambda |g|^2 / 2; 1/d without 2 pi"
+    "sample frame: X along detector columns, Y along rows (down), Z = X x Y; v_crystal = R(q) v_sample, crystal e1"
+    " || a, e3 || c*; a spot is excited at g_z = +lambda |g|^2 / 2; 1/d without 2 pi"
 )
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
 
-from nbedex.library import SimulationSettings  # noqa: E402
-from nbedex.maps import conjugate, disorientation_angle, multiply, rotate  # noqa: E402
-from nbedex.phases import Phase  # noqa: E402
-from oracles.accuracy import Verdict, judge  # noqa: E402
+from nbedex.library import SimulationSettings
+from nbedex.maps import conjugate, disorientation_angle, multiply, rotate
+from nbedex.phases import Phase
+from oracles.accuracy import Verdict, judge
 
 Array = NDArray[np.float64]
 WITHIN_DEG = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -112,13 +112,13 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 def score_row(scores: Scores) -> list[str]:
     """Cells under `SCORE_COLUMNS`."""
     n = len(scores.error_deg)
-    shares = [wilson(int((scores.error_deg <= limit).sum()), n) for limit in WITHIN_DEG]
+    shares = {limit: wilson(int((scores.error_deg <= limit).sum()), n) for limit in WITHIN_DEG}
     count = np.bincount(scores.verdict[scores.right_phase], minlength=len(Verdict))
     near = scores.error_deg[scores.error_deg <= 3.0]
     planes = scores.plane_deg[~np.isnan(scores.plane_deg)]
     return [
         str(n),
-        *(f"**{p:.0f} ± {e:.0f}**" if limit == 3.0 else f"{p:.0f}" for limit, (p, e) in zip(WITHIN_DEG, shares, strict=True)),
+        *(f"**{p:.0f} ± {e:.0f}**" if limit == 3.0 else f"{p:.0f}" for limit, (p, e) in shares.items()),
         f"{100 * (scores.best_error_deg <= 3.0).mean():.0f}",
         f"{np.median(near):.2f}" if len(near) else "–",
         f"{np.median(planes):.2f} / {np.percentile(planes, 90):.1f}" if len(planes) else "–",
@@ -129,8 +129,8 @@ def score_row(scores: Scores) -> list[str]:
 
 
 SCORE_COLUMNS = [
-    "n", *(f"≤ {limit:g}°" for limit in WITHIN_DEG), "in best 5", "median, °", "plane, °", "twin", "half turn", "turned",
-    "mirrored", "120° about c*", "right phase, %",
+    "n", *(f"≤ {limit:g}°" for limit in WITHIN_DEG), "in best 5", "median, °", "plane, °", "twin", "half turn",
+    "turned", "mirrored", "120° about c*", "right phase, %",
 ]  # fmt: skip
 
 
