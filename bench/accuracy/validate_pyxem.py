@@ -4,8 +4,8 @@
 
 pyxem gets nbedex's polar patterns and templates (complete reflection list, whole fundamental sector) and its faults of
 export do not enter: template, shift and mirror are turned into orientations here, exactly. What is compared is its
-search and its score. The phase is that of the highest correlation, as pyxem's users choose it. Exhaustive search with all
-templates takes seconds a pattern; --fraction 0.1 is pyxem's default.
+search and its score. The phase is that of the highest correlation, as pyxem's users choose it.
+Exhaustive search takes seconds a pattern; --fraction 0.1 is pyxem's default.
 """
 
 from __future__ import annotations
