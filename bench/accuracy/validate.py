@@ -113,10 +113,12 @@ def code_hash() -> str:
 def answers_of(found: dict[str, Any], phase: str, names: list[str]) -> Answers:
     own = names.index(phase)
     of_phase = found["rival_phase_id"] == own
+    refused = (found["phase_id"] < 0) & of_phase[:, 0]
     return Answers(
         phase=np.array([names[i] if i >= 0 else NO_PHASE for i in found["phase_id"]]),
         orientation=found["orientation"],
         best=np.where(of_phase[..., None], found["rival_orientation"], np.nan),
+        refused=np.where(refused[:, None], found["rival_orientation"][:, 0], np.nan),
         confidence=found.get("probability"),
     )
 

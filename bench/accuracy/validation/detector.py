@@ -73,7 +73,7 @@ def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
     if detector.beam is None:
         return np.asarray(elastic * intensity / intensity.sum())
     spots = (elastic - detector.beam) * intensity / intensity[~direct].sum()
-    return np.where(direct, detector.beam / max(direct.sum(), 1), spots)
+    return np.asarray(np.where(direct, detector.beam / max(direct.sum(), 1), spots))
 
 
 def detector_matrix(detector: Detector, long_axis: float) -> Array:

@@ -33,6 +33,8 @@ class Answers:
         NaN where none.
     best : (n, b, 4) float64
         Best distinct orientations of the true phase, padded with NaN.
+    refused : (n, 4) float64 or None
+        Where the program said that no phase fits: the orientation it would have given, of the true phase; else NaN.
     confidence : (n,) float64 or None
         Probability that phase and orientation (within 2 degrees) are right, where the program gives one.
     """
@@ -40,6 +42,7 @@ class Answers:
     phase: NDArray[np.str_]
     orientation: Array
     best: Array
+    refused: Array | None = None
     confidence: Array | None = None
 
 
@@ -58,6 +61,8 @@ class Scores:
     right_phase : (n,) bool
     verdict : (n,) int64
         `oracles.accuracy.Verdict`; meaningful where the phase is right.
+    lost, lost_right : (n,) bool
+        Without an answer; and of those the ones whose refused answer was within 3 degrees of the truth.
     threefold : (n,) bool
         Within 3 degrees of the truth after 120 degrees about c*, and not right: NZSP's pseudo-symmetry.
     confidence
@@ -70,6 +75,8 @@ class Scores:
     right_phase: NDArray[np.bool_]
     verdict: NDArray[np.int64]
     threefold: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+    lost_right: NDArray[np.bool_]
     confidence: Array | None
 
 
@@ -84,6 +91,9 @@ def score(phase: Phase, truth: Array, answers: Answers, settings: SimulationSett
         half = np.deg2rad(turn) / 2
         variant = multiply(np.array([np.cos(half), 0.0, 0.0, np.sin(half)]), truth)
         threefold |= np.rad2deg(disorientation_angle(variant, found, symmetry)) < 3.0
+    lost_right = np.zeros(len(truth), dtype=bool)
+    if answers.refused is not None:
+        lost_right = np.rad2deg(disorientation_angle(truth, answers.refused, symmetry)) < 3.0
     plane = np.full(len(truth), np.nan)
     if phase.conduction_normal is not None:
         normals = [rotate(conjugate(q), phase.conduction_normal) for q in (truth, found)]
@@ -97,6 +107,8 @@ def score(phase: Phase, truth: Array, answers: Answers, settings: SimulationSett
         right_phase=right_phase,
         verdict=judge(phase, truth, found, settings).verdict,
         threefold=threefold & ~(error < 5.0),
+        lost=answers.phase == "",
+        lost_right=lost_right,
         confidence=answers.confidence,
     )
 
@@ -124,13 +136,14 @@ def score_row(scores: Scores) -> list[str]:
         f"{np.median(planes):.2f} / {np.percentile(planes, 90):.1f}" if len(planes) else "–",
         *(str(count[v]) for v in (Verdict.AMBIGUOUS, Verdict.HALF_TURN, Verdict.TURNED, Verdict.MIRRORED)),
         str(int(scores.threefold.sum())),
+        f"{scores.lost.sum()} ({scores.lost_right.sum()})",
         "{:.0f} ± {:.0f}".format(*wilson(int(scores.right_phase.sum()), n)),
     ]  # fmt: skip
 
 
 SCORE_COLUMNS = [
     "n", *(f"≤ {limit:g}°" for limit in WITHIN_DEG), "in best 5", "median, °", "plane, °", "twin", "half turn",
-    "turned", "mirrored", "120° about c*", "right phase, %",
+    "turned", "mirrored", "120° about c*", "lost (right)", "right phase, %",
 ]  # fmt: skip
 
 
