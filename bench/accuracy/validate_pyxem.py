@@ -33,7 +33,9 @@ from nbedex.maps import multiply
 from nbedex.phases import load_phase
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-HALF_TURN_X = np.array([0.0, 1.0, 0.0, 0.0])  # (kx, ky) to (kx, -ky): pyxem's mirrored template
+# pyxem's mirrored template has its spots at (kx, -ky). Half a turn about Y takes g to (-gx, gy, -gz), whose opposite
+# (gx, -gy, gz) is the one that is excited.
+HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
 
 
 def ask(python: Path, patterns: Any, engine: Engine, fraction: float) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def ask(python: Path, patterns: Any, engine: Engine, fraction: float) -> dict[st
 def orientations(found: Any, templates: Any, n_azimuths: int) -> Any:
     """Quaternions (n, best, 4) of pyxem's (template, correlation, shift, mirror)."""
     base = templates[found[..., 0].astype(int)]
-    base = np.where(found[..., 3:] < 0, multiply(base, HALF_TURN_X), base)
+    base = np.where(found[..., 3:] < 0, multiply(base, HALF_TURN_Y), base)
     half = np.pi * found[..., 2] / n_azimuths
     zero = np.zeros_like(half)
     return multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1))

@@ -105,7 +105,8 @@ def _intensities(waves: BlochWaves, depth: float, absorption: float) -> Array:
     weights = np.linalg.solve(vectors, start)
     wavelength = energy2wavelength(waves.energy)
     amplitude = vectors @ (np.exp(1j * np.pi * wavelength * depth * values) * weights)
-    intensity = np.abs(amplitude) ** 2
+    # abTEM's matrix is that of the amplitudes over this factor (its `_metric`), which is 1 for the direct beam
+    intensity = np.abs(amplitude) ** 2 / (1 + waves.g_vec[:, 2] * wavelength)
     return np.asarray(intensity / intensity.sum())
 
 
