@@ -14,13 +14,14 @@ if not ACCURACY.is_dir():
     pytest.skip("the benchmarks are not part of this copy", allow_module_level=True)
 sys.path.insert(0, str(ACCURACY))
 
+from validate_pyxem import orientations  # noqa: E402
 from validation import exchange  # noqa: E402
 from validation.conditions import CONDITIONS, Crystal, Detector, condition, orientation, thickness  # noqa: E402
 from validation.detector import detector_matrix, frames  # noqa: E402
 from validation.judge import Answers, confidence_rows, score, wilson  # noqa: E402
 
 from nbedex.calibration import Calibration  # noqa: E402
-from nbedex.library import SimulationSettings  # noqa: E402
+from nbedex.library import SimulationSettings, simulate  # noqa: E402
 from nbedex.maps import multiply  # noqa: E402
 from nbedex.phases import load_phase  # noqa: E402
 
@@ -181,3 +182,21 @@ def test_overconfidence_shows() -> None:
     rows, error = confidence_rows([score(phase, truth, answers, SimulationSettings(voltage=300.0, k_max=1.2))])
     assert rows == [["90", "40", "50 ± 8"]]
     assert error == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+def test_pyxems_answers_become_orientations_whose_patterns_are_what_it_matched(mirror: float) -> None:
+    """Spots of the template, mirrored to (kx, -ky) if so, then turned by the shift from columns towards rows."""
+    phase, shift = load_phase("nzsp"), 31
+    settings = SimulationSettings(voltage=300.0, k_max=1.0)
+    template = orientation("nzsp", "tuning", 5)[None]
+    found = np.array([[[0.0, 0.9, shift, mirror]]])
+    (got,) = orientations(found, template, 360)
+    before, after = (simulate(phase, q, settings, threads=1).pattern(0) for q in (template, got))
+    angle = np.deg2rad(shift)
+    expected = (before["kx"] + 1j * mirror * before["ky"]) * np.exp(1j * angle)
+    distance = np.abs(expected[:, None] - (after["kx"] + 1j * after["ky"])[None])
+    assert len(expected) == len(after["kx"]) > 20
+    assert distance.min(axis=1).max() < 1e-5
+    closest = distance.argmin(axis=1)
+    np.testing.assert_allclose(after["intensity"][closest], before["intensity"], rtol=1e-3)
