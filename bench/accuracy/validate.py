@@ -1,0 +1,211 @@
+"""Index the validation kit's patterns with nbedex and print how often it is right.
+
+    python bench/accuracy/validate.py --split tuning --conditions standard --n 50
+
+needs the spots that generate.py wrote for the same arguments. The held-out split is for tables that are quoted, not for
+choosing anything: every look at it is written down in held_out_looks.jsonl beside the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from validation import exchange
+from validation.conditions import CACHE, CONDITIONS, MAIN, SPLITS, Condition, Split, condition, sha256
+from validation.detector import Frames, frames
+from validation.judge import SCORE_COLUMNS, Answers, Scores, confidence_rows, score, score_row, table
+
+import nbedex
+from nbedex.calibration import Calibration, electron_wavelength
+from nbedex.indexing import index_scan
+from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.settings import CenterSettings, IndexingSettings
+from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
+from nbedex.library.library import library_hash
+from nbedex.phases import load_phase
+from nbedex.scan import memory_scan
+
+FIELDS = ("phase_id", "orientation", "index", "reliability", "phase_reliability", "rival_phase_id",
+          "rival_orientation", "rival_score", "center", "status")  # fmt: skip
+NO_PHASE = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How the patterns are indexed."""
+
+    library: TemplateLibrary
+    settings: IndexingSettings
+    centers: str
+    threads: int
+
+
+def told(what: Condition) -> Calibration:
+    """What the indexer knows of the geometry: not the scale's error, nor the ellipse."""
+    detector = what.detector
+    return Calibration(
+        pixel_size=detector.pixel, voltage=what.crystal.voltage, rotation_deg=detector.rotation_deg,
+        flipped=detector.flipped,
+    )  # fmt: skip
+
+
+def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
+    """Fields of the records, as arrays (n, ...)."""
+    detector = what.detector
+    calibration = told(what)
+    if method.centers == "found":
+        result = index_scan(
+            memory_scan(shown.images[None]), method.library, calibration, settings=method.settings,
+            threads=method.threads,
+        )  # fmt: skip
+        return {name: getattr(result, name)[0] for name in FIELDS}
+    engine = make_engine(
+        method.library, calibration, method.settings, frame_shape=(detector.size, detector.size),
+        center=((detector.size - 1) / 2,) * 2,
+    )  # fmt: skip
+    records = index_block(shown.images, shown.center, engine, threads=method.threads)
+    return {name: records[name] for name in FIELDS}
+
+
+def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition, method: Method) -> dict[str, Any]:
+    """Like `index`, but a result that the same code, options and patterns gave before is read."""
+    key = sha256(
+        json.dumps(
+            [
+                where.name, phase, split, n, what.detector.key(), code_hash(), method.settings.to_dict(),
+                method.centers, library_hash(method.library.phases, method.library.settings),
+            ]
+        )
+    )[:24]  # fmt: skip
+    path = where.parents[1] / "found" / f"{key}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    wavelength = electron_wavelength(what.crystal.voltage)
+    shown = frames(exchange.read(where, n), what.detector, wavelength=wavelength, seed=(split, phase))
+    found = index(shown, what, method)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".tmp.npz")
+    np.savez_compressed(part, **found)
+    part.replace(path)
+    return found
+
+
+def code_hash() -> str:
+    """Of nbedex's own code, compiled part included, and the kit's frames."""
+    digest = hashlib.sha256()
+    folder = Path(nbedex.__path__[0])
+    files = [p for p in folder.rglob("*") if p.suffix in (".py", ".so") and p.is_file()]
+    for path in sorted([*files, Path(__file__).parent / "validation" / "detector.py"]):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def answers_of(found: dict[str, Any], phase: str, names: list[str]) -> Answers:
+    own = names.index(phase)
+    of_phase = found["rival_phase_id"] == own
+    refused = (found["phase_id"] < 0) & of_phase[:, 0]
+    return Answers(
+        phase=np.array([names[i] if i >= 0 else NO_PHASE for i in found["phase_id"]]),
+        orientation=found["orientation"],
+        best=np.where(of_phase[..., None], found["rival_orientation"], np.nan),
+        refused=np.where(refused[:, None], found["rival_orientation"][:, 0], np.nan),
+        confidence=found.get("probability"),
+    )
+
+
+def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list[str]], list[Scores]]:
+    simulation = SimulationSettings(voltage=300.0, k_max=arguments.k_max, step_deg=arguments.step_deg)
+    settings = IndexingSettings(center=CenterSettings(method="per-pattern"))
+    joint = cached_library([load_phase(name) for name in arguments.library], simulation, threads=arguments.threads)
+    comparison = SimulationSettings(voltage=300.0, k_max=arguments.k_max, max_excitation_error=0.015)
+    rows, confusion, everything = [], [], []
+    for name in arguments.conditions:
+        what = condition(name, arguments.split)
+        for phase in arguments.phases:
+            where = exchange.folder(arguments.cache, what.crystal, phase, arguments.split)
+            library = joint
+            if arguments.alone:
+                library = cached_library([load_phase(phase)], simulation, threads=arguments.threads)
+            method = Method(library=library, settings=settings, centers=arguments.centers, threads=arguments.threads)
+            found = cached_index(where, phase, arguments.split, arguments.n, what, method)
+            names = [p.name for p in library.phases]
+            truth = exchange.read(where, arguments.n).orientation
+            scores = score(load_phase(phase), truth, answers_of(found, phase, names), comparison)
+            everything.append(scores)
+            rows.append([name, phase, *score_row(scores)])
+            sys.stderr.write(" | ".join(rows[-1]) + "\n")
+            of = [str(int((found["phase_id"] == i).sum())) for i in range(len(names))]
+            confusion.append([name, phase, *of, str(int((found["phase_id"] < 0).sum()))])
+    return rows, confusion, everything
+
+
+def look_taken(arguments: argparse.Namespace, output: Path) -> None:
+    """Write down that the held-out patterns were looked at."""
+    line = {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "conditions": arguments.conditions,
+        "phases": arguments.phases,
+        "n": arguments.n,
+    }
+    with (output.parent / "held_out_looks.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def commit() -> str:
+    answer = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"], capture_output=True, text=True
+    )
+    return answer.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--split", choices=SPLITS, default="tuning")
+    parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=["standard"], metavar="NAME")
+    parser.add_argument("--phases", nargs="+", default=list(MAIN))
+    parser.add_argument("--library", nargs="+", default=list(MAIN), help="phases that compete")
+    parser.add_argument("--alone", action="store_true", help="each phase against its own library only")
+    parser.add_argument("--centers", choices=("found", "true"), default="found", help="of the direct beam")
+    parser.add_argument("--n", type=int, default=50)
+    parser.add_argument("--quick", action="store_true", help="10 patterns, library at 2 degrees")
+    parser.add_argument("--k-max", type=float, default=1.2)
+    parser.add_argument("--step-deg", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.n, arguments.step_deg = exchange.PER_FILE, 2.0
+    if arguments.split == "held-out":
+        look_taken(arguments, arguments.output or Path(__file__))
+    rows, confusion, everything = judge_all(arguments)
+    text = (
+        f"{arguments.split} split, {commit()}, abTEM's Bloch waves, library at {arguments.step_deg:g}°, k_max"
+        f" {arguments.k_max:g}, centres {arguments.centers}. Shares in percent ± one sigma; orientations of the wrong"
+        " phase count as wrong. plane: median / 90 % of the angle between true and found conduction planes.\n\n"
+    )
+    text += table(["condition", "true phase", *SCORE_COLUMNS], rows)
+    if not arguments.alone:
+        text += "\nFound as:\n\n" + table(["condition", "true phase", *arguments.library, "none"], confusion)
+    calibration, error = confidence_rows(everything)
+    if calibration:
+        text += "\n" + table(["stated, %", "n", "right within 2°, %"], calibration)
+        text += f"\nExpected calibration error {error:.3f}\n"
+    sys.stdout.write(text)
+    if arguments.output:
+        arguments.output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""From spots to frames as a camera gives them. NumPy alone, so that every program that is compared sees the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from validation.conditions import Detector, random_numbers
+from validation.exchange import Patterns
+
+Array = NDArray[np.float64]
+_erf = np.vectorize(erf, otypes=[np.float64])
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Frames and what is true about them.
+
+    Attributes
+    ----------
+    images : (n, size, size) uint16
+    center : (n, 2) float64
+        Direct beam as row and column.
+    second_share : (n,) float64
+        Share of the second crystal in the elastic intensity; 0 where there is none.
+    second : (n,) int64
+        Which of the patterns it is.
+    """
+
+    images: NDArray[np.uint16]
+    center: Array
+    second_share: Array
+    second: NDArray[np.int64]
+
+
+def frames(patterns: Patterns, detector: Detector, *, wavelength: float, seed: tuple[str, ...]) -> Frames:
+    """Frames of all patterns. `wavelength`: angstrom. `seed`: words, to which the pattern's number is added.
+
+    The random numbers of a pattern depend on its number and the detector, not on how many patterns there are; but where
+    crystals overlap the second one is the pattern before it, of pattern 0 the last one.
+    """
+    n = len(patterns)
+    radius = 1e-3 * detector.disk_mrad / wavelength / detector.pixel
+    images = np.empty((n, detector.size, detector.size), dtype=np.uint16)
+    center, share = np.empty((n, 2)), np.zeros(n)
+    second = (np.arange(n) - 1) % n
+    for i in range(n):
+        rng = random_numbers("frame", *seed, detector.key(), i)
+        direction = rng.uniform(0, 2 * np.pi)
+        middle = (detector.size - 1) / 2
+        center[i] = middle + detector.shift_px * np.array([np.sin(direction), np.cos(direction)])
+        to_pixels = detector_matrix(detector, rng.uniform(0, np.pi))
+        k, intensity = patterns.k[i], _shares(patterns, i, detector)
+        share[i] = rng.uniform(*detector.overlap)
+        if share[i] > 0:
+            k = np.concatenate([k, patterns.k[second[i]]])
+            intensity = np.concatenate(
+                [(1 - share[i]) * intensity, share[i] * _shares(patterns, int(second[i]), detector)]
+            )
+        expected = _elastic(k, intensity, center[i], to_pixels, detector, radius)
+        expected += _smooth(center[i], to_pixels, detector)
+        images[i] = np.minimum(rng.poisson(detector.counts * expected), np.iinfo(np.uint16).max)
+    return Frames(images, center, share, second)
+
+
+def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
+    """Of all electrons, in every spot and the direct beam."""
+    intensity, direct = patterns.intensity[i], ~patterns.hkl[i].any(axis=1)
+    elastic = 1 - detector.diffuse - detector.halo
+    if detector.beam is None:
+        return np.asarray(elastic * intensity / intensity.sum())
+    spots = (elastic - detector.beam) * intensity / intensity[~direct].sum()
+    return np.asarray(np.where(direct, detector.beam / max(direct.sum(), 1), spots))
+
+
+def detector_matrix(detector: Detector, long_axis: float) -> Array:
+    """Matrix (2, 2) from k along (X, Y) to (column, row), pixels. `long_axis` of the ellipse: radians from columns."""
+    turn = np.deg2rad(detector.rotation_deg)
+    to_camera = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    if detector.flipped:
+        to_camera = np.diag([1.0, -1.0]) @ to_camera
+    along = np.array([np.cos(long_axis), np.sin(long_axis)])
+    stretch = np.sqrt(detector.ellipse)
+    ellipse = np.eye(2) / stretch + (stretch - 1 / stretch) * np.outer(along, along)
+    return np.asarray(detector.scale / detector.pixel * ellipse @ to_camera)
+
+
+def _elastic(k: Array, intensity: Array, center: Array, to_pixels: Array, detector: Detector, radius: float) -> Array:
+    """Blurred disks, each with the sum of its intensity; what falls off the camera is lost."""
+    image = np.zeros((detector.size, detector.size))
+    at = center + (k @ to_pixels.T)[:, ::-1]
+    reach = int(np.ceil(radius + 4 * detector.blur_px)) + 1
+    local = np.arange(-reach, reach + 1)
+    for (row, column), share in zip(at, intensity, strict=True):
+        if share < 1e-7:
+            continue
+        r0, c0 = round(float(row)), round(float(column))
+        if not (-reach < r0 < detector.size + reach and -reach < c0 < detector.size + reach):
+            continue
+        distance = np.hypot((local + r0 - row)[:, None], (local + c0 - column)[None, :])
+        if radius < 0.5:
+            spot = np.exp(-(distance**2) / (2 * detector.blur_px**2))
+        else:
+            spot = 1 - _erf((distance - radius) / (np.sqrt(2) * detector.blur_px))
+        spot *= share / spot.sum()
+        rows, columns = local + r0, local + c0
+        inside_r = (rows >= 0) & (rows < detector.size)
+        inside_c = (columns >= 0) & (columns < detector.size)
+        image[np.ix_(rows[inside_r], columns[inside_c])] += spot[np.ix_(inside_r, inside_c)]
+    return image
+
+
+def _smooth(center: Array, to_pixels: Array, detector: Detector) -> Array:
+    """Diffuse scattering and the ring of an amorphous layer."""
+    pixels = np.arange(detector.size)
+    rows, columns = np.meshgrid(pixels - center[0], pixels - center[1], indexing="ij")
+    inverse = np.linalg.inv(to_pixels)
+    k = np.hypot(inverse[0, 0] * columns + inverse[0, 1] * rows, inverse[1, 0] * columns + inverse[1, 1] * rows)
+    diffuse = np.exp(-k / detector.diffuse_k)
+    total = detector.diffuse * diffuse / diffuse.sum()
+    if detector.halo:
+        ring = np.exp(-((k - detector.halo_k) ** 2) / (2 * detector.halo_width**2))
+        total += detector.halo * ring / ring.sum()
+    return np.asarray(total)
