@@ -9,6 +9,7 @@ package   the package's defaults: from 0.07 to 1.5 1/angstrom, rings of 0.0125, 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,18 @@ from nbedex.library import SimulationSettings, TemplateLibrary, build_library  #
 from nbedex.phases import load_phase  # noqa: E402
 from oracles.pattern_kinds import KINDS, PHASES, WITH_SIGNAL, Detector, make_frames  # noqa: E402
 
-__all__ = ["DISTINCT", "GEOMETRIES", "KINDS", "PHASES", "SETTINGS", "WITH_SIGNAL", "Case", "Detector", "make_frames"]
+__all__ = [
+    "DISTINCT",
+    "GEOMETRIES",
+    "KINDS",
+    "PHASES",
+    "SETTINGS",
+    "WITH_SIGNAL",
+    "Case",
+    "Detector",
+    "add_case_flags",
+    "make_frames",
+]
 
 VOLTAGE = 300.0
 DISTINCT = float(np.deg2rad(5.0))
@@ -48,6 +60,16 @@ class Exponents:
 
 SETTINGS = {"mild": Exponents(1.0, 0.5, 1), "accuracy": Exponents(0.25, 0.2, 5)}
 GEOMETRIES = ("engine", "package")
+
+
+def add_case_flags(parser: argparse.ArgumentParser) -> None:
+    """The options that choose a `Case`, the same in every script."""
+    parser.add_argument("--settings", choices=SETTINGS, default="accuracy")
+    parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
+    parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
+    parser.add_argument(
+        "--rival-share", type=float, default=0.0, help="look for nothing below this share of the best score"
+    )
 
 
 @cache

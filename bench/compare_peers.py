@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import KINDS, PHASES, SETTINGS, WITH_SIGNAL, Case
+from cases import KINDS, PHASES, WITH_SIGNAL, Case, add_case_flags
 from numpy.typing import NDArray
 from readme import RESULTS, machine, markdown, replace_between
 from timing import seconds_per_pattern, short, stay_on_one_core
@@ -159,12 +159,7 @@ def write_tables() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--settings", choices=SETTINGS, default="accuracy")
-    parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
-    parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
-    parser.add_argument(
-        "--rival-share", type=float, default=0.0, help="look for nothing below this share of the best score"
-    )
+    add_case_flags(parser)
     parser.add_argument("--peers", type=Path, help="folder of the environments pyxem/ and py4dstem/")
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
     parser.add_argument("-n", type=int, default=100, help="patterns of ours of each kind and phase")

@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 import numpy as np
-from cases import KINDS, PHASES, SETTINGS, Case
+from cases import KINDS, PHASES, Case, add_case_flags
 from readme import RESULTS, machine, markdown, replace_between
 from timing import difference, seconds_in_a_batch, seconds_per_pattern, short, stay_on_one_core, summary
 
@@ -90,12 +90,7 @@ def write_table() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--settings", choices=SETTINGS, default="accuracy")
-    parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
-    parser.add_argument("--step", type=float, default=1.0, help="degrees between templates")
-    parser.add_argument(
-        "--rival-share", type=float, default=0.0, help="look for nothing below this share of the best score"
-    )
+    add_case_flags(parser)
     parser.add_argument("--n-best", type=int, help="by default that of the settings")
     parser.add_argument("-n", type=int, default=150, help="patterns of each kind and phase")
     parser.add_argument("--checked", type=int, default=2, help="of them, how many are matched exhaustively, too")

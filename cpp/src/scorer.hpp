@@ -24,7 +24,6 @@ public:
         }
     }
 
-    [[nodiscard]] const NormalisedPattern& pattern() const noexcept { return pattern_; }
     [[nodiscard]] const kernels::Kernels& kernels() const noexcept { return kernels_; }
     [[nodiscard]] std::ptrdiff_t n_images() const noexcept { return 2 * templates_.size(); }
 

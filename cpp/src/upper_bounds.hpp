@@ -26,7 +26,7 @@ public:
         rings_.resize(rings.n_groups * kernels::ring_lanes);
         for (std::size_t g = 0; g < rings.n_groups; g += stride) {
             std::int32_t wholes[kernels::ring_lanes];
-            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, 1, rings.n_quads, tables_.rounded.ring_maxima(), wholes);
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, rings.n_quads, tables_.rounded.ring_maxima(), wholes);
             const std::size_t first = g * kernels::ring_lanes;
             const std::size_t n = std::min(kernels::ring_lanes, static_cast<std::size_t>(templates_.size()) - first);
             for (std::size_t lane = 0; lane < n; ++lane) {

@@ -75,17 +75,14 @@ bool correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spot
     return true;
 }
 
-void ring_bounds(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_quads, const std::uint8_t* maxima,
-                 std::int32_t* bounds) {
-    for (std::size_t g = 0; g < n_groups; ++g) {
-        SixteenSums group_sums;
-        for (std::size_t q = 0; q < n_quads; ++q, sums += 4 * ring_lanes) {
-            int four;
-            __builtin_memcpy(&four, maxima + 4 * q, 4);
-            group_sums.add(sums, four);
-        }
-        group_sums.store(bounds + g * ring_lanes);
+void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds) {
+    SixteenSums of_templates;
+    for (std::size_t q = 0; q < n_quads; ++q, sums += 4 * ring_lanes) {
+        int four;
+        __builtin_memcpy(&four, maxima + 4 * q, 4);
+        of_templates.add(sums, four);
     }
+    of_templates.store(bounds);
 }
 
 void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n,

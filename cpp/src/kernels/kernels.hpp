@@ -72,9 +72,8 @@ struct Kernels {
     bool (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
                            const std::size_t* phi, const Prospect& prospect, float* out);
 
-    /// bounds[16 g + lane] = sum over rings 4 q + j of sums[((g n_quads + q) 16 + lane) 4 + j] * maxima[4 q + j], for g < n_groups.
-    void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_groups, std::size_t n_quads, const std::uint8_t* maxima,
-                        std::int32_t* bounds);
+    /// bounds[lane] = sum over rings 4 q + j of sums[(16 q + lane) 4 + j] * maxima[4 q + j], for ring_lanes templates.
+    void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds);
 
     /// For n templates from `first` on, the largest over the sectors of sum_i weight[i] * (table value of spot i): of the template
     /// and of its mirror image.

@@ -2,19 +2,14 @@
 // instantiated here. Sums have eight partial sums on every instruction set, added up in one order.
 #include "kernels/frames.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/pixels.hpp"
 
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
 
 constexpr std::size_t parts = 8;
 
-#if defined(__AVX512F__)
-constexpr std::size_t lanes = 8;
-#elif defined(__AVX2__)
-constexpr std::size_t lanes = 4;
-#else
-constexpr std::size_t lanes = 2;
-#endif
+constexpr std::size_t lanes = register_bytes / sizeof(double);
 typedef double Doubles __attribute__((vector_size(lanes * 8)));
 typedef float Singles __attribute__((vector_size(lanes * 4)));
 
@@ -23,9 +18,7 @@ public:
     /// Eight values.
     void add(const float* values) {
         for (std::size_t v = 0; v < vectors; ++v) {
-            Singles single;
-            __builtin_memcpy(&single, values + v * lanes, sizeof single);
-            const Doubles x = __builtin_convertvector(single, Doubles), square = x * x;
+            const Doubles x = __builtin_convertvector(load<Singles>(values + v * lanes), Doubles), square = x * x;
             first_[v] += x;
             second_[v] += square;
             third_[v] += square * x;
