@@ -1,0 +1,1 @@
+"""Which boundaries block sodium in a field."""

@@ -1,0 +1,1 @@
+"""The direct current through the microstructure."""
