@@ -70,7 +70,8 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     ring_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0125
     n_azimuths: Annotated[int, Meta(ge=36, le=7200)] = 360
     remove_background: bool = True
-    background_sigma: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
@@ -107,12 +108,31 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     exhaustive: bool = False
 
 
+class RefineSettings(Settings, frozen=True, kw_only=True):
+    """Orientations below the grid of the templates.
+
+    Attributes
+    ----------
+    enabled
+        Refine the candidates of every pattern and rank them anew. Without it the search has the last word.
+    excitation_width
+        Sigma (1/angstrom) of the Gaussian by which intensities fall with the excitation error.
+    template_exponent
+        Exponent on the intensities of reflections while refining.
+    """
+
+    enabled: bool = True
+    excitation_width: Annotated[float, Meta(gt=0, le=0.1)] = 0.007
+    template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+
+
 class IndexingSettings(Settings, frozen=True, kw_only=True):
     """All options of indexing that are not calibration, library or files."""
 
     center: CenterSettings = CenterSettings()
     preprocess: PreprocessSettings = PreprocessSettings()
     match: MatchSettings = MatchSettings()
+    refine: RefineSettings = RefineSettings()
 
     def __post_init__(self) -> None:
         super().__post_init__()
