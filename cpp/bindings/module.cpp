@@ -102,7 +102,7 @@ void for_each_frame(const py::array& frames, const std::optional<py::array>& mas
     });
 }
 
-/// Patterns, the sparser ones that are searched (None unless wanted), status, skewness of what is searched.
+/// Patterns, the sparser ones that are searched (None unless wanted), status.
 py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
                   const std::optional<py::array>& mask, int threads, bool with_peaks) {
     const py::ssize_t n = frame_count(frames);
@@ -111,14 +111,25 @@ py::tuple prepare(const py::array& frames, const py::array& centers, const Polar
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<float> peaks({with_peaks ? n : 0, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<std::uint8_t> status({n});
-    NewArray<double> skew({n});
     for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
         const std::span<float> pattern = polar.span.subspan(p * size, size), sparse = peaks.span.subspan(p * peak_size, peak_size);
         status.span[p] = static_cast<std::uint8_t>(
             prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern, sparse));
-        skew.span[p] = skewness(with_peaks ? sparse : pattern);
     });
-    return py::make_tuple(polar.array, with_peaks ? py::object(peaks.array) : py::none(), status.array, skew.array);
+    return py::make_tuple(polar.array, with_peaks ? py::object(peaks.array) : py::none(), status.array);
+}
+
+py::array_t<double> skewness_of(const py::array& patterns, int threads) {
+    const std::span<const float> data = view<float>(patterns, "patterns", {any, any, any});
+    NewArray<double> out({patterns.shape(0)});
+    const std::size_t size = out.span.empty() ? 0 : data.size() / out.span.size();
+    run([&](const Poll& poll) {
+        parallel_for(patterns.shape(0), threads, poll, [&](std::ptrdiff_t i, int) {
+            const auto p = static_cast<std::size_t>(i);
+            out.span[p] = skewness(data.subspan(p * size, size));
+        });
+    });
+    return out.array;
 }
 
 py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& options, const std::optional<py::array>& mask,
@@ -361,6 +372,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("check_frames", &check, py::arg("frames"), py::arg("options"), py::arg("mask"), py::arg("threads"));
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
           py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false);
+    m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
     m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),

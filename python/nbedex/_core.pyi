@@ -129,7 +129,8 @@ def prepare_patterns(
     mask: Mask,
     threads: int,
     with_peaks: bool = False,
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.uint8], NDArray[np.float64]]: ...
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.uint8]]: ...
+def skewness(patterns: NDArray[np.float32], threads: int) -> NDArray[np.float64]: ...
 def pack_templates(
     offset: NDArray[np.int64],
     kx: NDArray[np.float32],

@@ -12,7 +12,7 @@ import pytest
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.maps import IndexingResult, canonical, from_euler, multiply, rotate, to_matrix
 from nbedex.phases import Phase, list_phases, load_phase
-from nbedex.report import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
+from nbedex.report import DEFAULT_MIN_PROBABILITY, KINDS, draw, plot_maps
 from nbedex.report.figures import MAPS
 from nbedex.report.ipf import (
     SAMPLE_AXES,
@@ -182,7 +182,7 @@ def test_default_cut_offs() -> None:
     figure = draw(result, kind="phase")
     image = figure.axes[0].images[0].get_array()
     shown = np.asarray(image).any(axis=2)
-    keep = result.accepted(min_index=DEFAULT_MIN_INDEX, min_reliability=DEFAULT_MIN_RELIABILITY)
+    keep = result.accepted(min_probability=DEFAULT_MIN_PROBABILITY)
     assert (shown == keep).all() and keep.sum() < result.indexed.sum()
     everything = draw(result, kind="phase", min_index=-1, min_reliability=-100)
     assert (np.asarray(everything.axes[0].images[0].get_array()).any(axis=2) == result.indexed).all()

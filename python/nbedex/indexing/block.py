@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.candidates import Candidates, Match, match_phases, refined, searched
+from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.records import empty_records, fill, refuse
 from nbedex.indexing.sample import MAX_NON_FINITE
@@ -212,36 +213,65 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     (n,) structured
         See `record_dtype`.
     """
-    refining = engine.settings.refine.enabled
-    polar, peaks, status, skewness = _core.prepare_patterns(
+    polar, peaks, status = _core.prepare_patterns(
         frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
     )
     assert peaks is not None
-    n_best = engine.settings.match.n_best
-    records = empty_records(len(frames), n_best, len(engine.templates), Status.OK)
+    records = empty_records(len(frames), engine.settings.match.n_best, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
     if len(usable):
-        matches = match_phases(taken(peaks, usable), engine, threads=threads)
-        found = searched(matches, engine)
-        if refining:
-            found = refined(found, taken(polar, usable), engine, threads=threads)
-        part = records[usable]
-        fill(part, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
-        refuse(part, ~above_noise(found, matches, noise_levels(skewness[usable], engine), engine))
-        records[usable] = part
+        records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
     return records
+
+
+def index_patterns(
+    polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
+) -> NDArray[Any]:
+    """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
+    matches = match_phases(peaks, engine, threads=threads)
+    found = first = searched(matches, engine)
+    if engine.settings.refine.enabled:
+        found = refined(first, polar, engine, threads=threads)
+    filled = records.copy()
+    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
+    evidence = gather_evidence(first, found, peaks, polar, engine, threads=threads)
+    filled["probability"] = evidence.probability()
+    filled["uncertainty_deg"] = evidence.uncertainty_deg()
+    refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    return filled
+
+
+def gather_evidence(
+    first: Candidates,
+    final: Candidates,
+    peaks: NDArray[np.float32],
+    polar: NDArray[np.float32],
+    engine: Engine,
+    *,
+    threads: int,
+) -> Evidence:
+    """What speaks for the winners among the `final` candidates; `first` are those of the search."""
+    winner = final.phase_id[:, :1]
+
+    def times_noise(candidates: Candidates, patterns: NDArray[np.float32]) -> Array:
+        score = best_where(candidates.phase_id == winner, candidates.score).astype(np.float64)
+        levels = noise_levels(_core.skewness(patterns, threads), engine)
+        level = np.take_along_axis(levels, np.maximum(winner, 0), axis=1)[:, 0]
+        return np.asarray(np.where(winner[:, 0] < 0, 0.0, np.nan_to_num(score) / level))
+
+    searched_for = times_noise(first, peaks)
+    return Evidence(
+        searched=searched_for,
+        refined=times_noise(final, polar) if final is not first else searched_for,
+        score=np.nan_to_num(final.score[:, 0].astype(np.float64)),
+        rival=final.score[:, 1].astype(np.float64),
+        spread=final.spread[:, 0].astype(np.float64),
+        n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
+    )
 
 
 def taken(patterns: NDArray[np.float32], usable: NDArray[np.intp]) -> NDArray[np.float32]:
     """Some of the patterns, without a copy if they are all."""
     return patterns if len(usable) == len(patterns) else np.ascontiguousarray(patterns[usable])
-
-
-def above_noise(found: Candidates, matches: list[Match], noise: Array, engine: Engine) -> NDArray[np.bool_]:
-    """Where the winner's phase scored better in the search (n,) than it would on a pattern unrelated to it."""
-    winner = found.phase_id[:, 0]
-    pixel = np.arange(len(winner))
-    score = np.stack([m["score"] for m in matches], axis=1)[pixel, winner, 0]
-    return np.asarray((winner >= 0) & (score > engine.settings.match.noise_factor * noise[pixel, winner]))

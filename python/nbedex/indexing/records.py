@@ -24,6 +24,8 @@ def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
             ("phase_reliability", "<f4"),
             ("mirror_margin", "<f4"),
             ("half_turn_margin", "<f4"),
+            ("probability", "<f4"),
+            ("uncertainty_deg", "<f4"),
             ("center", "<f4", (2,)),
             ("status", "u1"),
             ("rival_phase_id", "<i2", (n_best,)),
@@ -79,5 +81,7 @@ def refuse(records: NDArray[Any], where: NDArray[np.bool_]) -> None:
     records["status"][where] = Status.NO_MATCH
     for name in ("phase_id", "template_id"):
         records[name][where] = -1
+    records["probability"][where] = 0.0
+    records["uncertainty_deg"][where] = np.nan
     records["mirrored"][where] = False
     records["orientation"][where] = np.nan

@@ -94,8 +94,9 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
-        would reach (`nbedex.indexing.noise`) is given the status "no match"; 0 switches the test off. Noise of many
-        kinds reaches 0.6 to 1.2, patterns of the demo's phases at 500 counts in the frame 1.5 and more.
+        would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
+        and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of very
+        few counts 0.9 and more; 1.25 suits the search alone.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
@@ -104,7 +105,7 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
     rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.6
-    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.25
+    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
     exhaustive: bool = False
 
 

@@ -28,7 +28,7 @@ from nbedex.files import check_output, write_atomically
 from nbedex.maps.result import ARRAYS, IndexingResult
 
 FORMAT = "nbedex-result"
-VERSION = 1
+VERSION = 2
 _TEXTS = ("phases", "calibration", "provenance")
 
 

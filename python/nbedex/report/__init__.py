@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nbedex.report.figures import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
+from nbedex.report.figures import DEFAULT_MIN_PROBABILITY, KINDS, draw, plot_maps
 
-__all__ = ["DEFAULT_MIN_INDEX", "DEFAULT_MIN_RELIABILITY", "KINDS", "draw", "plot_maps"]
+__all__ = ["DEFAULT_MIN_PROBABILITY", "KINDS", "draw", "plot_maps"]
