@@ -95,8 +95,8 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
         would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
-        and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of very
-        few counts 0.9 and more; 1.25 suits the search alone.
+        and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of
+        very few counts 0.9 and more; 1.25 suits the search alone.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
