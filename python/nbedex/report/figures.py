@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_MIN_PROBABILITY = 0.5
 
 MAPS = ("ipf-z", "ipf-x", "ipf-y", "phase", "index", "reliability", "phase-reliability", "probability", "status")
+OVERVIEW = ("ipf-x", "ipf-y", "ipf-z", "phase", "index", "reliability", "probability", "status")
 KINDS = (*MAPS, "overview", "all")
 
 _MAP_WIDTH = 4.2  # inches, of a single map
@@ -55,7 +56,7 @@ def plot_maps(
         files are called after their kind, "ipf-z.png" and so on.
     kind
         One of `KINDS`: the crystal direction along the sample's X, Y or Z (Z is the beam), the phase,
-        numbers, the status, "overview" for all of them on one page, "all" for every file.
+        numbers, the status, "overview" for most of them on one page, "all" for every file.
     min_index, min_reliability, min_probability
         Pixels under these are black in all maps but that of the status. None: a probability of 0.5, which 0
         switches off, and nothing for the others.
@@ -197,14 +198,14 @@ def _single(view: View, kind: str) -> Figure:
 
 
 def _overview(view: View) -> Figure:
-    """All maps in rows of three, the colour keys in the last cell."""
+    """The maps of `OVERVIEW` in rows of three, the colour keys in the last cell."""
     from matplotlib.figure import Figure
 
     width, height = _map_size(view, _PANEL_WIDTH)
     cell_width = max(width, _LEAST_WIDTH) + _SIDE
     cell_height = max(height, _LEAST_HEIGHT) + 0.6
     figure = Figure(figsize=(3 * cell_width, 3 * cell_height + _BELOW))
-    for number, kind in enumerate(("ipf-x", "ipf-y", "ipf-z", *MAPS[3:])):
+    for number, kind in enumerate(OVERVIEW):
         row, column = divmod(number, 3)
         top = _BELOW + (3 - row) * cell_height - 0.3
         axes = _add_axes(figure, column * cell_width, top - height, width, height)
