@@ -23,6 +23,8 @@ _HALF_TURN_Z = np.array([0.0, 0.0, 0.0, 1.0])
 # How far refinement looks about each axis, in steps of the template grid. The nearest template is within half a
 # step; the one that scored best may be its neighbour.
 REACH = 0.7
+# Width of the rocking curve while refining, in units of the library's largest excitation error.
+EXCITATION_WIDTH = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,7 @@ def refine(
         np.ascontiguousarray(np.where(phase_id[..., None] < 0, 0.0, orientation)),
         _core.RefineOptions(
             wavelength=electron_wavelength(simulation.voltage),
-            excitation_width=options.excitation_width,
+            excitation_width=options.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error,
             precession_angle=float(np.deg2rad(simulation.precession_deg)),
             reach=float(np.deg2rad(REACH * simulation.step_deg)),
             distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),

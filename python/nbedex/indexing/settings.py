@@ -117,13 +117,14 @@ class RefineSettings(Settings, frozen=True, kw_only=True):
     enabled
         Refine the candidates of every pattern and rank them anew. Without it the search has the last word.
     excitation_width
-        Sigma (1/angstrom) of the Gaussian by which intensities fall with the excitation error.
+        Sigma (1/angstrom) of the Gaussian by which intensities fall with the excitation error; by default 0.35 times
+        the library's `max_excitation_error`.
     template_exponent
         Exponent on the intensities of reflections while refining.
     """
 
     enabled: bool = True
-    excitation_width: Annotated[float, Meta(gt=0, le=0.1)] = 0.007
+    excitation_width: Annotated[float, Meta(gt=0, le=0.1)] | None = None
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
 
 
