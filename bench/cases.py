@@ -47,6 +47,7 @@ VOLTAGE = 300.0
 DISTINCT = float(np.deg2rad(5.0))
 DETECTOR = Detector()
 K_MIN, ENGINE_K_MAX, ENGINE_RINGS = 0.07, 1.2, 96
+SIGMA = 1.0  # standard deviations of a ring taken off with its mean, as the aims have it
 
 
 @dataclass(frozen=True)
