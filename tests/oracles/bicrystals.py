@@ -109,11 +109,9 @@ def label_by_words(a: Floats, b: Floats, m: Floats, e: Floats, tolerance: float 
         return "I " + ("a" if all(along) else "b") + number
     if psi >= 90 - tolerance and all(across):
         return "II a" + number
-    if psi >= 90 - tolerance and (along[0] and across[1] or along[1] and across[0]):
+    if psi >= 90 - tolerance and ((along[0] and across[1]) or (along[1] and across[0])):
         return "II b" + number
-    if number == "2":
-        drive = e - (e @ m) * m
-    else:
-        drive = around_z(90.0) @ (m if e @ m > 0 else -m)
+    turned = around_z(90.0) @ (m if e @ m > 0 else -m)
+    drive = e - (e @ m) * m if number == "2" else turned
     flux = [drive - (n @ drive) * n for n in (a, b)]  # planes that let nothing across
     return "III " + ("a" if (flux[0] - flux[1]) @ m > 0 else "b") + number

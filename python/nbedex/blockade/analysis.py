@@ -67,6 +67,13 @@ def analyse_blockade(
     )
 
 
+def planes_of(blockade: Blockade) -> tuple[Floats, Floats]:
+    """(k, 3) normals of the conduction planes on both sides of every stretch; zero where there are none."""
+    boundaries, segment = blockade.network.boundaries, blockade.stretches.segment
+    normal = blockade.media.normal
+    return normal[boundaries.grain_a[segment]], normal[boundaries.grain_b[segment]]
+
+
 def pairs_of(media: Media, a: NDArray[Any], b: NDArray[Any], stretches: Stretches) -> Pairs:
     """The crystals on both sides of every stretch."""
     return Pairs(

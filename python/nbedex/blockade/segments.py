@@ -36,9 +36,8 @@ def over_segments(along: Statements, stretches: Stretches, n: int, settings: Blo
     segment, length = stretches.segment, stretches.length
     total = sums(segment, length, n)
     share = length / np.where(total > 0, total, 1.0)[segment]
-    shares = _shares(along.code, segment, share, n)
-    code, code_share = shares.argmax(axis=1).astype(np.int8), shares.max(axis=1, initial=0.0)
-    code_traces = _shares(along.code_traces, segment, share, n).argmax(axis=1).astype(np.int8)
+    code, code_share = longest_class(along.code, stretches, n)
+    code_traces, _ = longest_class(along.code_traces, stretches, n)
     probability = np.stack([sums(segment, share * column, n) for column in along.probability.T], axis=1)
     probability[total == 0, 0] = 1.0  # no length, no class
     mixed = (code_share < settings.decided_at) & (total > 0)
@@ -66,9 +65,12 @@ def over_segments(along: Statements, stretches: Stretches, n: int, settings: Blo
     )
 
 
-def _shares(code: NDArray[np.int8], segment: Ints, share: Floats, n: int) -> Floats:
-    """(n, 13) share of each segment's length in each class."""
-    return sums(segment * N_CODES + code, share, n * N_CODES).reshape(n, N_CODES)
+def longest_class(code: NDArray[np.int8], stretches: Stretches, n: int) -> tuple[NDArray[np.int8], Floats]:
+    """Class (n,) that holds along most of each segment, the first of equals, and its share of the length."""
+    lengths = sums(stretches.segment * N_CODES + code, stretches.length, n * N_CODES).reshape(n, N_CODES)
+    total = lengths.sum(axis=1)
+    share = lengths.max(axis=1, initial=0.0) / np.where(total > 0, total, 1.0)
+    return lengths.argmax(axis=1).astype(np.int8), share
 
 
 def _mean(values: Floats, segment: Ints, share: Floats, n: int) -> Floats:
