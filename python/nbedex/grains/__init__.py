@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from nbedex.grains.find import find_grains, grains_of
 from nbedex.grains.model import GrainMap, Grains, MapPhase, OrientationMap, Role
+from nbedex.grains.settings import GrainSettings
+from nbedex.grains.source import from_crystal_map, orientation_map, read_orientation_map
 
-__all__ = ["GrainMap", "Grains", "MapPhase", "OrientationMap", "Role"]
+__all__ = [
+    "GrainMap",
+    "GrainSettings",
+    "Grains",
+    "MapPhase",
+    "OrientationMap",
+    "Role",
+    "find_grains",
+    "from_crystal_map",
+    "grains_of",
+    "orientation_map",
+    "read_orientation_map",
+]
