@@ -1,8 +1,8 @@
 """How much blocking a random microstructure would have, with the same boundaries and field.
 
 For crystals turned at random, what a stretch of boundary does depends only on the angle between its normal and the
-field. So the expected shares follow from one table over that angle. How far a map of so few grains would scatter about them
-is found by turning its grains at random some hundred times; each grain keeps its boundaries, as in the map.
+field. So the expected shares follow from one table over that angle. How far a map of so few grains would scatter about
+them is found by turning its grains at random some hundred times; each grain keeps its boundaries, as in the map.
 """
 
 from __future__ import annotations

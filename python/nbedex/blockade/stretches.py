@@ -49,9 +49,10 @@ class Stretches:
 
 
 def cut_into_stretches(boundaries: Boundaries, field: Field, *, max_turn_deg: float) -> Stretches:
-    """Cut every segment wherever boundary and field have turned by more than `max_turn_deg` since the last cut.
+    """Cut every segment into the fewest stretches that turn alike, each by no more than `max_turn_deg`.
 
-    Turning is added up without its sign, so that no two edges of a stretch differ by more.
+    Turning, of the boundary or of the field on it, is added up without its sign, so that no two edges of a stretch
+    differ by more. Cuts are the same from whichever end one begins.
 
     Parameters
     ----------
@@ -65,8 +66,7 @@ def cut_into_stretches(boundaries: Boundaries, field: Field, *, max_turn_deg: fl
     """
     edges = _edges(boundaries)
     local = field.at(edges.middle, edges.normal)
-    turn = _turning(edges, unit(local))
-    stretch = _numbered(edges.segment, np.floor(turn / max_turn_deg + 1e-9).astype(np.int64))
+    stretch = _numbered(edges.segment, _part(edges, unit(local), max_turn_deg))
     k = int(stretch[-1]) + 1 if len(stretch) else 0
     begin = np.searchsorted(stretch, np.arange(k))
     end = np.searchsorted(stretch, np.arange(k), side="right") - 1
@@ -127,17 +127,22 @@ def _side(boundaries: Boundaries, segment: Ints, flat: Floats) -> Floats:
     return np.where(np.nan_to_num(along[0] + along[1]) < -1e-6 * size, -1.0, 1.0)
 
 
-def _turning(edges: _Edges, field: Floats) -> Floats:
-    """(e,) degrees that boundary and field have turned since the first edge of the segment, whichever more."""
+def _part(edges: _Edges, field: Floats, max_turn_deg: float) -> Ints:
+    """(e,) in which part of its segment each edge lies."""
     if len(edges.segment) == 0:
-        return np.zeros(0)
+        return np.zeros(0, dtype=np.int64)
     same = edges.segment[1:] == edges.segment[:-1]
     steps = np.zeros(len(edges.segment))
     steps[1:] = np.where(same, np.maximum(_angle(edges.normal), np.nan_to_num(_angle(field), nan=360.0)), 0.0)
     total = np.cumsum(steps)
-    starts = np.concatenate([[True], ~same])
-    run = np.cumsum(starts) - 1
-    return np.asarray(total - total[starts][run])
+    run = np.concatenate([[0], np.cumsum(~same)])
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    turned = total - total[first][run]
+    whole = turned[np.append(first[1:], len(steps)) - 1]
+    whole[whole < 1e-9] = 0.0  # rounding: straight
+    parts = np.floor(whole / max_turn_deg) + 1
+    scale = parts / np.where(whole > 0, whole, 1.0)
+    return np.asarray(np.minimum(np.floor(turned * scale[run]), parts[run] - 1), dtype=np.int64)
 
 
 def _angle(vectors: Floats) -> Floats:
