@@ -158,10 +158,13 @@ def _random_blocking(
     a, b = row[a], row[b]
     rng = np.random.default_rng(_SEED)
     share = np.empty(n_random)
+    ex, ey, ez = np.ascontiguousarray(field.T)
+    mx, my, mz = np.ascontiguousarray(normal.T)
     for number in range(n_random):
-        n = _on_sphere(rng.random(len(layered)), rng.random(len(layered)))
-        n_a, n_b = n[a], n[b]
-        leaving = np.einsum("ki,ki->k", n_b, field) * np.einsum("ki,ki->k", n_b, normal)
-        coming = np.einsum("ki,ki->k", n_a, field) * np.einsum("ki,ki->k", n_a, normal)
-        share[number] = length[insulation * (leaving - coming) >= settings.blocks_at].sum()
+        x, y, z = np.ascontiguousarray(_on_sphere(rng.random(len(layered)), rng.random(len(layered))).T)
+        leaving, coming = (
+            (x[side] * ex + y[side] * ey + z[side] * ez) * (x[side] * mx + y[side] * my + z[side] * mz)
+            for side in (b, a)
+        )
+        share[number] = length @ (insulation * (leaving - coming) >= settings.blocks_at)
     return np.asarray(share / length.sum())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.blockade.analysis import planes_of
-from nbedex.blockade.classes import N_CODES, classify
+from nbedex.blockade.classes import N_CODES, Codes, code_of, cosines, tangent
 from nbedex.blockade.model import Blockade
 from nbedex.blockade.segments import longest_class
 from nbedex.blockade.sums import sums
@@ -70,12 +70,12 @@ def sweep_field(blockade: Blockade, *, step_deg: float = 5.0) -> Sweep:
     fields = np.stack([np.cos(angle), np.sin(angle), np.zeros(count)], axis=1)
     along, stretches, threshold = blockade.along, blockade.stretches, blockade.settings.blocks_at
     n, length = len(blockade.segments), stretches.length
-    normal_a, normal_b = planes_of(blockade)
+    classes = _Classes(blockade)
     total = max(float(length.sum()), 1e-300)
     code = np.zeros((n, count), dtype=np.int8)
     share, class_share = np.zeros(count), np.zeros((count, N_CODES))
     for number, field in enumerate(fields):
-        found = classify(normal_a, normal_b, stretches.normal, field, blockade.settings.tolerances).code
+        found = classes.at(field)
         code[:, number] = longest_class(found, stretches, n)[0]
         class_share[number] = sums(found, length, N_CODES) / total
         share[number] = length[along.vector @ field >= threshold].sum() / total
@@ -97,3 +97,29 @@ def sweep_field(blockade: Blockade, *, step_deg: float = 5.0) -> Sweep:
         blocking_share=share,
         class_share=class_share,
     )
+
+
+class _Classes:
+    """`classify` for many fields on the same boundaries; the chevron, too, is linear in the field along a boundary."""
+
+    def __init__(self, blockade: Blockade) -> None:
+        a, b = planes_of(blockade)
+        self._m = blockade.stretches.normal
+        self._limits = cosines(blockade.settings.tolerances)
+        self._a_b, self._a_m, self._b_m = (_dot(u, v) for u, v in ((a, b), (a, self._m), (b, self._m)))
+        drive = self._b_m[:, None] * b - self._a_m[:, None] * a
+        self._turned = _dot(drive, tangent(self._m))
+        self._along = drive - _dot(drive, self._m)[:, None] * self._m
+        self._known = (_dot(a, a) > 0.5) & (_dot(b, b) > 0.5)
+
+    def at(self, field: Floats) -> Codes:
+        """(k,) class of every stretch in one uniform field, a unit vector."""
+        e_m = self._m @ field
+        nearer_along = np.abs(e_m) < np.cos(np.pi / 4)
+        chevron = np.where(nearer_along, self._along @ field, np.sign(e_m) * self._turned)
+        code = code_of(self._a_b, self._a_m, self._b_m, e_m, chevron, self._limits)
+        return np.asarray(np.where(self._known, code, np.int8(0)))
+
+
+def _dot(u: Floats, v: Floats) -> Floats:
+    return np.asarray((u * v).sum(axis=1))
