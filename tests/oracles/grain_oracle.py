@@ -1,146 +1,124 @@
-"""Which pixels belong together (docs/decisions/segmentation.md)."""
+"""Segmentation written to be read: the rules of docs/decisions/segmentation.md one after the other, without the core."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from nbedex.grains.model import OrientationMap, Role
-from nbedex.grains.settings import GrainSettings
 from nbedex.maps import disorientation_angle, multiply
 
-Labels = NDArray[np.int32]
+BINS = 64
 
 
-def segment(source: OrientationMap, settings: GrainSettings) -> tuple[Labels, NDArray[np.bool_], NDArray[np.int8]]:
-    """Regions of a map.
-
-    Returns
-    -------
-    region
-        (ny, nx) int32, numbered by first pixel in reading order.
-    absorbed
-        (ny, nx) bool, pixels taken into a region that they were no part of.
-    kind
-        (n,) int8, a `Role`: GRAIN for every region with a phase, NOT_INDEXED or HOLE for the others.
-    """
-    phase_id = source.phase_id.copy()
-    if settings.min_confidence is not None and source.confidence is not None:
-        phase_id[~(source.confidence >= settings.min_confidence)] = -1
-    hole = np.zeros(source.shape, dtype=bool) if source.hole is None else source.hole
-    phase_id[hole] = -1
-    threshold = float(np.deg2rad(settings.threshold_deg))
-    patches = merge_pixels(phase_id, source.orientation, [p.symmetry for p in source.phases], threshold)
-    sizes = np.bincount(patches[patches >= 0], minlength=1)
-    settled = (patches >= 0) & (sizes[patches] >= settings.min_size)
-    holes = _large(hole, settings.min_size)
-    blank = _wide(~settled & ~holes, settings.max_gap) & ~settled & ~holes
-    blank = _large(blank, settings.min_size)
-    seeds = np.where(settled, patches, -1)
-    offset = int(patches.max()) + 1
-    for mask in (holes, blank):
-        parts, n = ndimage.label(mask)
-        seeds = np.where(mask, parts - 1 + offset, seeds)
-        offset += n
-    absorbed = seeds < 0
-    if bool(absorbed.all()):  # nothing to grow from
-        seeds[:] = 0
-        absorbed[:] = False
-        blank[:] = True
-    region = grow(seeds.astype(np.int32))
-    region = numbered(region)
-    kind = np.full(int(region.max()) + 1, Role.GRAIN, dtype=np.int8)
-    kind[region[holes]] = Role.HOLE
-    kind[region[blank & ~absorbed]] = Role.NOT_INDEXED
-    return region, absorbed, kind
+def numbered(label: np.ndarray) -> np.ndarray:
+    """The same regions numbered from 0 by their first pixel in reading order; negative ones are -1."""
+    given: dict[int, int] = {}
+    out = np.full(label.shape, -1, dtype=np.int32)
+    for place in np.ndindex(label.shape):
+        name = int(label[place])
+        if name >= 0:
+            out[place] = given.setdefault(name, len(given))
+    return out
 
 
-def merge_pixels(
-    phase_id: NDArray[np.int16], orientation: NDArray[np.float64], symmetry: list[NDArray[np.float64]], threshold: float
-) -> Labels:
-    """Pixels joined in order of increasing disorientation, as long as the means of what is joined agree."""
-    ny, nx = phase_id.shape
-    flat, phases = orientation.reshape(-1, 4), phase_id.ravel()
-    index = np.arange(ny * nx).reshape(ny, nx)
-    a = np.concatenate([index[:, :-1].ravel(), index[:-1].ravel()])
-    b = np.concatenate([index[:, 1:].ravel(), index[1:].ravel()])
-    same = (phases[a] == phases[b]) & (phases[a] >= 0)
-    a, b = a[same], b[same]
-    angle = np.empty(len(a))
-    for number, operators in enumerate(symmetry):
-        mine = phases[a] == number
-        angle[mine] = disorientation_angle(flat[a[mine]], flat[b[mine]], operators)
-    order = np.lexsort((b, a, np.rint(np.rad2deg(angle) * 1000)))
-    order = order[angle[order] <= threshold]
-    parent = np.arange(ny * nx)
-    total = np.where(phases[:, None] >= 0, flat, 0.0)
+class Sets:
+    """Sets of pixels or regions, each with its members and the sum of its orientations."""
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
+    def __init__(self, sums: dict[int, np.ndarray], threshold: float) -> None:
+        self.sums, self.threshold = dict(sums), threshold
+        self.members = {name: [name] for name in sums}
+        self.name = {name: name for name in sums}
 
-    for i, j in zip(a[order].tolist(), b[order].tolist(), strict=True):
-        i, j = sorted((root(i), root(j)))
-        if i == j:
+    def angle(self, a: int, b: int, symmetry: np.ndarray) -> float:
+        first, second = (self.sums[self.name[i]] for i in (a, b))
+        unit = [q / np.linalg.norm(q) for q in (first, second)]
+        return float(disorientation_angle(unit[0], unit[1], symmetry))
+
+    def join(self, a: int, b: int, symmetry: np.ndarray) -> bool:
+        a, b = sorted((self.name[a], self.name[b]))
+        if a == b or self.angle(a, b, symmetry) > self.threshold:
+            return False
+        images = multiply(symmetry, self.sums[b])
+        scalar = images @ self.sums[a]
+        best = int(np.abs(scalar).argmax())
+        self.sums[a] = self.sums[a] + np.sign(scalar[best]) * images[best]
+        self.members[a] += self.members.pop(b)
+        for member in self.members[a]:
+            self.name[member] = a
+        return True
+
+
+def edges(shape: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Pairs of neighbouring pixels in reading order, to the right before down."""
+    ny, nx = shape
+    found = []
+    for y, x in np.ndindex(shape):
+        if x + 1 < nx:
+            found.append(((y, x), (y, x + 1)))
+        if y + 1 < ny:
+            found.append(((y, x), (y + 1, x)))
+    return found
+
+
+def join_pixels(phase_id: np.ndarray, orientation: np.ndarray, symmetry: list[np.ndarray], threshold: float) -> np.ndarray:
+    """Pixels joined in order of increasing disorientation while the means of what is joined agree."""
+    nx = phase_id.shape[1]
+    close = []
+    for number, (p, q) in enumerate(edges(phase_id.shape)):
+        phase = int(phase_id[p])
+        if phase < 0 or phase_id[q] != phase:
             continue
-        images = multiply(symmetry[phases[i]], total[j])
-        products = images @ total[i]
-        best = int(np.argmax(np.abs(products)))
-        cosine = abs(products[best]) / (np.linalg.norm(total[i]) * np.linalg.norm(total[j]))
-        if cosine >= np.cos(threshold / 2):
-            parent[j] = i
-            total[i] += images[best] * np.sign(products[best])
-    label = np.array([root(i) for i in range(ny * nx)])
-    label[phases < 0] = -1
-    return numbered(label.reshape(ny, nx).astype(np.int32))
+        angle = float(disorientation_angle(orientation[p], orientation[q], symmetry[phase]))
+        if angle <= threshold:
+            close.append((min(int(angle / threshold * BINS), BINS - 1), number, p, q, phase))
+    sets = Sets({y * nx + x: orientation[y, x] for y, x in np.argwhere(phase_id >= 0)}, threshold)
+    for _, _, p, q, phase in sorted(close):
+        sets.join(p[0] * nx + p[1], q[0] * nx + q[1], symmetry[phase])
+    label = np.full(phase_id.shape, -1)
+    for y, x in np.argwhere(phase_id >= 0):
+        label[y, x] = sets.name[y * nx + x]
+    return numbered(label)
 
 
-def grow(seeds: Labels) -> Labels:
-    """Pixels of -1 filled from their neighbours, one ring at a time: the region that surrounds a pixel most."""
-    label = seeds.copy()
-    ny, nx = label.shape
+def join_regions(
+    phase_id: np.ndarray, orientation: np.ndarray, symmetry: list[np.ndarray], threshold: float, label: np.ndarray
+) -> np.ndarray:
+    """Regions joined the same way, again and again, until all neighbours of one phase differ by more."""
+    sums: dict[int, np.ndarray] = {}
+    phase_of: dict[int, int] = {}
+    for place in map(tuple, np.argwhere(label >= 0)):
+        name, phase = int(label[place]), int(phase_id[place])
+        phase_of[name] = phase
+        images = multiply(symmetry[phase], orientation[place])
+        before = sums.get(name, images[0] * 0)
+        scalar = images @ before
+        best = int(np.abs(scalar).argmax())
+        sums[name] = before + (-1 if scalar[best] < 0 else 1) * images[best]
+    sets = Sets(sums, threshold)
+    pairs = {tuple(sorted((int(label[p]), int(label[q])))) for p, q in edges(label.shape)}
+    pairs = {(a, b) for a, b in pairs if 0 <= a != b and phase_of[a] == phase_of[b]}
+    while True:
+        now = {tuple(sorted((sets.name[a], sets.name[b]))) for a, b in pairs}
+        close = sorted((sets.angle(a, b, symmetry[phase_of[a]]), a, b) for a, b in now if a != b)
+        done = [sets.join(a, b, symmetry[phase_of[a]]) for angle, a, b in close if angle <= threshold]
+        if not any(done):
+            break
+    out = np.full(label.shape, -1)
+    out[label >= 0] = [sets.name[int(name)] for name in label[label >= 0]]
+    return numbered(out)
+
+
+def fill(label: np.ndarray) -> np.ndarray:
+    """Pixels of -1 given to the regions around them, ring by ring, as most of the eight neighbours have it."""
+    label = label.copy()
     while True:
         padded = np.pad(label, 1, constant_values=-1)
-        around = np.stack(
-            [
-                padded[1 + dy : 1 + dy + ny, 1 + dx : 1 + dx + nx]
-                for dy, dx in ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
-            ]
-        )
-        votes = (around[:4, None] == around[None, :]).sum(axis=1) * 8 - (around[:4] < 0) * 1000
-        # the smallest label wins a tie
-        best = votes.max(axis=0)
-        winner = np.where(votes == best, around[:4], np.iinfo(np.int32).max).min(axis=0)
-        fill = (label < 0) & (best > 0)
-        if not bool(fill.any()):
+        chosen = {}
+        for y, x in np.argwhere(label < 0):
+            around = padded[y : y + 3, x : x + 3]
+            near = [int(around[i]) for i in ((0, 1), (1, 0), (1, 2), (2, 1)) if around[i] >= 0]
+            if near:
+                chosen[y, x] = min(near, key=lambda name: (-int((around == name).sum()), name))
+        if not chosen:
             return label
-        label[fill] = winner[fill]
-
-
-def numbered(label: Labels) -> Labels:
-    """The same regions numbered from 0 by their first pixel in reading order; negative ones stay -1."""
-    flat = label.ravel()
-    names, first, inverse = np.unique(flat, return_index=True, return_inverse=True)
-    rank = np.empty(len(names), dtype=np.int32)
-    order = np.argsort(np.where(names < 0, -1, first), kind="stable")
-    rank[order] = np.arange(len(names)) - int((names < 0).sum())
-    rank[names < 0] = -1
-    return rank[inverse.reshape(-1)].reshape(label.shape).astype(np.int32)
-
-
-def _large(mask: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
-    parts, n = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel(), minlength=n + 1)
-    sizes[0] = 0
-    return np.asarray((sizes >= min_size)[parts])
-
-
-def _wide(mask: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
-    """The mask without places that are nowhere wider than `gap` pixels (opening by a square)."""
-    square = np.ones((gap + 1, gap + 1), dtype=bool)
-    return np.asarray(ndimage.binary_opening(np.pad(mask, gap + 1, mode="edge"), structure=square))[
-        gap + 1 : -gap - 1, gap + 1 : -gap - 1
-    ]
+        for place, name in chosen.items():
+            label[place] = name
