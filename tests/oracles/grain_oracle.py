@@ -59,7 +59,9 @@ def edges(shape: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]
     return found
 
 
-def join_pixels(phase_id: np.ndarray, orientation: np.ndarray, symmetry: list[np.ndarray], threshold: float) -> np.ndarray:
+def join_pixels(
+    phase_id: np.ndarray, orientation: np.ndarray, symmetry: list[np.ndarray], threshold: float
+) -> np.ndarray:
     """Pixels joined in order of increasing disorientation while the means of what is joined agree."""
     nx = phase_id.shape[1]
     close = []

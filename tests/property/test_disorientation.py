@@ -157,7 +157,9 @@ def test_unknown_orientations_and_wrong_shapes() -> None:
     assert np.isnan(found.angle).tolist() == [False, False, True, False]
     assert np.isnan(found.rotation[2]).all()
     assert np.isnan(disorientations(second, second, laue_rotations("mmm")).axis).all()
-    with pytest.raises(ArgumentError, match=r"expected pairs of orientations \(n, 4\), got shapes \(4, 4\) and \(3, 4\)"):
+    with pytest.raises(
+        ArgumentError, match=r"expected pairs of orientations \(n, 4\), got shapes \(4, 4\) and \(3, 4\)"
+    ):
         disorientations(first, second[:3], laue_rotations("mmm"))
     with pytest.raises(ArgumentError, match=r"symmetry must be quaternions of shape \(m, 4\), got shape \(0, 4\)"):
         disorientations(first, second, np.zeros((0, 4)))

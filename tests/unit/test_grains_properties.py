@@ -79,7 +79,9 @@ def test_area_outline_and_ellipse_of_a_disc_and_a_tilted_ellipse() -> None:
     rows, columns = np.indices((200, 160))
     y, x = rows * step[0] - 200, columns * step[1] - 240
     disc = np.hypot(x, y) < 90
-    grains = grains_of(orientation_map(np.ones((200, 160, 1)) * [1.0, 0, 0, 0], step=step, step_known=True), disc.astype(int)).grains
+    grains = grains_of(
+        orientation_map(np.ones((200, 160, 1)) * [1.0, 0, 0, 0], step=step, step_known=True), disc.astype(int)
+    ).grains
     assert grains.area[1] == pytest.approx(np.pi * 90**2, rel=0.01)
     assert grains.perimeter[1] == pytest.approx(2 * np.pi * 90, rel=0.02)
     assert grains.perimeter[0] == pytest.approx(2 * (400 + 480) + 2 * np.pi * 90, rel=0.08)
@@ -88,7 +90,9 @@ def test_area_outline_and_ellipse_of_a_disc_and_a_tilted_ellipse() -> None:
     long, short, angle = 150.0, 60.0, np.deg2rad(35.0)  # from X towards Y
     along, across = x * np.cos(angle) + y * np.sin(angle), -x * np.sin(angle) + y * np.cos(angle)
     shape = (along / long) ** 2 + (across / short) ** 2 < 1
-    grains = grains_of(orientation_map(np.ones((200, 160, 1)) * [1.0, 0, 0, 0], step=step, step_known=True), shape.astype(int)).grains
+    grains = grains_of(
+        orientation_map(np.ones((200, 160, 1)) * [1.0, 0, 0, 0], step=step, step_known=True), shape.astype(int)
+    ).grains
     np.testing.assert_allclose(grains.ellipse_axes[1], (300, 120), rtol=0.01)
     assert grains.ellipse_deg[1] == pytest.approx(35, abs=0.3)
 
@@ -175,5 +179,7 @@ def test_confidence_is_that_of_the_grains_own_pixels() -> None:
 
 
 def test_a_region_map_of_another_shape_is_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"region must hold integers, shape \(4, 4\), got float64 of shape \(4, 4\)"):
+    with pytest.raises(
+        ArgumentError, match=r"region must hold integers, shape \(4, 4\), got float64 of shape \(4, 4\)"
+    ):
         grains_of(orientation_map(np.ones((4, 4, 1)) * [1.0, 0, 0, 0]), np.zeros((4, 4)))

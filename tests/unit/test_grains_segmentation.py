@@ -54,9 +54,7 @@ def test_the_core_joins_as_the_rules_say(seed: int) -> None:
     merged = arrays.call(
         _core.merge_regions, own=flags(label >= 0), phase_of=phase_of, threshold=threshold, label=label
     )
-    np.testing.assert_array_equal(
-        merged, grain_oracle.join_regions(phase, orientation, symmetry, threshold, expected)
-    )
+    np.testing.assert_array_equal(merged, grain_oracle.join_regions(phase, orientation, symmetry, threshold, expected))
     assert merged.max() < label.max()
     few = np.where(np.random.default_rng(seed).random(label.shape) < 0.2, merged, -1).astype(np.int32)
     np.testing.assert_array_equal(_core.fill_regions(few), grain_oracle.fill(few))
