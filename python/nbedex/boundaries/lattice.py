@@ -6,6 +6,7 @@ So the cell is strained a little to one whose metric (a_i . a_j) is a matrix of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,8 @@ class RationalLattice:
         return int(round(float(np.linalg.det(self.metric))))
 
 
-def rational_lattice(cell: Floats, centring: str, *, tolerance: float) -> RationalLattice | None:
-    """The lattice with the smallest integers within a strain of the phase's; None if there is none.
+def rational_lattices(cell: Floats, centring: str, *, tolerance: float) -> Iterator[RationalLattice]:
+    """Lattices within a strain of the phase's, those with the smallest integers first.
 
     Parameters
     ----------
@@ -75,29 +76,24 @@ def rational_lattice(cell: Floats, centring: str, *, tolerance: float) -> Ration
     hexagonal = bool(abs(metric[0, 1] + 0.5) < 1e-3 and abs(metric[1, 1] - 1) < 1e-3)
     sixths = np.array(_PRIMITIVE[centring if centring != "R" or hexagonal else "P"], dtype=np.int64)
     for first in range(1, _LARGEST + 1):
-        # with hexagonal axes a . b is half of a . a, and the ratio (c/a)^2 is counted in whole a . a
-        unit = 2 if hexagonal else 1
-        integers = unit * np.rint(first * metric).astype(np.int64)
+        integers = np.rint(first * metric).astype(np.int64)
         if hexagonal:
+            # a . b is half of a . a, and the ratio (c/a)^2 is counted in whole a . a
+            integers *= 2
             integers[0, 1] = integers[1, 0] = -first
             integers[1, 1] = integers[0, 0]
         strained = _aligned(integers, basis)
-        if strained is None:
+        if strained is None or strained[1] > max(tolerance, 1e-9):
             continue
-        new_basis, strain = strained
-        if strain <= max(tolerance, 1e-9):
-            break
-    else:
-        return None
-    product = sixths.T @ integers @ sixths
-    measure = int(np.gcd.reduce(product.reshape(-1)))
-    return RationalLattice(
-        metric=product // measure,
-        basis=new_basis @ sixths / np.sqrt(measure),
-        primitive=sixths,
-        strain=strain if strain > 1e-6 else 0.0,
-        description=_described(integers, hexagonal=hexagonal),
-    )
+        product = sixths.T @ integers @ sixths
+        measure = int(np.gcd.reduce(product.reshape(-1)))
+        yield RationalLattice(
+            metric=product // measure,
+            basis=strained[0] @ sixths / np.sqrt(measure),
+            primitive=sixths,
+            strain=strained[1] if strained[1] > 1e-6 else 0.0,
+            description=_described(integers, hexagonal=hexagonal),
+        )
 
 
 def _aligned(integers: Ints, basis: Floats) -> tuple[Floats, float] | None:

@@ -11,7 +11,7 @@ from nbedex.boundaries.csl_labels import CslLabels, join_labels, label_csl
 from nbedex.boundaries.disorientation import disorientations, plane_angle_deg, trace_angle_deg
 from nbedex.boundaries.junctions import end_points
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
-from nbedex.boundaries.polyline import mean_normal, polyline_length
+from nbedex.boundaries.polyline import measure
 from nbedex.boundaries.settings import BoundarySettings
 from nbedex.boundaries.smoothing import enclosed_area, smooth_loop, smooth_open, starts_of
 from nbedex.boundaries.tracing import Chains, trace_chains
@@ -40,16 +40,16 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
     chains = trace_chains(grain_map.grain_id)
     step = np.array([grain_map.source.step[1], grain_map.source.step[0]])  # (x, y)
     points = tuple(line * step for line in _polylines(chains, settings.smoothing_px))
+    shape = measure(points)
     crystal = _crystallography(grain_map, chains, settings)
-    normal = np.array([mean_normal(line) for line in points]).reshape(-1, 3)
     planes = grain_map.grains.conduction_normal
     boundaries = Boundaries(
         grain_a=chains.left.astype(np.int32),
         grain_b=chains.right.astype(np.int32),
         points=points,
-        closed=np.array([bool(np.all(line[0] == line[-1])) for line in points], dtype=bool),
-        length=np.array([polyline_length(line) for line in points]),
-        normal=normal,
+        closed=shape.closed,
+        length=shape.length,
+        normal=shape.normal,
         phase_boundary=crystal.phase_boundary,
         disorientation_deg=crystal.angle_deg,
         axis=crystal.axis,
@@ -57,8 +57,8 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
         delta_theta_deg=trace_angle_deg(
             grain_map.grains.trace_deg[chains.left], grain_map.grains.trace_deg[chains.right]
         ),
-        plane_to_boundary_a_deg=plane_angle_deg(planes[chains.left], normal),
-        plane_to_boundary_b_deg=plane_angle_deg(planes[chains.right], normal),
+        plane_to_boundary_a_deg=plane_angle_deg(planes[chains.left], shape.normal),
+        plane_to_boundary_b_deg=plane_angle_deg(planes[chains.right], shape.normal),
         sigma=crystal.csl.sigma,
         csl_deviation_deg=crystal.csl.deviation_deg,
         csl_label=crystal.csl.label,

@@ -6,6 +6,9 @@ t being the direction along the line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,13 +56,31 @@ def piece_lengths(points: Floats) -> Floats:
     return np.asarray(np.linalg.norm(np.diff(points, axis=0), axis=1))
 
 
-def mean_normal(points: Floats) -> Floats:
-    """Mean of the local normals weighted by length, (3,), in the plane of the map; NaN where they cancel (a closed line).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measures:
+    """Length (n,), mean normal (n, 3) and whether it is closed (n,), of n polylines."""
 
-    The sum of the pieces is the chord, so this is the chord's normal.
+    length: Floats
+    normal: Floats
+    closed: NDArray[np.bool_]
+
+
+def measure(lines: Sequence[Floats]) -> Measures:
+    """Measure polylines, all at once.
+
+    The mean normal is that of the local normals weighted by length, in the plane of the map. The pieces add up to the
+    chord, so it is the chord's normal; on a closed line they cancel and it is NaN.
     """
-    chord = points[-1] - points[0]
-    length = float(np.linalg.norm(chord))
-    if length <= 1e-9 * polyline_length(points):
-        return np.full(3, np.nan)
-    return np.array([-chord[1] / length, chord[0] / length, 0.0])
+    if not lines:
+        return Measures(length=np.zeros(0), normal=np.zeros((0, 3)), closed=np.zeros(0, dtype=bool))
+    points = np.concatenate(lines)
+    counts = np.array([len(line) for line in lines])
+    first = np.cumsum(counts) - counts
+    pieces = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    pieces[first[1:] - 1] = 0.0  # from one line to the next
+    length = np.add.reduceat(np.append(pieces, 0.0), first)
+    chord = points[first + counts - 1] - points[first]
+    straight = np.linalg.norm(chord, axis=1)
+    closed = straight <= 1e-9 * length
+    flat = np.stack([-chord[:, 1], chord[:, 0]], axis=1) / np.where(closed, np.nan, straight)[:, None]
+    return Measures(length=length, normal=np.column_stack([flat, np.where(closed, np.nan, 0.0)]), closed=closed)
