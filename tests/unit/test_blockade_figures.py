@@ -14,6 +14,7 @@ from nbedex.blockade import BlockadeReport, BoundaryClass, UniformField, analyse
 from nbedex.errors import ArgumentError, OutputError
 from nbedex.report.blockade import DRAWN, draw_blockade, plot_blockade
 from nbedex.report.blockade_maps import ARROW, CLASS_COLOURS, stretch_lines
+from nbedex.report.grains import inner_points
 from oracles.planes_phantom import network, voronoi
 
 
@@ -63,7 +64,8 @@ def test_arrows_are_as_long_as_planes_are_steep(figures: BlockadeReport) -> None
     u, v = np.array(there.U), np.array(there.V)
     np.testing.assert_allclose(u, -np.array(back.U))
     assert len(u) == len(planes) == 37
-    expected = ARROW * np.sqrt(grains.area[planes]) * np.sin(np.deg2rad(grains.inclination_deg[planes]))
+    deep = inner_points(figures.blockade.network.grain_map)[1][planes]
+    expected = ARROW * deep * np.sin(np.deg2rad(grains.inclination_deg[planes]))
     np.testing.assert_allclose(np.hypot(u, v), expected, rtol=1e-9)
     steep = grains.inclination_deg[planes] > 5
     turn = np.rad2deg(np.arctan2(v, u)) - grains.trace_deg[planes]

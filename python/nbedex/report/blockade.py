@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbedex.blockade import BlockadeReport
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output, write_atomically
-from nbedex.report.blockade_charts import draw_bars, draw_pole_figure, draw_sweep
-from nbedex.report.blockade_maps import draw_accumulation, draw_classes, page_of
+from nbedex.report.blockade_charts import draw_bars, draw_sweep
+from nbedex.report.blockade_maps import draw_accumulation, draw_classes
+from nbedex.report.grains import GrainCanvas, png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def plot_blockade(
     Returns
     -------
     paths
-        blockade-classes.png, blockade-accumulation.png, blockade-sweep.png, blockade-shares.png, blockade-texture.png.
+        blockade-classes.png, blockade-accumulation.png, blockade-sweep.png, blockade-shares.png.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def plot_blockade(
         raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
     targets = check_figures(folder, overwrite=overwrite)
     return [
-        write_atomically(target, [_png(draw_blockade(report, name), dpi)], overwrite=overwrite)
+        write_atomically(target, [png(draw_blockade(report, name), dpi)], overwrite=overwrite)
         for name, target in targets.items()
     ]
 
@@ -62,7 +62,41 @@ def draw_blockade(report: BlockadeReport, kind: str) -> Figure:
 def _map(report: BlockadeReport, draw: Callable[..., None]) -> Figure:
     from matplotlib.figure import Figure
 
-    page = page_of(report.blockade)
+    page = GrainCanvas.of(report.blockade.network.grain_map)
+    width = 5.2
+    height = min(max(width * page.aspect, 1.6), 1.8 * width)
+    figure = Figure(figsize=(width + 2.2, height + 0.8))
+    axes = figure.add_axes((0.0, 0.45 / (height + 0.8), width / (width + 2.2), height / (height + 0.8)))
+    draw(axes, report.blockade, page)
+    return figure
+
+
+def _sweep(report: BlockadeReport) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.6))
+    axes = figure.add_axes((0.06, 0.06, 0.68, 0.8), projection="polar")
+    draw_sweep(axes, report.blockade, report.sweep, report.comparison)
+    return figure
+
+
+def _shares(report: BlockadeReport) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.4))
+    draw_bars(figure.add_axes((0.1, 0.16, 0.86, 0.7)), report.comparison, report.blockade.settings.blocks_at)
+    return figure
+
+
+DRAWN:
+        raise ArgumentError(f"expected one of {', '.join(DRAWN)}, got {kind!r}")
+    return DRAWN[kind](report)
+
+
+def _map(report: BlockadeReport, draw: Callable[..., None]) -> Figure:
+    from matplotlib.figure import Figure
+
+    page = GrainCanvas.of(report.blockade.network.grain_map)
     width = 5.2
     height = min(max(width * page.aspect, 1.6), 1.8 * width)
     figure = Figure(figsize=(width + 2.2, height + 0.8))
@@ -102,15 +136,4 @@ DRAWN: dict[str, Callable[[BlockadeReport], Figure]] = {
     "accumulation": lambda report: _map(report, draw_accumulation),
     "sweep": _sweep,
     "shares": _shares,
-    "texture": _texture,
 }
-
-
-def _png(figure: Figure, dpi: int) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure)
-    options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.06, "metadata": {"Software": "nbedex"}}
-    figure.savefig(stream, format="png", dpi=dpi, facecolor="white", **options)
-    return stream.getvalue()
