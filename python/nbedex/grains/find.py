@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import ArgumentError
 from nbedex.grains.model import GrainMap, OrientationMap, Role
 from nbedex.grains.properties import describe_regions
-from nbedex.grains.segment import numbered, segment
+from nbedex.grains.segment import Segmentation, segment
 from nbedex.grains.settings import GrainSettings
 
 
-def find_grains(source: OrientationMap, settings: GrainSettings | None = None) -> GrainMap:
+def find_grains(source: OrientationMap, settings: GrainSettings | None = None, *, threads: int = 0) -> GrainMap:
     """Cut a map into grains and other regions, and describe each.
 
     Parameters
@@ -21,6 +22,8 @@ def find_grains(source: OrientationMap, settings: GrainSettings | None = None) -
         The map.
     settings
         Options; None for the defaults.
+    threads
+        0: all available. The result doesn't depend on it.
 
     Returns
     -------
@@ -28,8 +31,7 @@ def find_grains(source: OrientationMap, settings: GrainSettings | None = None) -
         Every pixel in exactly one region.
     """
     chosen = settings or GrainSettings()
-    region, absorbed, kind = segment(source, chosen)
-    return describe_regions(source, region, absorbed=absorbed, kind=kind, settings=chosen)
+    return describe_regions(source, segment(source, chosen, threads=threads), chosen, threads=threads)
 
 
 def grains_of(source: OrientationMap, region: NDArray[np.integer], settings: GrainSettings | None = None) -> GrainMap:
@@ -49,7 +51,7 @@ def grains_of(source: OrientationMap, region: NDArray[np.integer], settings: Gra
         raise ArgumentError(
             f"region must hold integers, shape {source.shape}, got {region.dtype} of shape {region.shape}"
         )
-    label = numbered(np.unique(region, return_inverse=True)[1].reshape(region.shape).astype(np.int32))
+    label = _core.number_regions(np.unique(region, return_inverse=True)[1].reshape(region.shape).astype(np.int32))
     n = int(label.max()) + 1
     votes = np.zeros((n, len(source.phases)), dtype=np.int64)
     indexed = source.phase_id >= 0
@@ -60,4 +62,4 @@ def grains_of(source: OrientationMap, region: NDArray[np.integer], settings: Gra
         empty = np.bincount(label.ravel(), weights=source.hole.ravel(), minlength=n) * 2 > np.bincount(label.ravel())
         kind[empty & (phase < 0)] = Role.HOLE
     absorbed = (source.phase_id != phase[label]) & (phase[label] >= 0)
-    return describe_regions(source, label, absorbed=absorbed, kind=kind, settings=settings or GrainSettings())
+    return describe_regions(source, Segmentation(label, absorbed, kind), settings or GrainSettings())

@@ -2,56 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.grains.model import Floats, OrientationMap
-from nbedex.grains.settings import GrainSettings
-from nbedex.maps import canonical, disorientation_angle, multiply
+from nbedex import _core
+from nbedex.grains.arrays import MapArrays, flags
+from nbedex.grains.model import Floats
+from nbedex.maps import canonical
 
-Labels = NDArray[np.int32]
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Mean orientation (n, 4), mean angle of the pixels to it and one sigma of it per axis (n,), degrees; or NaN."""
+
+    orientation: Floats
+    spread_deg: Floats
+    error_deg: Floats
 
 
 def mean_orientations(
-    source: OrientationMap,
-    region: Labels,
+    arrays: MapArrays,
+    region: NDArray[np.int32],
     own: NDArray[np.bool_],
-    phase: NDArray[np.int16],
-    settings: GrainSettings,
-) -> tuple[Floats, Floats, Floats]:
-    """Mean (n, 4), spread in degrees (n,), and one sigma of the mean per axis in degrees (n,)."""
-    n = len(phase)
-    mean, spread, error = np.full((n, 4), np.nan), np.full(n, np.nan), np.full(n, np.nan)
-    order = np.argsort(np.where(own, region, n).ravel(), kind="stable")
-    starts = np.searchsorted(np.where(own, region, n).ravel()[order], np.arange(n + 1))
-    flat = source.orientation.reshape(-1, 4)
-    for g in range(n):
-        pixels = order[starts[g] : starts[g + 1]]
-        if phase[g] < 0 or len(pixels) == 0:
-            continue
-        q, symmetry = flat[pixels], source.phases[phase[g]].symmetry
-        mean[g] = mean_orientation(q, symmetry)
-        away = np.rad2deg(disorientation_angle(mean[g], q, symmetry))
-        spread[g] = away.mean()
-        per_axis = np.sqrt((away**2).mean() / 3)
-        error[g] = np.hypot(per_axis / np.sqrt(max(len(pixels) / 20, 1)), settings.orientation_floor_deg)
-    return mean, spread, error
+    phase_of: NDArray[np.int16],
+    *,
+    floor_deg: float,
+    threads: int = 0,
+) -> Means:
+    """Symmetry-aware means over the pixels in `own`, which must be of their region's phase.
 
+    Every pixel counts as that equivalent which is nearest to the mean; the mean is the eigenvector of sum q q^T with
+    the largest eigenvalue (Markley et al., J. Guid. Control Dyn. 30 (2007) 1193, eq. 12), found again until no pixel
+    changes its equivalent.
 
-def mean_orientation(orientation: Floats, symmetry: Floats) -> Floats:
-    """Mean (4,) of orientations (n, 4), each taken as the equivalent nearest to the mean.
-
-    The mean is the eigenvector of sum q q^T with the largest eigenvalue (Markley et al., J. Guid. Control Dyn. 30
-    (2007) 1193, eq. 12), which doesn't depend on the quaternions' signs.
+    The error of a mean is not the spread over the root of the number of pixels, because neighbouring pixels err alike:
+    it is the largest of the estimates from averages over blocks of 1, 2, 4 ... pixels (Flyvbjerg & Petersen, J. Chem.
+    Phys. 91 (1989) 461), and to it `floor_deg`, which no average makes smaller, is added in quadrature. Where a grain
+    has too few pixels for that (8), one typical pixel's error is taken for the mean's.
     """
-    mean = orientation[0]
-    before = np.full(len(orientation), -1)
-    for _ in range(10):
-        images = multiply(symmetry[:, None], orientation[None])  # (m, n, 4)
-        best = np.abs(images @ mean).argmax(axis=0)
-        if bool((best == before).all()):
-            break
-        before = best
-        chosen = images[best, np.arange(len(orientation))]
-        mean = np.linalg.eigh(chosen.T @ chosen)[1][:, -1]
-    return canonical(mean)
+    found = arrays.call(
+        _core.mean_orientations,
+        own=flags(own),
+        phase_of=phase_of,
+        label=np.ascontiguousarray(region),
+        threads=threads,
+    )
+    there = np.linalg.norm(found["mean"], axis=1) > 0
+    orientation = np.full_like(found["mean"], np.nan)
+    orientation[there] = canonical(found["mean"][there])
+    estimated = there & (found["variance_of_mean"] >= 0)
+    few = there & ~estimated
+    # of those with enough pixels; without any, of those with at least two different ones
+    usual = found["variance"][estimated] if estimated.any() else found["variance"][few]
+    variance = np.where(estimated, found["variance_of_mean"], float(np.median(usual)) if usual.size else 0.0)
+    error = np.hypot(np.rad2deg(np.sqrt(variance)), floor_deg)
+    return Means(
+        orientation,
+        np.where(there, np.rad2deg(found["spread"]), np.nan),
+        np.where(there, error, np.nan),
+    )

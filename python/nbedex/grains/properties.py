@@ -5,60 +5,56 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.grains.arrays import MapArrays
 from nbedex.grains.mean import mean_orientations
 from nbedex.grains.model import Floats, GrainMap, Grains, OrientationMap, Role
+from nbedex.grains.segment import Segmentation
 from nbedex.grains.settings import GrainSettings
-from nbedex.grains.shape import bounds, centroids, ellipses, neighbours, perimeters, touching_edge
+from nbedex.grains.shape import region_shapes
 from nbedex.maps import conjugate, rotate
 
 Labels = NDArray[np.int32]
 
 
 def describe_regions(
-    source: OrientationMap,
-    region: Labels,
-    *,
-    absorbed: NDArray[np.bool_],
-    kind: NDArray[np.int8],
-    settings: GrainSettings,
+    source: OrientationMap, found: Segmentation, settings: GrainSettings, *, threads: int = 0
 ) -> GrainMap:
-    """Everything known of regions (ny, nx) numbered from 0; `absorbed` and `kind` as `segment` gives them."""
-    n = len(kind)
-    flat = region.ravel()
-    count = np.bincount(flat, minlength=n)
-    own = ~absorbed & (source.phase_id >= 0)
+    """Everything known of regions, with their neighbours."""
+    region, absorbed, n = found.region, found.absorbed, len(found.kind)
+    own = ~absorbed & (source.phase_id >= 0) & (found.kind == Role.GRAIN)[region]
     phase = np.full(n, -1, dtype=np.int16)
     phase[region[own]] = source.phase_id[own]
-    phase[kind != Role.GRAIN] = -1
-    mean, spread, error = mean_orientations(source, region, own & (phase[region] >= 0), phase, settings)
-    normal = conduction_normals(source, mean, phase)
+    mean = mean_orientations(
+        MapArrays.of(source), region, own, phase, floor_deg=settings.orientation_floor_deg, threads=threads
+    )
+    normal = conduction_normals(source, mean.orientation, phase)
     inclination, trace = plane_angles(normal, settings.min_inclination_deg)
-    axes, direction = ellipses(region, count, source.step)
+    shapes = region_shapes(region, n, source.step)
     grains = Grains(
-        role=_roles(source, kind, phase),
+        role=_roles(source, found.kind, phase),
         phase_id=phase,
-        orientation=mean,
-        spread_deg=spread,
-        orientation_error_deg=error,
-        n_pixels=count.astype(np.int64),
-        n_absorbed=np.bincount(flat, weights=absorbed.ravel(), minlength=n).astype(np.int64),
-        area=count * source.step[0] * source.step[1],
-        perimeter=perimeters(region, n, source.step),
-        centroid=centroids(region, count, source.step),
-        ellipse_axes=axes,
-        ellipse_deg=direction,
-        bounds=bounds(region, n),
+        orientation=mean.orientation,
+        spread_deg=mean.spread_deg,
+        orientation_error_deg=mean.error_deg,
+        n_pixels=shapes.n_pixels,
+        n_absorbed=np.bincount(region[absorbed], minlength=n).astype(np.int64),
+        area=shapes.area,
+        perimeter=shapes.perimeter,
+        centroid=shapes.centroid,
+        ellipse_axes=shapes.ellipse_axes,
+        ellipse_deg=shapes.ellipse_deg,
+        bounds=shapes.bounds,
         confidence=_mean_confidence(source, region, own, n),
         conduction_normal=normal,
         inclination_deg=inclination,
         trace_deg=trace,
-        touches_edge=touching_edge(region, n),
+        touches_edge=shapes.touches_edge,
     )
     return GrainMap(
         source=source,
         grain_id=region,
         grains=grains,
-        neighbours=neighbours(region),
+        neighbours=shapes.contacts,
         absorbed=absorbed,
         settings=settings.to_dict(),
     )
