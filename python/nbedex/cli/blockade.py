@@ -11,7 +11,7 @@ from nbedex.cli.parser import add_command
 
 if TYPE_CHECKING:
     from nbedex.blockade import BlockadeReport, BlockadeSettings, Field
-    from nbedex.grains import GrainMap
+    from nbedex.grains import OrientationMap
 
 
 def add(commands: Any) -> None:
@@ -30,7 +30,9 @@ def add(commands: Any) -> None:
         " GeoJSON and figures into a folder and the group 'blockade' into the grain file.",
     )
     parser.add_argument("grains", help="grain file of `nbedex grains`")
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="for tables and figures; made if needed")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="for tables and figures; made if needed"
+    )
     parser.add_argument("--no-figures", action="store_true", help="tables only")
     parser.add_argument("--no-store", action="store_true", help="leave the grain file as it is")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         raise OutputError(
             f"{args.grains} holds a blockade analysis already; replace it with --overwrite, or leave it with --no-store"
         )
-    field = chosen_field(args, grain_map)
+    field = chosen_field(args, grain_map.source)
     folder = make_folder(args.output)
     check_blockade_files(folder, overwrite=args.overwrite)
     if not args.no_figures:
@@ -117,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def chosen_field(args: argparse.Namespace, grain_map: GrainMap) -> Field:
+def chosen_field(args: argparse.Namespace, source: OrientationMap) -> Field:
     """The field that the flags describe."""
     from nbedex.blockade import UniformField, read_field_map
     from nbedex.errors import ArgumentError
@@ -126,7 +128,6 @@ def chosen_field(args: argparse.Namespace, grain_map: GrainMap) -> Field:
         if args.field_dataset:
             raise ArgumentError("--field-dataset goes with --field-map, not with --field")
         return UniformField(args.field)
-    source = grain_map.source
     return read_field_map(args.field_map, shape=source.shape, step=source.step, dataset=args.field_dataset)
 
 
@@ -150,7 +151,7 @@ def show(args: argparse.Namespace, report: BlockadeReport, written: list[Path]) 
         return
     if args.quiet:
         return
-    unit = facts["unit"]
+    unit, texture = facts["unit"], facts["texture"]
     show_pairs(
         [
             ("boundaries", f"{facts['segments']}, {facts['length']:.4g} {unit}"),
@@ -161,6 +162,8 @@ def show(args: argparse.Namespace, report: BlockadeReport, written: list[Path]) 
                                          facts["blocking_share_scatter"])),
             ("II b1 and III a2", _against(facts["published_blocking_share"],
                                           facts["published_blocking_share_at_random"])),
+            ("conduction planes", f"mean |n.E| {texture['along_field']:.2f} (at random 0.50),"
+                                  f" texture {texture['strength']:.2f} (none 0, all parallel 1)"),
         ]
     )  # fmt: skip
     classes = [

@@ -33,6 +33,8 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
+    "blockade",
+    "analyse",
     "show_config",
 )
 

@@ -88,49 +88,6 @@ def _shares(report: BlockadeReport) -> Figure:
     return figure
 
 
-DRAWN:
-        raise ArgumentError(f"expected one of {', '.join(DRAWN)}, got {kind!r}")
-    return DRAWN[kind](report)
-
-
-def _map(report: BlockadeReport, draw: Callable[..., None]) -> Figure:
-    from matplotlib.figure import Figure
-
-    page = GrainCanvas.of(report.blockade.network.grain_map)
-    width = 5.2
-    height = min(max(width * page.aspect, 1.6), 1.8 * width)
-    figure = Figure(figsize=(width + 2.2, height + 0.8))
-    axes = figure.add_axes((0.0, 0.45 / (height + 0.8), width / (width + 2.2), height / (height + 0.8)))
-    draw(axes, report.blockade, page)
-    return figure
-
-
-def _sweep(report: BlockadeReport) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6, 4.6))
-    axes = figure.add_axes((0.06, 0.06, 0.68, 0.8), projection="polar")
-    draw_sweep(axes, report.blockade, report.sweep, report.comparison)
-    return figure
-
-
-def _shares(report: BlockadeReport) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.4))
-    draw_bars(figure.add_axes((0.1, 0.16, 0.86, 0.7)), report.comparison, report.blockade.settings.blocks_at)
-    return figure
-
-
-def _texture(report: BlockadeReport) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.8, 3.6))
-    axes = figure.add_axes((0.04, 0.06, 0.62, 0.82))
-    draw_pole_figure(axes, report.blockade, report.texture)
-    return figure
-
-
 DRAWN: dict[str, Callable[[BlockadeReport], Figure]] = {
     "classes": lambda report: _map(report, draw_classes),
     "accumulation": lambda report: _map(report, draw_accumulation),

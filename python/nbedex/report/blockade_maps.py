@@ -20,7 +20,9 @@ _COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00")
 CLASS_COLOURS = {0: "#999999"} | {code: _COLOURS[(code - 1) // 2] for code in range(1, len(BoundaryClass))}
 _DASHES = (3.0, 1.2)
 _WIDTH, _BLOCKING_WIDTH = 1.2, 2.6
-ARROW = 0.8  # half an arrow of a plane on edge, in units of the distance from the grain's innermost point to its outline
+ARROW = (
+    0.8  # half an arrow of a plane on edge, in units of the distance from the grain's innermost point to its outline
+)
 _MEDIA = {
     Medium.PLANES: "#FFFFFF",
     Medium.ISOTROPIC: "#F4F1DF",
