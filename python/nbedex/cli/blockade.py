@@ -151,45 +151,54 @@ def show(args: argparse.Namespace, report: BlockadeReport, written: list[Path]) 
         return
     if args.quiet:
         return
+    if facts["in_scheme"]["segments"]:
+        _show_classes(facts)
+    else:
+        print(f"{facts['segments']} boundaries, none between grains with conduction planes: no classes")
+    if facts["worst"]:
+        _show_worst(facts)
+    for path in written:
+        print(f"wrote {path}")
+
+
+def _show_classes(facts: dict[str, Any]) -> None:
     unit, texture = facts["unit"], facts["texture"]
+    blocking = _against(facts["blocking_share"], facts["blocking_share_at_random"], facts["blocking_share_scatter"])
     show_pairs(
         [
             ("boundaries", f"{facts['segments']}, {facts['length']:.4g} {unit}"),
             ("in the scheme", f"{facts['in_scheme']['segments']}, {facts['in_scheme']['length']:.4g} {unit}"),
             ("undecided, mixed", f"{facts['undecided_segments']}, {facts['mixed_segments']}"),
             ("traces say otherwise", facts["segments_where_traces_differ"]),
-            ("blocking length", _against(facts["blocking_share"], facts["blocking_share_at_random"],
-                                         facts["blocking_share_scatter"])),
+            ("blocking length", blocking),
             ("II b1 and III a2", _against(facts["published_blocking_share"],
                                           facts["published_blocking_share_at_random"])),
             ("conduction planes", f"mean |n.E| {texture['along_field']:.2f} (at random 0.50),"
                                   f" texture {texture['strength']:.2f} (none 0, all parallel 1)"),
         ]
     )  # fmt: skip
-    classes = [
+    rows = [
         (name, f"{row['length']:.4g}", _percent(row["share"]), _percent(row["share_at_random"]))
         for name, row in facts["classes"].items()
     ]
-    show_table(("class", f"length ({unit})", "share", "at random"), classes)
-    if facts["worst"]:
-        show_table(
-            ("grains", f"blocking ({unit})", "a", "class", "probability", "verdict", "worst field"),
-            [
-                (
-                    "{}/{}".format(*row["grains"]),
-                    f"{row['blocking_length']:.4g}",
-                    f"{row['accumulation']:.2f} ± {row['accumulation_sigma']:.2f}",
-                    row["class"],
-                    f"{row['probability']:.2f}",
-                    row["verdict"],
-                    f"{row['worst_field_deg']:.0f}°",
-                )
-                for row in facts["worst"]
-            ],
-            title="Most piles up at",
+    show_table(("class", f"length ({unit})", "share", "at random"), rows)
+
+
+def _show_worst(facts: dict[str, Any]) -> None:
+    rows = [
+        (
+            "{}/{}".format(*row["grains"]),
+            f"{row['blocking_length']:.4g}",
+            f"{row['accumulation']:.2f} ± {row['accumulation_sigma']:.2f}",
+            row["class"],
+            f"{row['probability']:.2f}",
+            row["verdict"],
+            f"{row['worst_field_deg']:.0f}°",
         )
-    for path in written:
-        print(f"wrote {path}")
+        for row in facts["worst"]
+    ]
+    columns = ("grains", f"blocking ({facts['unit']})", "a", "class", "probability", "verdict", "worst field")
+    show_table(columns, rows, title="Most piles up at")
 
 
 def _percent(share: float) -> str:

@@ -35,6 +35,7 @@ COMMANDS = (
     "grains",
     "blockade",
     "analyse",
+    "vdf",
     "show_config",
 )
 

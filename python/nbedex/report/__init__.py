@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbedex.report.dark_field import draw_dark_field, overlay, plot_dark_field
 from nbedex.report.figures import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
 from nbedex.report.grains import GRAIN_FIGURES, draw_grains, plot_grains
 
@@ -11,7 +12,10 @@ __all__ = [
     "GRAIN_FIGURES",
     "KINDS",
     "draw",
+    "draw_dark_field",
     "draw_grains",
+    "overlay",
+    "plot_dark_field",
     "plot_grains",
     "plot_maps",
 ]
