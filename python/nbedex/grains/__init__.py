@@ -12,7 +12,7 @@ from nbedex.grains.misorientation import (
 )
 from nbedex.grains.model import GrainMap, Grains, MapPhase, OrientationMap, Role
 from nbedex.grains.settings import GrainSettings
-from nbedex.grains.source import from_crystal_map, orientation_map, read_orientation_map
+from nbedex.grains.source import from_crystal_map, orientation_map, read_orientation_map, with_roles
 from nbedex.grains.store import Group, is_grain_file, put_groups, read_groups, write_groups
 from nbedex.grains.table import grain_columns, write_grain_table
 
@@ -40,6 +40,7 @@ __all__ = [
     "read_grain_map",
     "read_groups",
     "read_orientation_map",
+    "with_roles",
     "write_grain_map",
     "write_grain_table",
     "write_groups",

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
 from nbedex.grains.foreign_phase import foreign_phase
-from nbedex.grains.model import MapPhase, OrientationMap
+from nbedex.grains.model import MapPhase, OrientationMap, Role
 from nbedex.maps import IndexingResult, Status, canonical, read_crystal_map, read_result
 from nbedex.maps.foreign import is_ours
 from nbedex.phases import Phase
@@ -147,6 +148,19 @@ def read_orientation_map(
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     source.origin.update(file=os.path.basename(os.fspath(path)), sha256=digest)
     return source
+
+
+def with_roles(source: OrientationMap, roles: Mapping[str, str]) -> OrientationMap:
+    """The map with other roles for some of its phases, by name: "grain", "insulator" or "electrode"."""
+    known = {role.name.lower(): role for role in (Role.GRAIN, Role.INSULATOR, Role.ELECTRODE)}
+    names = [phase.name for phase in source.phases]
+    for name, role in roles.items():
+        if name not in names:
+            raise ArgumentError(f"the map has no phase {name!r}; it has {', '.join(map(repr, names))}")
+        if role not in known:
+            raise ArgumentError(f"expected {', '.join(known)} as the role of {name!r}, got {role!r}")
+    phases = tuple(replace(p, role=known[roles[p.name]]) if p.name in roles else p for p in source.phases)
+    return replace(source, phases=phases)
 
 
 def _phases(crystal_map: CrystalMap, wanted: Mapping[str, Phase]) -> tuple[tuple[MapPhase, ...], NDArray[np.int16]]:
