@@ -45,9 +45,7 @@ class Voronoi:
         return difference / np.linalg.norm(difference)
 
 
-def voronoi(
-    n: int, cells: int, seed: int, *, noise: float = 0.0, step: tuple[float, float] = (1.0, 1.0)
-) -> Voronoi:
+def voronoi(n: int, cells: int, seed: int, *, noise: float = 0.0, step: tuple[float, float] = (1.0, 1.0)) -> Voronoi:
     """Voronoi cells whose numbers follow their first pixels; pixels are looked up up to `noise` pixels off their place.
 
     So within `noise` of a boundary a pixel may belong to the wrong side. Specks that this cuts off go to the cell round

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracles.boundary_maps import voronoi
 
 from nbedex.boundaries.tracing import Chains, trace_chains
+from oracles.boundary_maps import voronoi
 
 Walk = tuple[int, int, tuple[tuple[int, int], ...]]
 

@@ -39,7 +39,8 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
     settings = settings or BoundarySettings()
     chains = trace_chains(grain_map.grain_id)
     step = np.array([grain_map.source.step[1], grain_map.source.step[0]])  # (x, y)
-    points = tuple(line * step for line in _polylines(chains, settings.smoothing_px))
+    lines = _polylines(chains, settings.smoothing_px)
+    points = tuple(line * step for line in lines)
     shape = measure(points)
     crystal = _crystallography(grain_map, chains, settings)
     planes = grain_map.grains.conduction_normal
@@ -67,7 +68,7 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
     return BoundaryNetwork(
         grain_map=grain_map,
         boundaries=boundaries,
-        triple_points=chains.positions(chains.triple_points) * step,
+        triple_points=_triple_points(chains, lines) * step,
         settings={**settings.to_dict(), "inclination": "edge-on assumed"},
     )
 
@@ -93,6 +94,14 @@ def _polylines(chains: Chains, wavelength: float) -> list[Floats]:
         for k, line in zip(opened, curves.split(), strict=True):
             lines[k] = line
     return lines
+
+
+def _triple_points(chains: Chains, lines: list[Floats]) -> Floats:
+    """Where three or more regions meet (k, 2), in pixels: the ends that the segments there share."""
+    ends = np.array([line[[0, -1]] for line in lines]).reshape(-1, 2)
+    vertices = np.stack([chains.vertices[chains.offset[:-1]], chains.vertices[chains.offset[1:] - 1]], axis=1)
+    known, first = np.unique(vertices.reshape(-1), return_index=True)
+    return np.asarray(ends[first[np.searchsorted(known, chains.triple_points)]])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
