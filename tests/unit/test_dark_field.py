@@ -91,9 +91,9 @@ def test_one_aperture_against_a_loop_over_pixels(background: bool) -> None:
     mask = rng.random(DETECTOR) < 0.1
     center, position, radius = np.array([47.0, 46.5]), np.array([0.4, -0.55]), 0.09
     aperture = Apertures("one", position[None], radius)
-    found = virtual_dark_field(
-        memory_scan(frames), [aperture], CALIBRATION, center, background=background, mask=mask
-    )[0]
+    found = virtual_dark_field(memory_scan(frames), [aperture], CALIBRATION, center, background=background, mask=mask)[
+        0
+    ]
     to_sample = np.linalg.inv(CALIBRATION.detector_from_sample())
     disc, ring = [], []
     for row in range(DETECTOR[0]):
@@ -143,7 +143,9 @@ def test_shared_reflections_are_left_out() -> None:
 def test_what_can_not_be_imaged() -> None:
     with pytest.raises(ArgumentError, match="there is no grain 7; the map has regions 0 to 1"):
         grain_apertures(grains(), [7], {"na2au": PHASE}, SIMULATION, radius=0.03)
-    with pytest.raises(ArgumentError, match="grain 0 shows no reflection to choose; the structure of its phase 'na2au'"):
+    with pytest.raises(
+        ArgumentError, match="grain 0 shows no reflection to choose; the structure of its phase 'na2au'"
+    ):
         grain_apertures(grains(), [0], {}, SIMULATION, radius=0.03)
     with pytest.raises(ArgumentError, match="the radius must be positive"):
         Apertures("a", np.zeros((1, 2)), 0.0)

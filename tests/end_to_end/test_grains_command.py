@@ -1,0 +1,123 @@
+"""`nbedex grains` on a map of ours and on maps of other programs, real ones among them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nbedex.grains import read_grain_map, read_groups
+from nbedex.indexing.settings import IndexingSettings
+from nbedex.maps import export, write_result
+from oracles import maps_sample
+from oracles.command_line import here
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+del IndexingSettings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_result(tmp_path / "map.h5", maps_sample.sample_result((20, 24)))
+    export(maps_sample.sample_result((20, 24)), tmp_path / "map.ctf", to="ctf")
+    return tmp_path
+
+
+def test_everything_from_one_call(folder: Path) -> None:
+    code, out, err = here(
+        folder, "grains", "map.h5", "-o", "g.h5", "--csv", "g.csv", "--figures", "figures", "--min-size", "1", "--json"
+    )
+    assert code == 0, err
+    facts = json.loads(out)
+    grain_map = read_grain_map(folder / "g.h5")
+    rows = list(csv.DictReader((folder / "g.csv").read_text().splitlines()))
+    assert len(rows) == len(grain_map.grains)
+    regions = ("grains", "insulators", "electrodes", "not_indexed_regions", "holes")
+    assert sum(facts[name] for name in regions) == len(grain_map.grains)
+    assert "ambiguous_grains" in facts
+    assert set(read_groups(folder / "g.h5")) == {"map", "grains", "rivals"}
+    assert "rival margin (%)" in rows[0]
+    assert (folder / "figures" / "grains.png").is_file()
+    assert grain_map.settings["min_size"] == 1
+
+
+def test_pooled_rivals(folder: Path) -> None:
+    code, out, err = here(folder, "grains", "map.h5", "-o", "g.h5", "--pool-rivals", "--min-size", "1", "--json")
+    assert code == 0, err
+    assert 0 <= json.loads(out)["pixels_with_another_solution_percent"] <= 100
+    code, _, err = here(folder, "grains", "map.ctf", "-o", "c.h5", "--pool-rivals")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the map holds no rival solutions" in err
+
+
+def test_a_map_of_another_program(folder: Path) -> None:
+    name = maps_sample.sample_result((20, 24)).phases[0].name
+    arguments = ("grains", "map.ctf", "-o", "g.h5", "--phase", f"{name}={name}", "--step", "4,5", "--min-size", "2")
+    code, _, err = here(folder, *arguments)
+    assert code == 0, err
+    source = read_grain_map(folder / "g.h5").source
+    assert source.step == (4.0, 5.0)
+    assert source.phases[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("none.h5",), 2, "expected an orientation map, found no file at none.h5"),
+        (("map.ctf", "--phase", "x=au"), 2, "the map has no phase 'x'; it has"),
+        (("map.ctf", "--phase", "x"), 2, "expected NAME=VALUE, got 'x'"),
+        (("map.ctf", "--phase", "a=au", "--phase", "a=pt"), 2, "--phase is given twice for 'a'"),
+        (("map.ctf", "--step", "-1"), 2, "expected"),
+        (("map.h5", "--threshold", "0"), 2, "threshold_deg: expected `float` > 0.0"),
+        (("map.h5", "--threshold", "100"), 2, "threshold_deg: expected `float` <= 60.0"),
+        (("map.h5", "--min-size", "0"), 2, "min_size: expected `int` >= 1"),
+        (("map.h5", "--holes", "map.ctf"), 3, "map.ctf can't be read as a mask (.npy)"),
+        (("map.h5", "--csv", "no/such.csv"), 5, "the folder"),
+    ],
+)
+def test_errors_are_one_line(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    found, _, err = here(folder, "grains", *arguments, "-o", "g.h5")
+    assert found == code, err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (folder / "g.h5").exists()
+
+
+def test_holes_from_a_mask(folder: Path) -> None:
+    mask = np.zeros((20, 24), dtype=bool)
+    mask[:6, :6] = True
+    np.save(folder / "holes.npy", mask)
+    code, out, err = here(folder, "grains", "map.h5", "-o", "g.h5", "--holes", "holes.npy", "--json")
+    assert code == 0, err
+    assert json.loads(out)["holes"] == 1
+
+
+# what the maps hold, found once and looked at; a change of the defaults shows here
+REAL = {
+    "orientation_maps/twins.ctf": (69, (4500, 5500), (0.5, 0.7)),
+    "orientation_maps/sdss_ferrite_austenite.ang": (0, (0, 1e9), (0, 90)),
+    "orientation_maps/DC06_2uniax.ang": (0, (0, 1e9), (0, 90)),
+    "steel_nbed_subset/TVIPS_without_mask.ctf": (53, (25, 33), (0.45, 0.7)),
+    "steel_nbed_subset/median_filter4_scale15-100_bin4_box__0-0_111-59__150step_test5_fussy.ctf": (0, (0, 1e9), (0, 90)),
+    "steel_nbed_subset/200625ResultsAusteniteNoLin.ctf": (1, (0, 1e9), (0, 90)),
+    "steel_nbed_subset/astar_g.ctf": (0, (0, 1e9), (0, 90)),
+    "astar_ang_mtex/ACOM.ang": (0, (0, 1e9), (0, 90)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_maps(name: str, tmp_path: Path) -> None:
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    code, out, err = here(tmp_path, "grains", path, "-o", "g.h5", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    print(name, facts)
+    n, diameter, spread = REAL[name]
+    assert facts["grains"] == n
+    assert diameter[0] <= facts["mean_diameter_nm"] <= diameter[1]
+    assert spread[0] <= facts["median_spread_deg"] <= spread[1]
