@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from nbedex.report.boundaries import BOUNDARY_FIGURES, draw_boundaries, plot_boundaries
 from nbedex.report.figures import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
 from nbedex.report.grains import GRAIN_FIGURES, draw_grains, plot_grains
 
 __all__ = [
+    "BOUNDARY_FIGURES",
     "DEFAULT_MIN_INDEX",
     "DEFAULT_MIN_RELIABILITY",
     "GRAIN_FIGURES",
     "KINDS",
     "draw",
+    "draw_boundaries",
     "draw_grains",
+    "plot_boundaries",
     "plot_grains",
     "plot_maps",
 ]
