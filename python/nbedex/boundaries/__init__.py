@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbedex.boundaries.csl import CslTable, csl_table
 from nbedex.boundaries.disorientation import disorientations, plane_angle_deg, trace_angle_deg
-from nbedex.boundaries.file import add_network, boundary_group, network_of, read_network, write_network
+from nbedex.boundaries.file import boundary_group, network_of, read_network, write_network
 from nbedex.boundaries.inclination import inclination_from_width, inclination_of, inclined
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
 from nbedex.boundaries.network import trace_boundaries
@@ -36,7 +36,6 @@ __all__ = [
     "CslTable",
     "MisorientationDistribution",
     "PlaneDistribution",
-    "add_network",
     "boundary_columns",
     "boundary_facts",
     "boundary_group",

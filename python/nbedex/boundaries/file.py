@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
 from nbedex.errors import ArgumentError, DataFormatError
-from nbedex.grains import GrainMap, Group, put_groups, read_grain_map, read_groups, write_grain_map
+from nbedex.grains import GrainMap, Group, read_grain_map, read_groups, write_grain_map
 
 GROUP = "boundaries"
 _TYPES = {"grain_a": "int32", "grain_b": "int32", "closed": "bool", "phase_boundary": "bool", "sigma": "int32",
@@ -65,7 +66,7 @@ def network_of(grain_map: GrainMap, group: Group) -> BoundaryNetwork:
     sides = np.concatenate([columns["grain_a"], columns["grain_b"]])
     if n and not (sides.min() >= 0 and sides.max() < len(grain_map.grains)):
         raise ArgumentError("the boundaries are between grains that the map doesn't have")
-    lines = tuple(points[a:b] for a, b in zip(offset[:-1], offset[1:], strict=True))
+    lines = tuple(points[a:b] for a, b in pairwise(offset))
     return BoundaryNetwork(
         grain_map=grain_map,
         boundaries=Boundaries(points=lines, csl_label=tuple(labels), **columns),
@@ -75,7 +76,7 @@ def network_of(grain_map: GrainMap, group: Group) -> BoundaryNetwork:
 
 
 def write_network(path: str | os.PathLike[str], network: BoundaryNetwork, *, overwrite: bool = False) -> Path:
-    """Write grain map and boundaries into one grain file.
+    """Write grain map and boundaries into one grain file; what other steps made from older boundaries isn't kept.
 
     Raises
     ------
@@ -85,13 +86,8 @@ def write_network(path: str | os.PathLike[str], network: BoundaryNetwork, *, ove
     return write_grain_map(path, network.grain_map, more={GROUP: boundary_group(network)}, overwrite=overwrite)
 
 
-def add_network(path: str | os.PathLike[str], network: BoundaryNetwork) -> Path:
-    """Add the boundaries to a grain file, in place of those it has; other parts of it stay."""
-    return put_groups(path, {GROUP: boundary_group(network)})
-
-
 def read_network(path: str | os.PathLike[str]) -> BoundaryNetwork:
-    """Read what `write_network` or `add_network` wrote.
+    """Read what `write_network` wrote, other groups of the file apart.
 
     Raises
     ------

@@ -36,9 +36,7 @@ def inclined(network: BoundaryNetwork, inclination_deg: Floats) -> BoundaryNetwo
     if angle.shape != (len(b),):
         raise ArgumentError(f"expected an inclination for each of {len(b)} segments, got shape {angle.shape}")
     if not np.all(np.abs(angle) < 90):
-        raise ArgumentError(
-            "an inclination must lie between -90 and 90 degrees; at 90 the boundary lies in the lamella"
-        )
+        raise ArgumentError("an inclination must lie between -90 and 90 degrees; at 90 a boundary lies in the lamella")
     if np.any(b.closed & (angle != 0)):
         raise ArgumentError("a closed boundary has no mean normal; it can't be given an inclination")
     flat = b.normal[:, :2] / np.linalg.norm(b.normal[:, :2], axis=1, keepdims=True)

@@ -19,6 +19,21 @@ from nbedex.files import write_atomically
 
 Floats = NDArray[np.float64]
 
+_VTK_COLUMNS = (
+    "grain_a",
+    "grain_b",
+    "sigma",
+    "twin",
+    "phase_boundary",
+    "length",
+    "disorientation_deg",
+    "psi_deg",
+    "delta_theta_deg",
+    "plane_to_boundary_a_deg",
+    "plane_to_boundary_b_deg",
+    "csl_deviation_deg",
+)
+
 
 def boundary_columns(network: BoundaryNetwork) -> dict[str, list[Any]]:
     """One entry for each segment in every column; None where a number isn't known. Units are in the names."""
@@ -67,10 +82,8 @@ def boundary_kind(network: BoundaryNetwork) -> list[str]:
     """Of every segment: "phase", "low-angle" or "high-angle"."""
     b = network.boundaries
     low = b.disorientation_deg < float(network.settings.get("low_angle_deg", 15.0))
-    return [
-        "phase" if p else "low-angle" if is_low else "high-angle"
-        for p, is_low in zip(b.phase_boundary, low, strict=True)
-    ]
+    kind = np.where(b.phase_boundary, "phase", np.where(low, "low-angle", "high-angle"))
+    return [str(name) for name in kind]
 
 
 def write_boundary_table(path: str | os.PathLike[str], network: BoundaryNetwork, *, overwrite: bool = False) -> Path:
@@ -142,7 +155,7 @@ def _geojson(network: BoundaryNetwork) -> str:
 
 
 def _vtk(network: BoundaryNetwork) -> str:
-    """Legacy polydata, version 3.0: lines in the plane z = 0, numbers as cell data; NaN is "nan", as ParaView takes it."""
+    """Legacy polydata, version 3.0: lines in the plane z = 0, numbers as cell data, NaN as "nan"."""
     b = network.boundaries
     counts = np.array([len(line) for line in b.points], dtype=np.int64)
     points = np.concatenate(b.points) if len(b) else np.zeros((0, 2))
@@ -155,8 +168,7 @@ def _vtk(network: BoundaryNetwork) -> str:
         rows.append(" ".join(map(str, [count, *range(start, start + count)])))
         start += count
     rows.append(f"CELL_DATA {len(b)}")
-    for name in ("grain_a", "grain_b", "sigma", "twin", "phase_boundary", "length", "disorientation_deg", "psi_deg",
-                 "delta_theta_deg", "plane_to_boundary_a_deg", "plane_to_boundary_b_deg", "csl_deviation_deg"):  # fmt: skip
+    for name in _VTK_COLUMNS:
         values = getattr(b, name)
         whole = values.dtype.kind in "bi"
         rows.append(f"SCALARS {name} {'int' if whole else 'double'} 1")

@@ -33,6 +33,7 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
+    "boundaries",
     "blockade",
     "analyse",
     "vdf",
