@@ -15,18 +15,39 @@ from nbedex.blockade import (
     BlockadeReport,
     BlockadeSettings,
     Field,
+    alternatives_of,
     analyse_blockade,
     blockade_group,
     check_blockade_files,
     write_blockade_files,
 )
-from nbedex.boundaries import BoundaryNetwork, BoundarySettings, trace_boundaries
+from nbedex.boundaries import (
+    BoundaryNetwork,
+    BoundarySettings,
+    boundary_group,
+    trace_boundaries,
+    write_boundary_table,
+    write_geometry,
+)
+from nbedex.errors import ArgumentError
 from nbedex.files import check_output, make_folder
-from nbedex.grains import GrainMap, GrainSettings, OrientationMap, find_grains, write_grain_map, write_grain_table
+from nbedex.grains import (
+    GrainMap,
+    GrainSettings,
+    OrientationMap,
+    PooledRivals,
+    RivalSettings,
+    find_grains,
+    pool_rivals,
+    resolve_rivals,
+    rivals_group,
+    write_grain_map,
+    write_grain_table,
+)
 from nbedex.progress import Progress, silent
 from nbedex.settings import Settings
 
-GRAIN_FILE, GRAIN_TABLE = "grains.h5", "grains.csv"
+GRAIN_FILE, TABLES, GEOMETRY = "grains.h5", ("grains.csv", "boundaries.csv"), ("network.vtk",)
 
 
 class MicrostructureSettings(Settings, frozen=True, kw_only=True):
@@ -34,11 +55,16 @@ class MicrostructureSettings(Settings, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    grains, boundaries, blockade
-        Options of the three steps.
+    grains, rivals, boundaries, blockade
+        Options of the steps.
+    pool_rivals
+        Whether pixels take the one of their rival solutions that their grain's pixels together speak for, where the
+        map has rivals.
     """
 
+    pool_rivals: bool = False
     grains: GrainSettings = field(default_factory=GrainSettings)
+    rivals: RivalSettings = field(default_factory=RivalSettings)
     boundaries: BoundarySettings = field(default_factory=BoundarySettings)
     blockade: BlockadeSettings = field(default_factory=BlockadeSettings)
 
@@ -51,6 +77,8 @@ class Microstructure:
     ----------
     grain_map
         Its grains.
+    rivals
+        What their pixels' rival solutions say; None if the map has none.
     network
         Their boundaries.
     report
@@ -58,6 +86,7 @@ class Microstructure:
     """
 
     grain_map: GrainMap
+    rivals: PooledRivals | None
     network: BoundaryNetwork
     report: BlockadeReport
 
@@ -87,13 +116,28 @@ def analyse_map(
     """
     chosen = settings or MicrostructureSettings()
     progress("analysis", 0, 3)
-    grain_map = find_grains(source, chosen.grains, threads=threads)
+    grain_map, rivals = _grains(source, chosen, threads)
     progress("analysis", 1, 3)
     network = trace_boundaries(grain_map, chosen.boundaries)
     progress("analysis", 2, 3)
-    report = BlockadeReport.of(analyse_blockade(network, field, settings=chosen.blockade))
+    unsure = None if rivals is None else alternatives_of(grain_map, rivals)
+    report = BlockadeReport.of(analyse_blockade(network, field, settings=chosen.blockade, alternatives=unsure))
     progress("analysis", 3, 3)
-    return Microstructure(grain_map=grain_map, network=network, report=report)
+    return Microstructure(grain_map=grain_map, rivals=rivals, network=network, report=report)
+
+
+def _grains(
+    source: OrientationMap, settings: MicrostructureSettings, threads: int
+) -> tuple[GrainMap, PooledRivals | None]:
+    if source.rival_score is None:
+        if settings.pool_rivals:
+            raise ArgumentError("the map has no rival solutions to pool; they are in results of `nbedex index`")
+        return find_grains(source, settings.grains, threads=threads), None
+    if settings.pool_rivals:
+        found = resolve_rivals(source, settings.grains, settings.rivals)
+        return found.grain_map, found.rivals
+    grain_map = find_grains(source, settings.grains, threads=threads)
+    return grain_map, pool_rivals(grain_map, settings.rivals)
 
 
 def write_microstructure(
@@ -119,17 +163,22 @@ def write_microstructure(
     """
     target = check_folder(folder, figures=figures, overwrite=overwrite)
     grain_map, report = found.grain_map, found.report
-    more = {GROUP: blockade_group(report)}
+    more = {"boundaries": boundary_group(found.network), GROUP: blockade_group(report)}
+    if found.rivals is not None:
+        more["rivals"] = rivals_group(found.rivals)
     steps: list[Callable[[], Any]] = [
         lambda: write_grain_map(target / GRAIN_FILE, grain_map, more=more, overwrite=overwrite),
-        lambda: write_grain_table(target / GRAIN_TABLE, grain_map, overwrite=overwrite),
+        lambda: write_grain_table(target / TABLES[0], grain_map, rivals=found.rivals, overwrite=overwrite),
+        lambda: write_boundary_table(target / TABLES[1], found.network, overwrite=overwrite),
+        lambda: write_geometry(target / GEOMETRY[0], found.network, overwrite=overwrite),
         lambda: write_blockade_files(target, report, overwrite=overwrite),
     ]
     if figures:
-        from nbedex.report import plot_grains
+        from nbedex.report import plot_boundaries, plot_grains
         from nbedex.report.blockade import plot_blockade
 
         steps.append(lambda: plot_grains(grain_map, target, overwrite=overwrite, threads=threads))
+        steps.append(lambda: plot_boundaries(found.network, target, overwrite=overwrite))
         steps.append(lambda: plot_blockade(report, target, overwrite=overwrite))
     written: list[Path] = []
     for number, step in enumerate(steps):
@@ -143,14 +192,14 @@ def write_microstructure(
 def check_folder(folder: str | os.PathLike[str], *, figures: bool = True, overwrite: bool = False) -> Path:
     """The folder, made if need be, after seeing that everything can be written there."""
     target = make_folder(folder)
-    for name in (GRAIN_FILE, GRAIN_TABLE):
+    for name in (GRAIN_FILE, *TABLES, *GEOMETRY):
         check_output(target / name, overwrite=overwrite)
     check_blockade_files(target, overwrite=overwrite)
     if figures:
-        from nbedex.report import GRAIN_FIGURES
+        from nbedex.report import BOUNDARY_FIGURES, GRAIN_FIGURES
         from nbedex.report.blockade import check_figures
 
         check_figures(target, overwrite=overwrite)
-        for kind in GRAIN_FIGURES:
+        for kind in (*GRAIN_FIGURES, *(f"boundaries-{kind}" for kind in BOUNDARY_FIGURES)):
             check_output(target / f"{kind}.png", overwrite=overwrite)
     return target

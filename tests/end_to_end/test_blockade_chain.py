@@ -69,6 +69,7 @@ def test_one_call_finds_what_was_put_in(map_file: Path, tmp_path: Path) -> None:
     with h5py.File(folder / "grains.h5") as file:
         np.testing.assert_allclose(file["blockade/segment_accumulation"][()], s.accumulation, atol=0.01)
         assert json.loads(file["blockade/field"][()])["direction_deg"] == 40.0
+        assert set(file) == {"map", "grains", "boundaries", "rivals", "blockade"}
         classes = json.loads(file["blockade/classes"][()])
         assert classes["10"] == "III a2" and classes["-1"] == "undecided"
     shares = {name: row["share"] for name, row in facts["classes"].items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbedex.blockade.alternatives import alternatives_of, rivals_of
 from nbedex.blockade.analysis import analyse_blockade
 from nbedex.blockade.classes import PUBLISHED_AS_BLOCKING, BoundaryClass, Classified, classify, edge_on
 from nbedex.blockade.field import Field, FieldMap, UniformField, read_field_map
@@ -40,6 +41,7 @@ __all__ = [
     "Tolerances",
     "UniformField",
     "accumulation_vector",
+    "alternatives_of",
     "analyse_blockade",
     "blockade_group",
     "boundary_flux",
@@ -51,5 +53,6 @@ __all__ = [
     "edge_on",
     "media_of",
     "read_field_map",
+    "rivals_of",
     "write_blockade_files",
 ]

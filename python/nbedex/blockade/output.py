@@ -22,7 +22,7 @@ from nbedex.files import check_output, write_atomically
 from nbedex.grains import Group
 
 GROUP = "blockade"
-FILES = ("segments.csv", "stretches.csv", "sweep.csv", "classes.csv", "boundaries.geojson", "stretches.geojson")
+FILES = ("segments.csv", "stretches.csv", "sweep.csv", "classes.csv", "segments.geojson", "stretches.geojson")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def write_blockade_files(
         "stretches.csv": csv_of(stretch_columns(blockade)),
         "sweep.csv": csv_of(sweep_columns(sweep)),
         "classes.csv": csv_of(class_columns(blockade, report.comparison)),
-        "boundaries.geojson": segments_geojson(blockade, sweep),
+        "segments.geojson": segments_geojson(blockade, sweep),
         "stretches.geojson": stretches_geojson(blockade),
     }
     return [write_atomically(Path(folder) / name, content[name], overwrite=overwrite) for name in FILES]

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from nbedex.cli.blockade import add_blockade_flags, add_field_flags, blockade_settings, chosen_field, show
+from nbedex.cli.boundaries import add_boundary_flags, boundary_settings
 from nbedex.cli.grains import add_grain_flags, add_source_flags, grain_settings, source_map
 from nbedex.cli.output import progress_bar
 from nbedex.cli.parser import add_command, thread_count
@@ -32,13 +33,19 @@ def add(commands: Any) -> None:
     add_field_flags(parser)
     add_source_flags(parser)
     add_grain_flags(parser)
+    add_boundary_flags(parser)
     add_blockade_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from nbedex.microstructure import MicrostructureSettings, analyse_map, check_folder, write_microstructure
 
-    settings = MicrostructureSettings(grains=grain_settings(args), blockade=blockade_settings(args))
+    settings = MicrostructureSettings(
+        pool_rivals=args.pool_rivals,
+        grains=grain_settings(args),
+        boundaries=boundary_settings(args),
+        blockade=blockade_settings(args),
+    )
     source = source_map(args)
     field = chosen_field(args, source)
     figures = not args.no_figures

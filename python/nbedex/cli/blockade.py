@@ -29,7 +29,8 @@ def add(commands: Any) -> None:
         " the uncertainty of the orientations; a sweep over all fields; what random planes would give. Writes tables,"
         " GeoJSON and figures into a folder and the group 'blockade' into the grain file.",
     )
-    parser.add_argument("grains", help="grain file of `nbedex grains`")
+    parser.add_argument("grains", help="grain file of `nbedex grains`; with the boundaries of `nbedex boundaries`, or"
+                        " they are traced as that does by default")  # fmt: skip
     parser.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="for tables and figures; made if needed"
     )
@@ -83,31 +84,34 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.blockade import (
         GROUP,
         BlockadeReport,
+        alternatives_of,
         analyse_blockade,
         blockade_group,
         check_blockade_files,
+        rivals_of,
         write_blockade_files,
     )
-    from nbedex.boundaries import trace_boundaries
+    from nbedex.boundaries import read_network, trace_boundaries
     from nbedex.errors import OutputError
     from nbedex.files import make_folder
     from nbedex.grains import put_groups, read_grain_map, read_groups
 
     settings = blockade_settings(args)
-    grain_map = read_grain_map(args.grains)
-    if not args.no_store and not args.overwrite and read_groups(args.grains, (GROUP,)):
+    groups = read_groups(args.grains, ("boundaries", "rivals", GROUP))
+    if GROUP in groups and not args.no_store and not args.overwrite:
         raise OutputError(
             f"{args.grains} holds a blockade analysis already; replace it with --overwrite, or leave it with --no-store"
         )
-    field = chosen_field(args, grain_map.source)
+    network = read_network(args.grains) if "boundaries" in groups else trace_boundaries(read_grain_map(args.grains))
+    field = chosen_field(args, network.grain_map.source)
     folder = make_folder(args.output)
     check_blockade_files(folder, overwrite=args.overwrite)
     if not args.no_figures:
         from nbedex.report.blockade import check_figures
 
         check_figures(folder, overwrite=args.overwrite)
-    network = trace_boundaries(grain_map)
-    report = BlockadeReport.of(analyse_blockade(network, field, settings=settings))
+    unsure = alternatives_of(network.grain_map, rivals_of(groups["rivals"])) if "rivals" in groups else None
+    report = BlockadeReport.of(analyse_blockade(network, field, settings=settings, alternatives=unsure))
     written = write_blockade_files(folder, report, overwrite=args.overwrite)
     if not args.no_figures:
         from nbedex.report.blockade import plot_blockade
