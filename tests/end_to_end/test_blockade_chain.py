@@ -138,8 +138,11 @@ def test_field_maps(tmp_path: Path) -> None:
     np.save(tmp_path / "field.npy", field)
     with h5py.File(tmp_path / "field.h5", "w") as file:
         file["a/b"] = field.astype(np.float32)
+    with h5py.File(tmp_path / "current.h5", "w") as file:
+        file["maps/field"] = np.concatenate([field, 0 * field[..., :1]], axis=2)
     common = ("-o", "out", "--no-figures", "--overwrite", "-q")
-    for flags in (("--field-map", "field.npy"), ("--field-map", "field.h5", "--field-dataset", "a/b")):
+    from_dataset = ("--field-map", "field.h5", "--field-dataset", "a/b")
+    for flags in (("--field-map", "field.npy"), from_dataset, ("--field-map", "current.h5")):
         code, _, err = here(tmp_path, "blockade", "pair.h5", *flags, *common)
         assert code == 0, err
         (row,) = table(tmp_path / "out" / "segments.csv")
@@ -154,9 +157,9 @@ def test_field_maps(tmp_path: Path) -> None:
         (("--field-map", "several.npz"), 3, "holds several arrays; expected a .npy file with one"),
         (("--field-map", "text.npy"), 3, "can't be read as a NumPy array"),
         (("--field-map", "missing.npy"), 2, "found no file at missing.npy"),
-        (("--field-map", "field.h5"), 3, "for a dataset in an HDF5 file give its path"),
+        (("--field-map", "field.h5"), 2, "field.h5 has no dataset 'maps/field' with a field; say where it is"),
         (("--field-map", "field.h5", "--field-dataset", "a"), 2, "has no dataset 'a'"),
-        (("--field-map", "field.npy", "--field-dataset", "a"), 3, "can't be read as an HDF5 file"),
+        (("--field-map", "field.npy", "--field-dataset", "a"), 3, "is no HDF5 file, so it has no dataset 'a'"),
         (("--field", 3, "--field-dataset", "a"), 2, "--field-dataset goes with --field-map, not with --field"),
         (("--field", "nan"), 2, "the direction of the field must be a finite angle, got nan"),
         ((), 2, "one of the arguments --field --field-map is required"),

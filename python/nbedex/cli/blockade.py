@@ -50,9 +50,10 @@ def add_field_flags(parser: argparse.ArgumentParser) -> None:
         help="uniform; where Na+ is driven, degrees from X (right) towards Y (down)",
     )  # fmt: skip
     either.add_argument(
-        "--field-map", metavar="FILE", help=".npy (rows, columns, 2 or 3) of the field in every pixel, or HDF5"
-    )
-    group.add_argument("--field-dataset", metavar="PATH", help="where the field is in an HDF5 file")
+        "--field-map", metavar="FILE",
+        help="local field: .npy (rows, columns, 2 or 3), or HDF5 such as that of `nbedex transport`",
+    )  # fmt: skip
+    group.add_argument("--field-dataset", metavar="PATH", help="where it is in an HDF5 file (default maps/field)")
 
 
 def add_blockade_flags(parser: argparse.ArgumentParser) -> None:
