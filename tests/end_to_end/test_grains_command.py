@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbedex.grains import read_grain_map, read_groups
-from nbedex.indexing.settings import IndexingSettings
+from nbedex.grains import disorientations, find_grains, read_grain_map, read_groups, read_orientation_map
 from nbedex.maps import export, write_result
 from oracles import maps_sample
 from oracles.command_line import here
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-del IndexingSettings
 
 
 @pytest.fixture
@@ -95,16 +93,19 @@ def test_holes_from_a_mask(folder: Path) -> None:
     assert json.loads(out)["holes"] == 1
 
 
-# what the maps hold, found once and looked at; a change of the defaults shows here
+# Grains, their mean equivalent diameter (nm) and median spread (degrees) with default settings. Components of pixels
+# that differ by less than 5 degrees from a neighbour, an independent count: 71 of at least 10 pixels in twins.ctf, 102
+# in ferrite and austenite, 47 and 2 in the ASTAR maps of Cu-Ag and of one austenite crystal.
+STEEL = "steel_nbed_subset"
 REAL = {
-    "orientation_maps/twins.ctf": (69, (4500, 5500), (0.5, 0.7)),
-    "orientation_maps/sdss_ferrite_austenite.ang": (0, (0, 1e9), (0, 90)),
-    "orientation_maps/DC06_2uniax.ang": (0, (0, 1e9), (0, 90)),
-    "steel_nbed_subset/TVIPS_without_mask.ctf": (53, (25, 33), (0.45, 0.7)),
-    "steel_nbed_subset/median_filter4_scale15-100_bin4_box__0-0_111-59__150step_test5_fussy.ctf": (0, (0, 1e9), (0, 90)),
-    "steel_nbed_subset/200625ResultsAusteniteNoLin.ctf": (1, (0, 1e9), (0, 90)),
-    "steel_nbed_subset/astar_g.ctf": (0, (0, 1e9), (0, 90)),
-    "astar_ang_mtex/ACOM.ang": (0, (0, 1e9), (0, 90)),
+    "orientation_maps/twins.ctf": (69, 5005, 0.62),
+    "orientation_maps/sdss_ferrite_austenite.ang": (103, 15507, 0.32),
+    "orientation_maps/DC06_2uniax.ang": (23, 14616, 0.42),
+    f"{STEEL}/TVIPS_without_mask.ctf": (53, 28.9, 0.56),
+    f"{STEEL}/median_filter4_scale15-100_bin4_box__0-0_111-59__150step_test5_fussy.ctf": (45, 32.0, 0.44),
+    f"{STEEL}/200625ResultsAusteniteNoLin.ctf": (2, 658.5, 0.52),
+    f"{STEEL}/astar_g.ctf": (185, 39.8, 1.20),
+    "astar_ang_mtex/ACOM.ang": (4, 14.55, 0.63),
 }
 
 
@@ -116,8 +117,23 @@ def test_real_maps(name: str, tmp_path: Path) -> None:
     code, out, err = here(tmp_path, "grains", path, "-o", "g.h5", "--json")
     assert code == 0, err
     facts = json.loads(out)
-    print(name, facts)
     n, diameter, spread = REAL[name]
     assert facts["grains"] == n
-    assert diameter[0] <= facts["mean_diameter_nm"] <= diameter[1]
-    assert spread[0] <= facts["median_spread_deg"] <= spread[1]
+    assert facts["mean_diameter_nm"] == pytest.approx(diameter, rel=0.01)
+    assert facts["median_spread_deg"] == pytest.approx(spread, abs=0.01)
+    # G phase was looked for everywhere and lies in a few places: the rest is not indexed, and said to be
+    assert (facts["not_indexed_regions"] > 0) == name.endswith("astar_g.ctf")
+
+
+def test_twins_of_magnesium_are_about_a(tmp_path: Path) -> None:
+    """{10-12} twins, 86.3 degrees about <2-1-10>: the crystal frame of .ctf files is read right (X || a*)."""
+    path = SHARED / "orientation_maps/twins.ctf"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    grain_map = find_grains(read_orientation_map(path))
+    first, second = grain_map.grains.orientation[grain_map.neighbours.T]
+    found = disorientations(first, second, grain_map.source.phases[0].symmetry)
+    twins = np.abs(np.rad2deg(found.angle) - 86.3) < 3
+    assert twins.mean() > 0.3
+    along_a = np.rad2deg(np.arccos(np.clip(found.axis[twins, 0], -1, 1))) < 2
+    assert along_a.mean() > 0.9

@@ -9,6 +9,7 @@ import pytest
 
 from nbedex.errors import ArgumentError
 from nbedex.grains import Role, from_crystal_map, orientation_map, read_orientation_map, with_roles
+from nbedex.grains.channel_frame import channel_to_ours
 from nbedex.grains.laue import laue_rotations
 from nbedex.maps import (
     Status,
@@ -16,6 +17,7 @@ from nbedex.maps import (
     disorientation_angle,
     export,
     multiply,
+    rotate,
     rotation_angle,
     to_crystal_map,
     write_result,
@@ -53,7 +55,9 @@ def test_a_result_of_ours() -> None:
     np.testing.assert_array_equal(source.phase_id, result.phase_id)
     np.testing.assert_array_equal(source.rival_orientation, result.rival_orientation)
     known = result.indexed
-    np.testing.assert_allclose(source.confidence[known], np.clip(result.index[known], 0, 1))
+    np.testing.assert_allclose(source.confidence[known], result.probability[known])
+    result.probability[tuple(np.argwhere(known)[0])] = np.nan
+    np.testing.assert_allclose(orientation_map(result).confidence[known], np.clip(result.index[known], 0, 1))
     for mine, phase in zip(source.phases, result.phases, strict=True):
         np.testing.assert_array_equal(mine.symmetry, phase.symmetry_quaternions)
         np.testing.assert_allclose(mine.direct_basis, phase.direct_basis.T)
@@ -172,3 +176,43 @@ def test_our_result_through_other_formats(tmp_path: Path, format: str, name: str
         np.testing.assert_allclose(back.step, direct.step, rtol=1e-3)
     with pytest.raises(ArgumentError, match=r"ours\.h5 is a result of nbedex: phases, confidence and step are in it"):
         read_orientation_map(tmp_path / "ours.h5", step=(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("laue_class", "cell", "axis", "degrees"),
+    [
+        ("6/mmm", (3.2, 3.2, 5.2, 90, 90, 120), (0, 0, 1), 30),
+        ("m-3m", (4, 4, 4, 90, 90, 90), (0, 0, 1), 0),
+        ("2/m", (15.6, 9.0, 9.2, 90, 123.7, 90), (0, 1, 0), 33.7),
+    ],
+)
+def test_frame_of_channel_files(
+    laue_class: str, cell: tuple[float, ...], axis: tuple[int, ...], degrees: float
+) -> None:
+    """a* lies 30 degrees from a towards b in a hexagonal cell, and beta - 90 from it in a monoclinic one."""
+    (phase,) = from_crystal_map(crystal_map(point_group=laue_class, cell=cell)).phases
+    turn = channel_to_ours(phase)
+    np.testing.assert_allclose(np.rad2deg(rotation_angle(turn)), degrees, atol=1e-6)
+    if degrees:
+        np.testing.assert_allclose(np.abs(turn[1:]) / np.linalg.norm(turn[1:]), axis, atol=1e-9)
+    assert phase.direct_basis is not None
+    # X of Channel's frame, in ours: a*, normal to b and c, not to a
+    x = rotate(turn, np.array([1.0, 0, 0]))
+    np.testing.assert_allclose(phase.direct_basis[1:] @ x, 0, atol=1e-9)
+    assert phase.direct_basis[0] @ x > 0
+    np.testing.assert_allclose(np.cross(rotate(turn, np.array([0, 1.0, 0])), phase.direct_basis[1]), 0, atol=1e-9)
+
+
+def test_channel_files_of_others_are_turned_and_ours_are_not(tmp_path: Path) -> None:
+    result = maps_sample.sample_result((5, 6))
+    export(result, tmp_path / "ours.ctf", to="ctf")
+    text = (tmp_path / "ours.ctf").read_bytes()
+    (tmp_path / "other.ctf").write_bytes(text.replace(b"Author\tnbedex", b"Author\tsomeone"))
+    ours, other = (read_orientation_map(tmp_path / name) for name in ("ours.ctf", "other.ctf"))
+    for number, phase in enumerate(ours.phases):
+        mine = ours.phase_id == number
+        if mine.any():
+            turn = channel_to_ours(phase)
+            away = rotation_angle(multiply(multiply(turn, ours.orientation[mine]), conjugate(other.orientation[mine])))
+            np.testing.assert_allclose(away, 0, atol=1e-9)
+    assert any(phase.laue_class in ("-3m", "6/mmm") for phase in ours.phases)
