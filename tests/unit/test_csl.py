@@ -245,4 +245,7 @@ def test_twin_laws() -> None:
     assert laws(phase("-3m", ALUMINA, "R", "-3m1")) == ["Σ3 60.00°[001]"]
     assert laws(phase("-3m", HEX, "P", "-3m1")) == ["Σ1 60.00°[001]"]  # as in quartz
     assert laws(phase("m-3", (4.0, 4.0, 4.0, 90, 90, 90)))[0] == "Σ1 90.00°[100]"  # as in pyrite
-    assert laws(phase("6/mmm", HEX)) == []
+    assert laws(phase("6/mmm", (3.0, 3.0, 12.0, 90, 90, 120))) == []
+    # hexagonal metals: {11-22} and {10-12}; the others have larger Σ
+    magnesium = laws(phase("6/mmm", (3.209, 3.209, 5.21, 90, 90, 120)))
+    assert [name.split(" (")[0] for name in magnesium] == ["Σ11 62.96°[210]", "Σ17 86.63°[100]"]
