@@ -31,16 +31,23 @@ Vertex vertex(double before, double here, double after) {
     return {curvature < 0 ? std::clamp(0.5 * (before - after) / curvature, -0.5, 0.5) : 0.0, curvature};
 }
 
-/// How fast the weight of a reflection falls with its excitation error under these options, and what is left of its maximum.
-struct Rocking {
-    double sharpness, height, limit;
+/// How the weight of each reflection of a crystal follows its excitation error under these options.
+struct RockingCurves {
+    const KinematicCrystal* crystal;
+    std::vector<float> sharpness, weight, limit;  ///< by reflection; `limit` is the excitation error where the weight ends
+    float widest = 0;                             ///< of the limits
 
-    Rocking(double length, double template_exponent, const RefineOptions& options) {
-        const double swing = length * options.precession_angle;
-        const double variance = options.excitation_width * options.excitation_width + swing * swing / 2;
-        sharpness = template_exponent / (2 * variance);
-        height = std::pow(options.excitation_width / std::sqrt(variance), template_exponent);
-        limit = std::sqrt(cutoff / sharpness);
+    RockingCurves(const KinematicCrystal& of, const RefineOptions& options) : crystal(&of) {
+        const double variance = options.excitation_width * options.excitation_width;
+        for (std::size_t i = 0; i < of.size(); ++i) {
+            const double swing = double{of.length()[i]} * options.precession_angle, wider = variance + swing * swing / 2;
+            const double sharp = of.exponent() / (2 * wider);
+            const double left = swing > 0 ? std::pow(variance / wider, of.exponent() / 2) : 1.0;
+            sharpness.push_back(static_cast<float>(sharp));
+            weight.push_back(static_cast<float>(of.weight()[i] * left));
+            limit.push_back(static_cast<float>(std::sqrt(cutoff / sharp)));
+            widest = std::max(widest, limit.back());
+        }
     }
 };
 
@@ -51,16 +58,17 @@ public:
         : pattern_(pattern), grid_(grid), options_(options) {}
 
     /// Takes those that a rotation by up to `reach` (about each axis) can bring to the Ewald sphere.
-    void select(const KinematicCrystal& crystal, const Quaternion& orientation) {
-        crystal_ = &crystal;
+    void select(const RockingCurves& curves, const Quaternion& orientation) {
+        curves_ = &curves;
         chosen_.clear();
+        const KinematicCrystal& crystal = *curves.crystal;
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const auto zx = static_cast<float>(m[6]), zy = static_cast<float>(m[7]), zz = static_cast<float>(m[8]);
         const float *gx = crystal.component(0), *gy = crystal.component(1), *gz = crystal.component(2);
         const std::span<const float> length = crystal.length();
         // |s| <= limit + |tilt| |g|, |s - (-g_z)| <= wavelength g^2 / 2 (and a little for the sphere's fourth order)
-        const auto far = static_cast<float>(limit(crystal)), slope = static_cast<float>(2 * options_.reach + 0.01),
-                   bend = static_cast<float>(0.51 * options_.wavelength);
+        const float far = curves.widest;
+        const auto slope = static_cast<float>(2 * options_.reach + 0.01), bend = static_cast<float>(0.51 * options_.wavelength);
         for (std::size_t i = 0; i < crystal.size(); ++i) {
             const float z = zx * gx[i] + zy * gy[i] + zz * gz[i];
             if (std::abs(z) < far + length[i] * (slope + bend * length[i])) chosen_.push_back(i);
@@ -74,20 +82,19 @@ public:
         const double radius = 1 / options_.wavelength;
         const double per_radian = grid_.n_azimuths / (2 * std::numbers::pi);
         for (const std::size_t i : chosen_) {
-            const double* g = crystal_->g().data() + 3 * i;
+            const double* g = curves_->crystal->g().data() + 3 * i;
             const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
             const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2];
             const double flat = x * x + y * y, r = std::sqrt(flat);
             const double ring = (r - grid_.k_min) / grid_.ring_width();
             if (!(ring >= 0 && ring < grid_.n_rings)) continue;
             const double s = flat / (radius + std::sqrt(radius * radius - flat)) - z;
-            const Rocking rocking(r, crystal_->exponent(), options_);
-            if (std::abs(s) > rocking.limit + 2 * reach * r) continue;
+            if (std::abs(s) > double{curves_->limit[i]} + 2 * reach * r) continue;
             x_.push_back(static_cast<float>(x));
             y_.push_back(static_cast<float>(y));
             excitation_.push_back(static_cast<float>(s));
-            sharpness_.push_back(static_cast<float>(rocking.sharpness));
-            weight_.push_back(crystal_->weight()[i] * static_cast<float>(rocking.height));
+            sharpness_.push_back(curves_->sharpness[i]);
+            weight_.push_back(curves_->weight[i]);
             ring_.push_back(static_cast<float>(ring - 0.5));
             azimuth_.push_back(static_cast<float>(std::atan2(y, x) * per_radian));
         }
@@ -122,12 +129,6 @@ public:
     }
 
 private:
-    [[nodiscard]] double limit(const KinematicCrystal& crystal) const {
-        double longest = 0;
-        for (const float length : crystal.length()) longest = std::max(longest, double{length});
-        return Rocking(longest, crystal.exponent(), options_).limit;
-    }
-
     void clear() {
         for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &ring_, &azimuth_}) column->clear();
     }
@@ -135,7 +136,7 @@ private:
     const NormalisedPattern& pattern_;
     const PolarGrid& grid_;
     const RefineOptions& options_;
-    const KinematicCrystal* crystal_ = nullptr;
+    const RockingCurves* curves_ = nullptr;
     std::vector<std::size_t> chosen_;
     std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, ring_, azimuth_;
     std::size_t n_ = 0;
@@ -149,8 +150,8 @@ public:
 
     [[nodiscard]] bool load(std::span<const float> pattern) { return pattern_.load(pattern); }
 
-    Refined refine(const KinematicCrystal& crystal, Quaternion orientation) {
-        near_.select(crystal, orientation);
+    Refined refine(const RockingCurves& curves, Quaternion orientation) {
+        near_.select(curves, orientation);
         // Twice: turn about the beam, tilt, turn, tilt; the second time near the first answer, at a third of the step.
         double spread = 0;
         for (const double reach : {options_.reach, options_.reach / 4}) {
@@ -223,10 +224,32 @@ private:
     NearReflections near_;
 };
 
+/// Sets back what lies within `angle` of a better candidate of the same crystal; of equals the first is the better one.
+void keep_distinct(std::span<const KinematicCrystal* const> crystals, std::span<const std::int16_t> crystal, double angle,
+                   std::span<Refined> found) {
+    const double near = std::cos(angle / 2);
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < found.size(); ++i)
+        if (crystal[i] >= 0) order.push_back(i);
+    std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t i) { return found[i].score; });
+    std::vector<std::size_t> kept;
+    for (const std::size_t i : order) {
+        const bool again = std::ranges::any_of(kept, [&](std::size_t better) {
+            if (crystal[better] != crystal[i]) return false;
+            const Quaternion m = found[i].orientation * conjugate(found[better].orientation);
+            return std::ranges::any_of(crystals[static_cast<std::size_t>(crystal[i])]->symmetry(),
+                                       [&](const Quaternion& s) { return std::abs((s * m).w) >= near; });
+        });
+        if (again) found[i] = Refined{};
+        else kept.push_back(i);
+    }
+}
+
 }  // namespace
 
-KinematicCrystal::KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent)
-    : exponent_(template_exponent), g_(g.begin(), g.end()) {
+KinematicCrystal::KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent,
+                                   std::vector<Quaternion> symmetry)
+    : exponent_(template_exponent), g_(g.begin(), g.end()), symmetry_(std::move(symmetry)) {
     const std::size_t n = intensity.size();
     if (g.size() != 3 * n) throw std::invalid_argument("g must hold three components for every intensity");
     if (!(template_exponent > 0)) throw std::invalid_argument("the template exponent must be positive");
@@ -242,6 +265,8 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
             const PolarGrid& grid, std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation,
             std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out) {
     const auto k = static_cast<std::size_t>(n_candidates);
+    std::vector<RockingCurves> curves;
+    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
     std::vector<std::unique_ptr<Refiner>> refiners(static_cast<std::size_t>(threads_for(n_patterns, options.threads)));
     parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
@@ -249,7 +274,8 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
         if (!refiner) refiner = std::make_unique<Refiner>(grid, options);
         if (!refiner->load(patterns.subspan(p * grid.size(), grid.size()))) return;
         for (std::size_t i = p * k; i < (p + 1) * k; ++i)
-            if (crystal[i] >= 0) out[i] = refiner->refine(*crystals[static_cast<std::size_t>(crystal[i])], orientation[i]);
+            if (crystal[i] >= 0) out[i] = refiner->refine(curves[static_cast<std::size_t>(crystal[i])], orientation[i]);
+        keep_distinct(crystals, crystal.subspan(p * k, k), options.distinct_angle, out.subspan(p * k, k));
     });
 }
 

@@ -182,7 +182,7 @@ def test_boundaries_are_added_to_the_grain_file(
     grains = write_grain_map(tmp_path / "g.h5", network.grain_map)
     assert main(["boundaries", str(grains), "--quiet"]) == 0
     assert same(read_network(grains), network)
-    put_groups(grains, {"blockade": Group(texts={"note": "old"})})
+    put_groups(grains, {"blockade": Group(texts={"note": "old"}), "rivals": Group(texts={"note": "kept"})})
     before = grains.read_bytes()
     assert main(["boundaries", str(grains)]) == 5
     assert "has blockade, boundaries already; write to another file (-o) or --overwrite" in capsys.readouterr().err
@@ -191,7 +191,7 @@ def test_boundaries_are_added_to_the_grain_file(
     k = int(np.flatnonzero(~network.boundaries.closed)[0])
     table.write_text(f"segment,inclination (deg)\n{k},20\n")
     assert main(["boundaries", str(grains), "--overwrite", "--inclinations", str(table)]) == 0
-    assert set(read_groups(grains)) == {"map", "grains", "boundaries"}
+    assert set(read_groups(grains)) == {"map", "grains", "boundaries", "rivals"}
     assert inclination_of(read_network(grains))[k] == pytest.approx(20)
     assert "given for 1 of" in capsys.readouterr().out
 

@@ -11,6 +11,7 @@ from nbedex.cli.parser import add_command
 if TYPE_CHECKING:
     from nbedex.boundaries import BoundarySettings
 
+KEPT = ("rivals",)  # groups of a grain file that don't depend on boundaries
 BACKGROUNDS = ("grains", "phases", "confidence", "white")
 
 
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     for output in filter(None, (args.output, args.csv, *args.geometry)):
         check_output(output, overwrite=args.overwrite)
     if not args.output and not args.overwrite:
-        later = sorted(set(read_groups(args.grains)) - {"map", "grains"})
+        later = sorted(set(read_groups(args.grains)) - {"map", "grains", *KEPT})
         if later:
             raise OutputError(
                 f"{args.grains} has {', '.join(later)} already; write to another file (-o) or --overwrite"
@@ -104,7 +105,10 @@ def run(args: argparse.Namespace) -> int:
     network = trace_boundaries(read_grain_map(args.grains), settings)
     if args.inclinations:
         network = inclined(network, read_inclinations(args.inclinations, len(network.boundaries)))
-    written = [write_network(args.output or args.grains, network, overwrite=args.overwrite or not args.output)]
+    # what later steps made from older boundaries would no longer fit, and goes
+    kept = read_groups(args.grains, KEPT)
+    target = args.output or args.grains
+    written = [write_network(target, network, more=kept, overwrite=args.overwrite or not args.output)]
     if args.csv:
         written.append(write_boundary_table(args.csv, network, overwrite=args.overwrite))
     written += [write_geometry(name, network, overwrite=args.overwrite) for name in args.geometry]

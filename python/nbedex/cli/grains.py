@@ -9,7 +9,7 @@ from nbedex.cli.output import show_json, show_pairs
 from nbedex.cli.parser import add_command, thread_count
 
 if TYPE_CHECKING:
-    from nbedex.grains import GrainMap, GrainSettings, OrientationMap
+    from nbedex.grains import GrainMap, GrainSettings, OrientationMap, PooledRivals
 
 
 def add(commands: Any) -> None:
@@ -64,6 +64,10 @@ def add_grain_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--min-confidence", type=float, metavar="C", help="pixels below count as not indexed")
     group.add_argument(
+        "--pool-rivals", action="store_true",
+        help="pixels take the one of their rival solutions that their grain's pixels together speak for",
+    )  # fmt: skip
+    group.add_argument(
         "--orientation-floor", type=float, metavar="DEG",
         help="systematic error of an orientation per axis, degrees (default 0.3)",
     )  # fmt: skip
@@ -75,20 +79,24 @@ def add_grain_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nbedex.files import check_output
-    from nbedex.grains import find_grains, write_grain_map, write_grain_table
+    from nbedex.grains import rivals_group, write_grain_map, write_grain_table
 
     settings = grain_settings(args)
     for output in filter(None, (args.output, args.csv)):
         check_output(output, overwrite=args.overwrite)
-    grain_map = find_grains(source_map(args), settings, threads=args.threads)
-    written = [write_grain_map(args.output, grain_map, overwrite=args.overwrite)]
+    grain_map, rivals, changed = _found(args, settings)
+    more = {} if rivals is None else {"rivals": rivals_group(rivals)}
+    written = [write_grain_map(args.output, grain_map, more=more, overwrite=args.overwrite)]
     if args.csv:
-        written.append(write_grain_table(args.csv, grain_map, overwrite=args.overwrite))
+        written.append(write_grain_table(args.csv, grain_map, rivals=rivals, overwrite=args.overwrite))
     if args.figures:
         from nbedex.report import plot_grains
 
         written += plot_grains(grain_map, args.figures, overwrite=args.overwrite, threads=args.threads)
     facts = grain_facts(grain_map)
+    if rivals is not None:
+        facts["ambiguous_grains"] = int(rivals.ambiguous.sum())
+        facts["pixels_with_another_solution_percent"] = changed
     if args.json:
         show_json({"written": [str(path) for path in written], **facts})
     elif not args.quiet:
@@ -96,6 +104,18 @@ def run(args: argparse.Namespace) -> int:
         for path in written:
             print(f"wrote {path}")
     return 0
+
+
+def _found(args: argparse.Namespace, settings: GrainSettings) -> tuple[GrainMap, PooledRivals | None, float]:
+    """The grains; what their pixels' rivals say, where the map has them; share of pixels that took one, percent."""
+    from nbedex.grains import find_grains, pool_rivals, resolve_rivals
+
+    source = source_map(args)
+    if args.pool_rivals:
+        found = resolve_rivals(source, settings)
+        return found.grain_map, found.rivals, 100 * float(found.changed.mean())
+    grain_map = find_grains(source, settings, threads=args.threads)
+    return grain_map, None if source.rival_score is None else pool_rivals(grain_map), 0.0
 
 
 def source_map(args: argparse.Namespace) -> OrientationMap:

@@ -33,6 +33,7 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
+    "vdf",
     "boundaries",
     "show_config",
 )

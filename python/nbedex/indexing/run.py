@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.errors import Cancelled
-from nbedex.indexing.block import Engine, empty_records, index_block, record_dtype
+from nbedex.indexing.block import Engine, index_block
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.checkpoint import Checkpoint
 from nbedex.indexing.pipeline import Frames, read_ahead
 from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.records import empty_records, record_dtype
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps.result import IndexingResult, Status

@@ -47,6 +47,8 @@ ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "phase_reliability": ("float32", ()),
     "mirror_margin": ("float32", ()),
     "half_turn_margin": ("float32", ()),
+    "probability": ("float32", ()),
+    "uncertainty_deg": ("float32", ()),
     "center": ("float32", (2,)),
     "status": ("uint8", ()),
     "rival_phase_id": ("int16", ("n",)),
@@ -91,6 +93,11 @@ class IndexingResult:
     mirror_margin, half_turn_margin
         (ny, nx) float32, percent, the same against the winner's mirror image and against the winner
         turned by 180 degrees about the beam; NaN where symmetry makes that rival equivalent.
+    probability
+        (ny, nx) float32 in [0, 1], that phase and orientation (within 2 degrees) are right, calibrated on simulated
+        patterns (docs/decisions/confidence.md); 0 where no phase fits.
+    uncertainty_deg
+        (ny, nx) float32, angle within which 68 % of right orientations lie; NaN where it is not known.
     center
         (ny, nx, 2) float32, position (row, column) of the direct beam, pixels.
     status
@@ -124,6 +131,8 @@ class IndexingResult:
     phase_reliability: NDArray[np.float32]
     mirror_margin: NDArray[np.float32]
     half_turn_margin: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    uncertainty_deg: NDArray[np.float32]
     center: NDArray[np.float32]
     status: NDArray[np.uint8]
     rival_phase_id: NDArray[np.int16]
@@ -171,18 +180,26 @@ class IndexingResult:
         """(ny, nx), True where the pixel has a phase and an orientation."""
         return np.asarray(self.phase_id >= 0)
 
-    def accepted(self, *, min_index: float | None = None, min_reliability: float | None = None) -> NDArray[np.bool_]:
+    def accepted(
+        self,
+        *,
+        min_index: float | None = None,
+        min_reliability: float | None = None,
+        min_probability: float | None = None,
+    ) -> NDArray[np.bool_]:
         """(ny, nx), True where indexed and not under the cut-offs.
 
-        `min_index` is a correlation in [-1, 1], `min_reliability` a percentage. A pixel without a rival
-        (reliability NaN) is not cut off.
+        `min_index` is a correlation in [-1, 1], `min_reliability` a percentage, `min_probability` in [0, 1]. A pixel
+        without a rival (reliability NaN) is not cut off.
         """
-        check_cutoffs(min_index, min_reliability)
+        check_cutoffs(min_index, min_reliability, min_probability)
         keep = self.indexed
         if min_index is not None:
             keep &= ~(self.index < min_index)
         if min_reliability is not None:
             keep &= ~(self.reliability < min_reliability)
+        if min_probability is not None:
+            keep &= ~(self.probability < min_probability)
         return keep
 
     def validate(self) -> None:
@@ -256,7 +273,7 @@ class IndexingResult:
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
 
 
-def check_cutoffs(min_index: float | None, min_reliability: float | None) -> None:
+def check_cutoffs(min_index: float | None, min_reliability: float | None, min_probability: float | None = None) -> None:
     """Raise ArgumentError unless the cut-offs are None or within their range."""
     if min_index is not None and not -1 <= min_index <= 1:
         raise ArgumentError(

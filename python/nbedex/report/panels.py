@@ -72,8 +72,7 @@ class View:
 
     result: IndexingResult
     keep: NDArray[np.bool_]
-    min_index: float
-    min_reliability: float
+    limits: str  # of what is shown, in words
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
