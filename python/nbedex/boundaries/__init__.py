@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbedex.boundaries.csl import CslTable, csl_table
-from nbedex.boundaries.disorientation import disorientations, plane_angle_deg, trace_angle_deg
+from nbedex.boundaries.disorientation import plane_angle_deg, trace_angle_deg
 from nbedex.boundaries.file import boundary_group, network_of, read_network, write_network
 from nbedex.boundaries.inclination import inclination_from_width, inclination_of, inclined
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
@@ -42,7 +42,6 @@ __all__ = [
     "boundary_kind",
     "csl_shares",
     "csl_table",
-    "disorientations",
     "inclination_from_width",
     "inclination_of",
     "inclined",

@@ -47,7 +47,8 @@ class CslTable:
     quaternion
         (n, 4) disorientations, reduced.
     axis
-        (n, 3) int, rotation axis as lattice direction [uvw] of the conventional cell.
+        (n, 3) int, rotation axis as lattice direction [uvw] of the conventional cell; in m-3m, where all orders and
+        signs are equivalent, with u >= v >= w as tables have it.
     exact
         (n,) bool: holds for the phase's own cell; otherwise only for the strained one.
     strain
@@ -117,10 +118,11 @@ def _table(
     sigma, quaternion = coincidence_rotations(lattice, operators, limit)
     no_symmetry = rotation_angle(quaternion) > 1e-6
     sigma, quaternion = sigma[no_symmetry], quaternion[no_symmetry]
+    axis = _axes(lattice, quaternion)
     table = CslTable(
         sigma=sigma,
         quaternion=quaternion,
-        axis=_axes(lattice, quaternion),
+        axis=np.sort(axis)[:, ::-1] if laue == "m-3m" else axis,
         exact=_holds(own, lattice, sigma, quaternion),
         strain=lattice.strain,
         description=lattice.description,

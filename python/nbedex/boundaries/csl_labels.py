@@ -116,11 +116,14 @@ def _near_reduced(variants: Floats, symmetry: Floats, limit: float) -> NDArray[n
 
 
 def csl_names(table: CslTable) -> list[str]:
-    """Names such as "Σ13b 27.80°[111]"; the letter counts those of equal Σ by their angle, where there are several."""
+    """Names such as "Σ13b 27.80°[111]"; the letter counts those of equal Σ by their angle, where there are several.
+
+    Coincidences of the strained cell are counted apart, so that the names of the others don't depend on the strain.
+    """
     names = []
     suffix = "" if table.strain == 0 else f" ({table.description}, strain {100 * table.strain:.1f} %)"
     for row, sigma in enumerate(table.sigma):
-        same = np.flatnonzero(table.sigma == sigma)
+        same = np.flatnonzero((table.sigma == sigma) & (table.exact == table.exact[row]))
         letter = chr(ord("a") + int(np.flatnonzero(same == row)[0])) if 1 < len(same) <= 26 else ""
         axis = "".join(str(u) for u in table.axis[row])
         if np.any((table.axis[row] < 0) | (table.axis[row] > 9)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -75,15 +76,22 @@ def network_of(grain_map: GrainMap, group: Group) -> BoundaryNetwork:
     )
 
 
-def write_network(path: str | os.PathLike[str], network: BoundaryNetwork, *, overwrite: bool = False) -> Path:
-    """Write grain map and boundaries into one grain file; what other steps made from older boundaries isn't kept.
+def write_network(
+    path: str | os.PathLike[str],
+    network: BoundaryNetwork,
+    *,
+    more: Mapping[str, Group] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write grain map and boundaries into one grain file, with further groups.
 
     Raises
     ------
     OutputError
         If the file exists and `overwrite` is not given, or it can't be written. Nothing is left behind then.
     """
-    return write_grain_map(path, network.grain_map, more={GROUP: boundary_group(network)}, overwrite=overwrite)
+    groups = {**(more or {}), GROUP: boundary_group(network)}
+    return write_grain_map(path, network.grain_map, more=groups, overwrite=overwrite)
 
 
 def read_network(path: str | os.PathLike[str]) -> BoundaryNetwork:

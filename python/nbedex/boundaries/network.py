@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.boundaries.csl_labels import CslLabels, join_labels, label_csl
-from nbedex.boundaries.disorientation import disorientations, plane_angle_deg, trace_angle_deg
+from nbedex.boundaries.disorientation import plane_angle_deg, trace_angle_deg
 from nbedex.boundaries.junctions import end_points
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
 from nbedex.boundaries.polyline import measure
 from nbedex.boundaries.settings import BoundarySettings
 from nbedex.boundaries.smoothing import enclosed_area, smooth_loop, smooth_open, starts_of
 from nbedex.boundaries.tracing import Chains, trace_chains
-from nbedex.grains import GrainMap, Role
+from nbedex.grains import GrainMap, Role, disorientations
 from nbedex.maps.orientation import rotation_angle
 
 Floats = NDArray[np.float64]
@@ -126,7 +126,8 @@ def _crystallography(grain_map: GrainMap, chains: Chains, settings: BoundarySett
         rows = np.flatnonzero(same & (phase == number))
         if not len(rows):
             continue
-        quaternion[rows] = disorientations(grains.orientation[a[rows]], grains.orientation[b[rows]], kind.symmetry)
+        pairs = grains.orientation[a[rows]], grains.orientation[b[rows]]
+        quaternion[rows] = disorientations(*pairs, kind.symmetry).rotation
         labels.append((rows, label_csl(quaternion[rows], kind, settings)))
     length = np.linalg.norm(quaternion[:, 1:], axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.boundaries.disorientation import disorientations
 from nbedex.boundaries.model import BoundaryNetwork
 from nbedex.errors import ArgumentError
-from nbedex.grains import GrainMap
-from nbedex.maps.orientation import multiply, rotation_angle
+from nbedex.grains import GrainMap, disorientations
+from nbedex.maps.orientation import multiply
 
 Floats = NDArray[np.float64]
 
@@ -237,8 +236,8 @@ def _random_pairs(grain_map: GrainMap, grains: NDArray[np.int64], symmetry: Floa
     first, second = rng.choice(grains, (2, _RANDOM_PAIRS), p=share)
     different = first != second
     orientation = grain_map.grains.orientation
-    pairs = disorientations(orientation[first[different]], orientation[second[different]], symmetry)
-    return np.asarray(np.rad2deg(rotation_angle(pairs)))
+    angle = disorientations(orientation[first[different]], orientation[second[different]], symmetry).angle
+    return np.asarray(np.rad2deg(angle))
 
 
 def _density(values: Floats, edges: Floats, weights: Floats | None) -> Floats:

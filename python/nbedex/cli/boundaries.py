@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nbedex.cli.output import show_json, show_pairs
+from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command
 
 if TYPE_CHECKING:
-    from nbedex.boundaries import BoundarySettings
+    from pathlib import Path
 
+    from nbedex.boundaries import BoundaryNetwork, BoundarySettings
+    from nbedex.progress import Progress
+
+KEPT = ("rivals",)  # groups of a grain file that don't depend on boundaries
 BACKGROUNDS = ("grains", "phases", "confidence", "white")
 
 
@@ -76,18 +80,10 @@ def boundary_settings(args: argparse.Namespace) -> BoundarySettings:
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.boundaries import (
-        boundary_facts,
-        inclined,
-        read_inclinations,
-        trace_boundaries,
-        write_boundary_table,
-        write_geometry,
-        write_network,
-    )
+    from nbedex.boundaries import boundary_facts
     from nbedex.errors import ArgumentError, OutputError
     from nbedex.files import check_output
-    from nbedex.grains import read_grain_map, read_groups
+    from nbedex.grains import read_groups
 
     settings = boundary_settings(args)
     for name in args.geometry:
@@ -96,22 +92,14 @@ def run(args: argparse.Namespace) -> int:
     for output in filter(None, (args.output, args.csv, *args.geometry)):
         check_output(output, overwrite=args.overwrite)
     if not args.output and not args.overwrite:
-        later = sorted(set(read_groups(args.grains)) - {"map", "grains"})
+        later = sorted(set(read_groups(args.grains)) - {"map", "grains", *KEPT})
         if later:
             raise OutputError(
                 f"{args.grains} has {', '.join(later)} already; write to another file (-o) or --overwrite"
             )
-    network = trace_boundaries(read_grain_map(args.grains), settings)
-    if args.inclinations:
-        network = inclined(network, read_inclinations(args.inclinations, len(network.boundaries)))
-    written = [write_network(args.output or args.grains, network, overwrite=args.overwrite or not args.output)]
-    if args.csv:
-        written.append(write_boundary_table(args.csv, network, overwrite=args.overwrite))
-    written += [write_geometry(name, network, overwrite=args.overwrite) for name in args.geometry]
-    if args.figures:
-        from nbedex.report import plot_boundaries
-
-        written += plot_boundaries(network, args.figures, background=args.background, overwrite=args.overwrite)
+    with progress_bar(quiet=args.quiet) as progress:
+        network = _network(args, settings, progress)
+        written = _write(args, network, progress)
     facts = boundary_facts(network)
     if args.json:
         show_json({"written": [str(path) for path in written], **facts})
@@ -124,6 +112,44 @@ def run(args: argparse.Namespace) -> int:
         for path in written:
             print(f"wrote {path}")
     return 0
+
+
+def _network(args: argparse.Namespace, settings: BoundarySettings, progress: Progress) -> BoundaryNetwork:
+    from nbedex.boundaries import inclined, read_inclinations, trace_boundaries
+    from nbedex.grains import read_grain_map
+
+    progress("boundaries", 0, 2)
+    grain_map = read_grain_map(args.grains)
+    progress("boundaries", 1, 2)
+    network = trace_boundaries(grain_map, settings)
+    if args.inclinations:
+        network = inclined(network, read_inclinations(args.inclinations, len(network.boundaries)))
+    progress("boundaries", 2, 2)
+    return network
+
+
+def _write(args: argparse.Namespace, network: BoundaryNetwork, progress: Progress) -> list[Path]:
+    from nbedex.boundaries import write_boundary_table, write_geometry, write_network
+    from nbedex.grains import read_groups
+
+    total = 1 + bool(args.csv) + len(args.geometry) + bool(args.figures)
+    progress("writing", 0, total)
+    # what later steps made from older boundaries would no longer fit, and goes
+    kept = read_groups(args.grains, KEPT)
+    target = args.output or args.grains
+    written = [write_network(target, network, more=kept, overwrite=args.overwrite or not args.output)]
+    progress("writing", 1, total)
+    if args.csv:
+        written.append(write_boundary_table(args.csv, network, overwrite=args.overwrite))
+    for name in args.geometry:
+        written.append(write_geometry(name, network, overwrite=args.overwrite))
+        progress("writing", len(written), total)
+    if args.figures:
+        from nbedex.report import plot_boundaries
+
+        written += plot_boundaries(network, args.figures, background=args.background, overwrite=args.overwrite)
+    progress("writing", total, total)
+    return written
 
 
 def _text(value: Any) -> str:

@@ -33,10 +33,15 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
+<<<<<<< HEAD
     "boundaries",
     "blockade",
     "analyse",
     "vdf",
+=======
+    "vdf",
+    "boundaries",
+>>>>>>> boundaries
     "show_config",
 )
 
