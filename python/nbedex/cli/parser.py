@@ -33,15 +33,10 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
-<<<<<<< HEAD
     "boundaries",
     "blockade",
     "analyse",
     "vdf",
-=======
-    "vdf",
-    "boundaries",
->>>>>>> boundaries
     "show_config",
 )
 
