@@ -3,7 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "arrays.hpp"
+#include "calls.hpp"
 #include "nbedex/beam_center.hpp"
 #include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
@@ -17,29 +17,6 @@ using namespace nbedex;
 using namespace nbedex::bindings;
 
 namespace {
-
-/// Releases the GIL around a core call and lets Ctrl-C through while it runs.
-template <class F>
-void run(F&& core_call) {
-    const Poll poll = [] {
-        const py::gil_scoped_acquire gil;
-        return PyErr_CheckSignals() == 0;
-    };
-    try {
-        const py::gil_scoped_release no_gil;
-        core_call(poll);
-    } catch (const Interrupted&) {
-        throw py::error_already_set();  // the KeyboardInterrupt that PyErr_CheckSignals raised
-    }
-}
-
-std::vector<Quaternion> quaternions(const py::array& array, const char* name) {
-    const std::span<const double> values = view<double>(array, name, {any, 4});
-    std::vector<Quaternion> out;
-    for (std::size_t i = 0; i + 3 < values.size(); i += 4)
-        out.push_back({values[i], values[i + 1], values[i + 2], values[i + 3]});
-    return out;
-}
 
 py::dict simulate(const py::array& g, const py::array& intensity, const py::array& hkl, const py::array& orientations,
                   const SimulationOptions& options, int threads) {
@@ -400,6 +377,7 @@ PYBIND11_MODULE(_core, m) {
                   return match(phases, patterns, options, exhaustive);
               },
               py::arg("phases"), py::arg("patterns"), py::arg("options"));
+    bind_grains(m);
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
                         py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),
