@@ -53,17 +53,29 @@ def frames(patterns: Patterns, detector: Detector, *, wavelength: float, seed: t
         middle = (detector.size - 1) / 2
         center[i] = middle + detector.shift_px * np.array([np.sin(direction), np.cos(direction)])
         to_pixels = detector_matrix(detector, rng.uniform(0, np.pi))
-        k, intensity = patterns.k[i], _shares(patterns, i, detector)
         share[i] = rng.uniform(*detector.overlap)
-        if share[i] > 0:
-            k = np.concatenate([k, patterns.k[second[i]]])
-            intensity = np.concatenate(
-                [(1 - share[i]) * intensity, share[i] * _shares(patterns, int(second[i]), detector)]
-            )
-        expected = _elastic(k, intensity, center[i], to_pixels, detector, radius)
-        expected += _smooth(center[i], to_pixels, detector)
-        images[i] = np.minimum(rng.poisson(detector.counts * expected), np.iinfo(np.uint16).max)
+        parts = [(i, 1 - share[i]), (int(second[i]), share[i])]
+        image = mean_image(patterns, parts, center[i], to_pixels, detector, radius)
+        images[i] = counted(rng, image, detector)
     return Frames(images, center, share, second)
+
+
+def mean_image(
+    patterns: Patterns, parts: list[tuple[int, float]], center: Array, to_pixels: Array, detector: Detector,
+    radius: float,
+) -> Array:  # fmt: skip
+    """Share of the electrons (size, size) expected in each pixel, of a sum of patterns (number, weight).
+
+    `radius` of the spots in pixels.
+    """
+    k = np.concatenate([patterns.k[i] for i, weight in parts if weight > 0])
+    intensity = np.concatenate([weight * _shares(patterns, i, detector) for i, weight in parts if weight > 0])
+    return _elastic(k, intensity, center, to_pixels, detector, radius) + _smooth(center, to_pixels, detector)
+
+
+def counted(rng: np.random.Generator, image: Array, detector: Detector) -> NDArray[np.uint16]:
+    """Electrons as the camera counts them."""
+    return np.minimum(rng.poisson(detector.counts * image), np.iinfo(np.uint16).max).astype(np.uint16)
 
 
 def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:

@@ -103,16 +103,24 @@ def read(where: Path, n: int) -> Patterns:
     """The first n patterns."""
     if absent := missing(where, n):
         raise SystemExit(f"{where} lacks {len(absent)} of {-(-n // PER_FILE)} files; run generate.py first")
-    orientation, thickness = [], []
-    hkl: list[NDArray[np.int64]] = []
-    k: list[NDArray[np.float64]] = []
-    intensity: list[NDArray[np.float64]] = []
-    for file in range(-(-n // PER_FILE)):
-        with np.load(where / f"{file:05d}.npz", allow_pickle=False) as stored:
-            orientation.append(stored["orientation"])
-            thickness.append(stored["thickness_nm"])
-            cuts = stored["offset"][1:-1]
-            hkl += np.split(stored["hkl"].astype(np.int64), cuts)
-            k += np.split(stored["k"], cuts)
-            intensity += np.split(stored["intensity"], cuts)
-    return Patterns(np.concatenate(orientation)[:n], np.concatenate(thickness)[:n], hkl[:n], k[:n], intensity[:n])
+    files = [read_file(where, file) for file in range(-(-n // PER_FILE))]
+    return Patterns(
+        np.concatenate([part.orientation for part in files])[:n],
+        np.concatenate([part.thickness_nm for part in files])[:n],
+        [hkl for part in files for hkl in part.hkl][:n],
+        [k for part in files for k in part.k][:n],
+        [intensity for part in files for intensity in part.intensity][:n],
+    )
+
+
+def read_file(where: Path, file: int) -> Patterns:
+    """The patterns of one file."""
+    with np.load(where / f"{file:05d}.npz", allow_pickle=False) as stored:
+        cuts = stored["offset"][1:-1]
+        return Patterns(
+            stored["orientation"],
+            stored["thickness_nm"],
+            np.split(stored["hkl"].astype(np.int64), cuts),
+            np.split(stored["k"], cuts),
+            np.split(stored["intensity"], cuts),
+        )
