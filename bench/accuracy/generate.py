@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from validation import exchange, scans
+from validation import exchange, multislice, scans
 from validation.bloch import beam_directions, spots
 from validation.conditions import (
     CACHE,
@@ -24,6 +24,7 @@ from validation.conditions import (
     MAIN,
     SPLITS,
     Crystal,
+    Slab,
     Split,
     condition,
     orientation,
@@ -74,13 +75,28 @@ def simulate(phase: str, split: Split, crystal: Crystal, numbers: range) -> exch
     return exchange.Patterns(np.array(q_all), np.array(depth_all), list(hkl), list(k), list(intensity))
 
 
-def generate(phase: str, split: Split, crystal: Crystal, n: int, cache: Path, versions: dict[str, str]) -> None:
+def simulate_slabs(phase: str, split: Split, slab: Slab, numbers: range) -> exchange.Images:
+    """The same by multislice."""
+    cell = read_cell(exchange.cif_of(phase))
+    orientations = np.array([orientation(phase, split, number) for number in numbers])
+    depths = np.array([thickness(phase, split, number, slab.thickness_nm) for number in numbers])
+    images = [
+        multislice.pattern(cell, q, depth, slab, random_numbers("phonons", split, phase, number))
+        for q, depth, number in zip(orientations, depths, numbers, strict=True)
+    ]
+    return exchange.Images(orientations, depths, np.array(images, dtype=np.float32))
+
+
+def generate(phase: str, split: Split, crystal: Crystal | Slab, n: int, cache: Path, versions: dict[str, str]) -> None:
     where = exchange.folder(cache, crystal, phase, split)
     exchange.write_manifest(where, crystal, phase, split, versions)
     for file in exchange.missing(where, n):
         start = time.perf_counter()
         numbers = range(file * exchange.PER_FILE, (file + 1) * exchange.PER_FILE)
-        exchange.write(where, file, simulate(phase, split, crystal, numbers))
+        if isinstance(crystal, Slab):
+            exchange.write(where, file, simulate_slabs(phase, split, crystal, numbers))
+        else:
+            exchange.write(where, file, simulate(phase, split, crystal, numbers))
         per_pattern = (time.perf_counter() - start) / len(numbers)
         sys.stderr.write(f"{phase} {split} {where.name} file {file}: {per_pattern:.2f} s per pattern\n")
 

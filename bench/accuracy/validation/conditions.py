@@ -68,6 +68,50 @@ class Crystal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slab:
+    """What decides a pattern by multislice with frozen phonons; see `validation.multislice`.
+
+    Attributes
+    ----------
+    voltage
+        kV.
+    thickness_nm
+        Range, uniform.
+    configurations
+        Displacements of the atoms over which intensities are averaged. The beam meets 10^4 to 10^5 atoms, so that few
+        are enough.
+    beam_sigma
+        Standard deviation of the beam's intensity, angstrom.
+    slice_thickness
+        Angstrom.
+    grid
+        Points along each side of the wave.
+    size, pixel
+        Of the pattern: pixels along each side, 1/angstrom.
+    """
+
+    voltage: float = 300.0
+    thickness_nm: tuple[float, float] = (15.0, 30.0)
+    configurations: int = 4
+    beam_sigma: float = 12.0
+    slice_thickness: float = 2.0
+    grid: int = 512
+    size: int = 256
+    pixel: float = 0.0105
+
+    @property
+    def width(self) -> float:
+        """Of the wave, angstrom."""
+        return 1 / self.pixel
+
+    def key(self, phase: str, split: Split, cif: str) -> str:
+        """Like that of `Crystal`."""
+        content = {"multislice": GENERATOR, "phase": phase, "split": split, "cif": sha256(cif), **asdict(self)}
+        content["requirements"] = sha256(REQUIREMENTS.read_text(encoding="utf-8"))
+        return sha256(json.dumps(content, sort_keys=True))[:20]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Detector:
     """What decides the frame, given the spots.
 
@@ -127,7 +171,7 @@ class Detector:
 class Condition:
     """A row of the tables. `held_out_only`: no tuning may see it, and the tuning split refuses it."""
 
-    crystal: Crystal = field(default_factory=Crystal)
+    crystal: Crystal | Slab = field(default_factory=Crystal)
     detector: Detector = field(default_factory=Detector)
     held_out_only: bool = False
 
@@ -170,6 +214,7 @@ CONDITIONS: dict[str, Condition] = {
     "bent": replace(_crystal(bend_deg=0.35), held_out_only=True),
     "absorption": replace(_crystal(absorption=0.1), held_out_only=True),
     "other crystal": replace(_crystal(cell_error=0.01, occupancy_error=0.15), held_out_only=True),
+    "phonons": Condition(crystal=Slab(), held_out_only=True),
     "harsh": Condition(
         crystal=Crystal(
             thickness_nm=(20.0, 150.0), bend_deg=0.35, absorption=0.1, cell_error=0.007, occupancy_error=0.15

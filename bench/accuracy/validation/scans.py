@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validation import exchange
-from validation.conditions import Crystal, Detector, Split, random_numbers
+from validation.conditions import Detector, Split, random_numbers
 from validation.detector import counted, detector_matrix, mean_image
 from validation.specimen import Specimen, Truth
 
@@ -24,7 +24,6 @@ Array = NDArray[np.float64]
 
 SCANS: dict[str, Specimen] = {
     "polycrystal": Specimen(),
-    "precessed polycrystal": Specimen(crystal=Crystal(precession_deg=0.8)),
     "quick": Specimen(
         shape=(24, 24), grains=(("beta2-alumina", 5), ("nzsp", 1), ("na2au", 2)), near_zone=1, thickness_nm=(40.0, 80.0)
     ),
@@ -119,6 +118,7 @@ def _draw(
     to_pixels = detector_matrix(detector, long_axis)
     for row in range(ny):
         spots = exchange.read_file(where, row)
+        assert isinstance(spots, exchange.Patterns)
         column, share = truth.column[truth.row == row], truth.share[truth.row == row]
         for c in range(nx):
             parts = [(int(i), float(share[i])) for i in np.flatnonzero(column == c)]
