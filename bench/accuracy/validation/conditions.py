@@ -177,6 +177,8 @@ class Condition:
 
 
 MAIN = ("beta2-alumina", "nzsp", "na2au")
+# with those they are confused with
+RIVALS = ("beta2-alumina", "beta-alumina", "nzsp", "nzsp-r3c", "na2au", "au2na", "au", "na")
 CACHE = Path(__file__).parents[1] / "cache"
 # Thin enough that only single scattering is left; wide in s, so that nothing is cut off the rocking curves.
 CHECK = Crystal(thickness_nm=(1.0, 1.0), s_max=0.04)

@@ -122,6 +122,15 @@ def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
     return np.asarray(np.where(direct, detector.beam / max(direct.sum(), 1), spots))
 
 
+def spot_counts(patterns: Patterns, i: int, detector: Detector) -> tuple[Array, Array]:
+    """Electrons expected in each spot of a pattern, and those of the diffuse background under it (4 pi sigma^2)."""
+    grid = detector.pixel * (np.arange(detector.size) - (detector.size - 1) / 2)
+    total = np.exp(-np.hypot(grid[:, None], grid[None]) / detector.diffuse_k).sum()
+    per_pixel = detector.diffuse * np.exp(-np.hypot(*patterns.k[i].T) / detector.diffuse_k) / total
+    area = 4 * np.pi * detector.blur_px**2
+    return detector.counts * _shares(patterns, i, detector), detector.counts * area * per_pixel
+
+
 def detector_matrix(detector: Detector, long_axis: float) -> Array:
     """Matrix (2, 2) from k along (X, Y) to (column, row), pixels. `long_axis` of the ellipse: radians from columns."""
     turn = np.deg2rad(detector.rotation_deg)
