@@ -46,6 +46,7 @@ from nbedex.scan import memory_scan
 
 FIELDS = ("phase_id", "orientation", "index", "reliability", "phase_reliability", "rival_phase_id",
           "rival_orientation", "rival_score", "center", "status")  # fmt: skip
+OPTIONAL = ("probability",)  # judged as soon as indexing has them
 NO_PHASE = ""
 
 
@@ -77,13 +78,13 @@ def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
             memory_scan(shown.images[None]), method.library, calibration, settings=method.settings,
             threads=method.threads,
         )  # fmt: skip
-        return {name: getattr(result, name)[0] for name in FIELDS}
+        return {name: getattr(result, name)[0] for name in (*FIELDS, *OPTIONAL) if hasattr(result, name)}
     engine = make_engine(
         method.library, calibration, method.settings, frame_shape=(detector.size, detector.size),
         center=((detector.size - 1) / 2,) * 2,
     )  # fmt: skip
     records = index_block(shown.images, shown.center, engine, threads=method.threads)
-    return {name: records[name] for name in FIELDS}
+    return {name: records[name] for name in (*FIELDS, *OPTIONAL) if name in (records.dtype.names or ())}
 
 
 def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition, method: Method) -> dict[str, Any]:
