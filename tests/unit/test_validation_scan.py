@@ -215,6 +215,24 @@ def test_a_second_crystal_is_judged_by_its_share(truth: Truth) -> None:
     assert blind[0][3:] == ["–", "–", "–"]
 
 
+@pytest.mark.parametrize(
+    ("axis", "degrees", "expected"),
+    [
+        ([1.0, 0, 0], 3.0, "near"),
+        ([0, 0, 1.0], 123.0, "near"),
+        ([0, 0, 1.0], 60.0, "other"),
+        ([0.6, 0.8, 0], 40.0, "other"),
+    ],
+)
+def test_wrong_orientations_have_a_name(axis: list[float], degrees: float, expected: str) -> None:
+    """In the crystal of β″-alumina, whose c is a threefold axis."""
+    phase, true = PHASES[0], np.array([0.5, 0.1, -0.7, 0.5])
+    true /= np.linalg.norm(true)
+    half = np.deg2rad(degrees) / 2
+    assert relation(phase, true, multiply(np.array([np.cos(half), *(np.sin(half) * np.array(axis))]), true)) == expected
+    assert relation(phase, true, multiply(true, HALF_TURN_Z)) == "turned"
+
+
 def test_angles_across_phases_are_infinite(truth: Truth) -> None:
     q = truth.grain_orientation[:2]
     off = angles(PHASES, np.array([0, 1]), q, q, np.array([0, 2]))

@@ -143,6 +143,8 @@ def pooled(truth: Truth, found: Found, phases: list[Phase], *, candidates: bool)
 def relation(phase: Phase, true: Array, found: Array) -> str:
     """How a wrong orientation is related to the true one."""
     symmetry = phase.symmetry_quaternions
+    if np.rad2deg(disorientation_angle(true, found, symmetry)) < 5:
+        return "near"
     if np.rad2deg(disorientation_angle(multiply(true, np.array([0.0, 0, 0, 1])), found, symmetry)) < 4:
         return "turned"
     if any(np.rad2deg(disorientation_angle(multiply(t, true), found, symmetry)) < 4 for t in _THIRDS):
