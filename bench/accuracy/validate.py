@@ -190,15 +190,15 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="each phase against its own library only")
     parser.add_argument("--centers", choices=("found", "true"), default="found", help="of the direct beam")
     parser.add_argument("--n", type=int, default=50)
-    parser.add_argument("--quick", action="store_true", help="10 patterns, library at 2 degrees")
+    parser.add_argument("--quick", action="store_true", help="10 patterns, library at 3 degrees")
     parser.add_argument("--k-max", type=float, default=1.2)
-    parser.add_argument("--step-deg", type=float, default=1.0)
+    parser.add_argument("--step-deg", type=float, default=2.0, help="of the library; nbedex's default")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.n, arguments.step_deg = exchange.PER_FILE, 2.0
+        arguments.n, arguments.step_deg = exchange.PER_FILE, 3.0
     if arguments.rivals:
         arguments.phases = arguments.library = list(RIVALS)
     if arguments.split == "held-out":

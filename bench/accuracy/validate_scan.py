@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--cameras", nargs="+", choices=list(scans.CAMERAS), default=["standard"], metavar="NAME")
     parser.add_argument("--library", nargs="+", default=None, help="phases that compete; those of the scan by default")
     parser.add_argument("--smallest", type=int, default=5, help="pixels of a grain that counts")
-    parser.add_argument("--step-deg", type=float, default=1.0)
+    parser.add_argument("--step-deg", type=float, default=2.0, help="of the library; nbedex's default")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
