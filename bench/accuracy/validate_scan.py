@@ -22,8 +22,10 @@ from validation.scan_judge import (
     GRAIN_COLUMNS,
     OVERLAP_COLUMNS,
     PIXEL_COLUMNS,
+    PURE,
     Found,
     FoundGrains,
+    Pooled,
     grain_rows,
     overlap_rows,
     pixel_rows,
@@ -33,7 +35,8 @@ from validation.scan_judge import (
 
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.indexing import index_scan
-from nbedex.indexing.settings import IndexingSettings
+from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.settings import IndexingSettings, OverlapSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.library.library import library_hash
 from nbedex.maps import IndexingResult
@@ -69,17 +72,36 @@ def cached_result(
 def as_found(result: IndexingResult, names: list[str]) -> Found:
     """With phases numbered as in the truth."""
     number = np.array([*(names.index(p.name) if p.name in names else -1 for p in result.phases), -1])
-    extra: dict[str, Any] = {}
-    if hasattr(result, "second_phase_id"):
-        extra = {
-            "second_phase": number[result.second_phase_id],
-            "second_orientation": result.second_orientation,
-            "second_share": result.second_share,
+    more: dict[str, Any] = {}
+    if result.overlap_phase_id.shape[-1]:
+        more = {
+            "further_phase": number[result.overlap_phase_id],
+            "further_orientation": result.overlap_orientation,
+            "further_share": result.overlap_share.astype(float),
         }
     return Found(
         phase=number[result.phase_id], orientation=result.orientation, rival_phase=number[result.rival_phase_id],
-        rival_orientation=result.rival_orientation, rival_score=result.rival_score.astype(float), **extra,
+        rival_orientation=result.rival_orientation, rival_score=result.rival_score.astype(float), **more,
     )  # fmt: skip
+
+
+def pooled_frames(
+    scan: scans.Scan, library: TemplateLibrary, settings: IndexingSettings, names: list[str], *, threads: int
+) -> Pooled:
+    """Every true grain's mean pattern indexed: of the columns that are its alone, or else of those it has most of."""
+    size = scan.camera.size
+    middle = ((size - 1) / 2,) * 2
+    engine = make_engine(library, told(scan), settings, frame_shape=(size, size), center=middle)
+    grain, share, _ = scan.truth.main()
+    n = len(scan.truth.grain_phase)
+    mean, center = np.zeros((n, size, size), dtype=np.float32), np.full((n, 2), middle)
+    for g in np.unique(grain):
+        own = np.argwhere((grain == g) & (share >= min(PURE, share[grain == g].max())))
+        mean[g] = np.mean([scan.frames[row, column] for row, column in own], axis=0)
+        center[g] = np.mean([scan.center[row, column] for row, column in own], axis=0)
+    records = index_block(mean, center, engine, threads=threads)
+    number = np.array([*(names.index(p.name) if p.name in names else -1 for p in library.phases), -1])
+    return Pooled(number[records["phase_id"]], records["orientation"])
 
 
 def found_grains(result: IndexingResult, names: list[str]) -> FoundGrains | None:
@@ -101,6 +123,7 @@ def main() -> None:
     parser.add_argument("--library", nargs="+", default=None, help="phases that compete; those of the scan by default")
     parser.add_argument("--smallest", type=int, default=5, help="pixels of a grain that counts")
     parser.add_argument("--step-deg", type=float, default=2.0, help="of the library; nbedex's default")
+    parser.add_argument("--crystals", type=int, default=1, help="looked for in each pattern")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
@@ -119,10 +142,14 @@ def main() -> None:
         simulation = SimulationSettings(voltage=voltage, k_max=1.2, step_deg=arguments.step_deg)
         competing = [load_phase(name) for name in arguments.library or names]
         library = cached_library(competing, simulation, threads=arguments.threads)
-        result = cached_result(scan, library, IndexingSettings(), threads=arguments.threads)
+        settings = IndexingSettings(overlap=OverlapSettings(max_crystals=arguments.crystals))
+        result = cached_result(scan, library, settings, threads=arguments.threads)
         found = as_found(result, names)
         text += f"\n**{camera}**\n\n" + table(PIXEL_COLUMNS, pixel_rows(scan.truth, found, phases))
         pools = {
+            "sum of the true grain's patterns": pooled_frames(
+                scan, library, settings, names, threads=arguments.threads
+            ),
             "votes of the true grain's pixels": pooled(scan.truth, found, phases, candidates=False),
             "scores of all their candidates": pooled(scan.truth, found, phases, candidates=True),
         }

@@ -200,19 +200,21 @@ def test_a_second_crystal_is_judged_by_its_share(truth: Truth) -> None:
     first = np.r_[True, (np.diff(truth.row) != 0) | (np.diff(truth.column) != 0)]
     two = np.flatnonzero(first[:-1] & ~first[1:]) + 1
     at = truth.row[two], truth.column[two]
-    phase, share = np.full(truth.shape, -1), np.full(truth.shape, np.nan)
-    orientation = np.full((*truth.shape, 4), np.nan)
-    phase[at], orientation[at] = truth.grain_phase[truth.grain[two]], truth.orientation[two]
-    share[at] = truth.share[two] + 0.1
-    with_second = Found(
-        found.phase, found.orientation, found.rival_phase, found.rival_orientation, found.rival_score, phase,
-        orientation, share,
-    )  # fmt: skip
+    phase, share = np.full((*truth.shape, 2), -1), np.full((*truth.shape, 2), np.nan)
+    orientation = np.full((*truth.shape, 2, 4), np.nan)
+    phase[(*at, 0)], orientation[(*at, 0)] = truth.grain_phase[truth.grain[two]], truth.orientation[two]
+    share[(*at, 0)] = truth.share[two] + 0.1
+    with_second = replace(found, further_phase=phase, further_orientation=orientation, further_share=share)
     rows = overlap_rows(truth, with_second, PHASES)
-    assert all(row[3:] == ["100", "100", "+0.10 ± 0.00"] for row in rows[:3])
+    assert all(row[3:] == ["100", "100", "100", "+0.10 ± 0.00"] for row in rows[:3])
     assert rows[-1][0] == "one grain only" and rows[-1][3] == "0"
-    blind = overlap_rows(truth, found, PHASES)
-    assert blind[0][3:] == ["–", "–", "–"]
+    # the second grain taken for the first: found, but where is the main one?
+    swapped = found.orientation.copy(), found.phase.copy()
+    swapped[0][at], swapped[1][at] = truth.orientation[two], truth.grain_phase[truth.grain[two]]
+    nothing = {"further_phase": phase[..., :0], "further_orientation": orientation[..., :0, :]}
+    alone = replace(found, orientation=swapped[0], phase=swapped[1], further_share=share[..., :0], **nothing)
+    assert all(row[3:6] == ["0", "100", "0"] for row in overlap_rows(truth, alone, PHASES)[:3])
+    assert overlap_rows(truth, found, PHASES)[0][3:] == ["–", "–", "–", "–"]
 
 
 @pytest.mark.parametrize(

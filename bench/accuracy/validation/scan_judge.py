@@ -31,8 +31,9 @@ class Found:
         NaN where none.
     rival_phase, rival_orientation, rival_score : (ny, nx, b), (ny, nx, b, 4), (ny, nx, b)
         Best distinct candidates, the first included.
-    second_phase, second_orientation, second_share
-        (ny, nx), (ny, nx, 4), (ny, nx): a second crystal in the pattern, -1 and NaN where none; None if nobody looked.
+    further_phase, further_orientation, further_share
+        (ny, nx, m), (ny, nx, m, 4), (ny, nx, m): more crystals in the pattern, and their shares; -1 and NaN where
+        there are none; None if nobody looked.
     """
 
     phase: Integers
@@ -40,9 +41,9 @@ class Found:
     rival_phase: Integers
     rival_orientation: Array
     rival_score: Array
-    second_phase: Integers | None = None
-    second_orientation: Array | None = None
-    second_share: Array | None = None
+    further_phase: Integers | None = None
+    further_orientation: Array | None = None
+    further_share: Array | None = None
 
 
 def angles(phases: list[Phase], phase: Integers, true: Array, found: Array, found_phase: Integers) -> Array:
@@ -234,32 +235,49 @@ def overlap_rows(truth: Truth, found: Found, phases: list[Phase]) -> list[list[s
     """Under `OVERLAP_COLUMNS`, columns by the true share of their second grain."""
     first = np.flatnonzero(np.r_[True, (np.diff(truth.row) != 0) | (np.diff(truth.column) != 0)])
     many = np.diff(np.r_[first, len(truth.row)]) > 1
-    two, alone = first[many] + 1, first[~many]
-    at = truth.row[two], truth.column[two]
-    phase, orientation = truth.grain_phase[truth.grain[two]], truth.orientation[two]
-    rivals = angles(
-        phases, phase[:, None], orientation[:, None], found.rival_orientation[at], found.rival_phase[at]
-    ).min(axis=1)  # fmt: skip
+    mains, alone = first[many], first[~many]
+    seconds = mains + 1
+    at = truth.row[seconds], truth.column[seconds]
+
+    def errors(parts: Integers, phase: Integers, orientation: Array) -> Array:
+        true_phase = truth.grain_phase[truth.grain[parts]][:, None]
+        return angles(phases, true_phase, truth.orientation[parts][:, None], orientation, phase)
+
+    rivals = errors(seconds, found.rival_phase[at], found.rival_orientation[at]).min(axis=1)
+    looked = found.further_phase is not None
+    if looked:
+        assert found.further_phase is not None
+        assert found.further_orientation is not None and found.further_share is not None
+        # all crystals of a column, the first among them
+        phase = np.concatenate([found.phase[at][:, None], found.further_phase[at]], axis=1)
+        orientation = np.concatenate([found.orientation[at][:, None], found.further_orientation[at]], axis=1)
+        more = np.nan_to_num(found.further_share[at])
+        share = np.concatenate([1 - more.sum(axis=1, keepdims=True), more], axis=1)
+        off = errors(seconds, phase, orientation)
+        best = off.argmin(axis=1)
+        right = off.min(axis=1) <= PIXEL_DEG
+        both = right & (errors(mains, phase, orientation).min(axis=1) <= PIXEL_DEG)
+        error = share[np.arange(len(best)), best] - truth.share[seconds]
+        claimed = (found.further_phase >= 0).any(axis=-1)
     rows = []
     for low, high in ((0.08, 0.2), (0.2, 0.35), (0.35, 0.51)):
-        inside = (truth.share[two] >= low) & (truth.share[two] < high)
-        row = [f"{low:.2f}–{high:.2f}", str(int(inside.sum())), f"{100 * (rivals[inside] <= PIXEL_DEG).mean():.0f}"]
-        if found.second_phase is None or found.second_orientation is None or found.second_share is None:
-            rows.append([*row, "–", "–", "–"])
+        inside = (truth.share[seconds] >= low) & (truth.share[seconds] < high)
+        n = max(int(inside.sum()), 1)
+        row = [f"{low:.2f}–{high:.2f}", str(int(inside.sum())), f"{100 * (rivals[inside] <= PIXEL_DEG).sum() / n:.0f}"]
+        if not looked:
+            rows.append([*row, "–", "–", "–", "–"])
             continue
-        off = angles(phases, phase, orientation, found.second_orientation[at], found.second_phase[at])
-        right = inside & (off <= PIXEL_DEG)
-        error = found.second_share[at][right] - truth.share[two][right]
-        claimed = 100 * float((found.second_phase[at][inside] >= 0).mean())
-        spread = f"{error.mean():+.2f} ± {error.std():.2f}" if len(error) else "–"
-        rows.append([*row, f"{claimed:.0f}", f"{100 * right.sum() / max(inside.sum(), 1):.0f}", spread])
-    if found.second_phase is not None:
-        invented = (found.second_phase[truth.row[alone], truth.column[alone]] >= 0).mean()
-        rows.append(["one grain only", str(len(alone)), "–", f"{100 * invented:.0f}", "–", "–"])
+        of_both = error[inside & both]
+        spread = f"{of_both.mean():+.2f} ± {of_both.std():.2f}" if len(of_both) else "–"
+        shares = [f"{100 * (inside & values).sum() / n:.0f}" for values in (claimed[at], right, both)]
+        rows.append([*row, *shares, spread])
+    if looked and len(alone):
+        invented = claimed[truth.row[alone], truth.column[alone]].mean()
+        rows.append(["one grain only", str(len(alone)), "–", f"{100 * invented:.0f}", "–", "–", "–"])
     return rows
 
 
 OVERLAP_COLUMNS = [
-    "true share of the second", "n", "it is in the best few, %", "a second claimed, %", "the right one, %",
-    "share, found − true",
+    "true share of the second", "n", "it is in the best few, %", "more than one claimed, %", "the second found, %",
+    "both found, %", "share of the second, found − true",
 ]  # fmt: skip
