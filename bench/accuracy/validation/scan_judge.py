@@ -14,7 +14,7 @@ from validation.specimen import HALF_TURN, KINDS, NEAR_ZONE, PSEUDO, TWIN, Integ
 
 Array = NDArray[np.float64]
 PURE = 0.95  # share of the largest grain from which a column counts as one grain's
-PIXEL_DEG, GRAIN_DEG = 3.0, 2.0
+PIXEL_DEG, GRAIN_DEG = 3.0, 3.0
 SAME_DEG = 3.0  # candidates of different pixels this close are one
 _THIRDS = [np.array([np.cos(a), 0, 0, np.sin(a)]) for a in (np.pi / 3, 2 * np.pi / 3)]
 
