@@ -33,6 +33,9 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
+    "boundaries",
+    "blockade",
+    "analyse",
     "vdf",
     "show_config",
 )
