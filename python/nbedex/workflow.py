@@ -149,8 +149,8 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
     if target is not None and part is not None:
         for file in (target, f"{target}.toml"):
             check_output(file, overwrite=settings.output.overwrite)
-    with _opened(settings) as scan:
-        calibration, library, mask = _inputs(settings, scan, progress)
+    with opened(settings) as scan:
+        calibration, library, mask = inputs(settings, scan, progress)
         if part is not None and settings.output.overwrite and not settings.output.resume and part.exists():
             discard(part)
         result = index_scan(
@@ -183,8 +183,8 @@ def look(settings: RunSettings, *, row: int, column: int, progress: Progress = s
     DataFormatError
         The scan, a CIF, the library or the mask can't be read.
     """
-    with _opened(settings) as scan:
-        calibration, library, mask = _inputs(settings, scan, progress)
+    with opened(settings) as scan:
+        calibration, library, mask = inputs(settings, scan, progress)
         return look_at(
             scan,
             library,
@@ -197,13 +197,14 @@ def look(settings: RunSettings, *, row: int, column: int, progress: Progress = s
         )
 
 
-def _opened(settings: RunSettings) -> Scan:
+def opened(settings: RunSettings) -> Scan:
+    """The scan that the options name."""
     if not settings.scan.path:
         raise ArgumentError("no scan given: name the 4D-STEM file")
     return open_scan(settings.scan.path, dataset=settings.scan.dataset, scan_shape=settings.scan.shape)
 
 
-def _inputs(
+def inputs(
     settings: RunSettings, scan: Scan, progress: Progress
 ) -> tuple[Calibration, TemplateLibrary, NDArray[np.bool_] | None]:
     """Geometry, templates and user's mask for a scan."""

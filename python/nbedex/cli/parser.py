@@ -30,6 +30,7 @@ COMMANDS = (
     "calibrate",
     "look",
     "index",
+    "pool",
     "export",
     "plot",
     "grains",
