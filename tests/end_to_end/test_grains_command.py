@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbedex.grains import read_grain_map, read_groups
+from nbedex.grains import disorientations, find_grains, read_grain_map, read_groups, read_orientation_map
 from nbedex.maps import export, write_result
 from oracles import maps_sample
 from oracles.command_line import here
@@ -93,7 +93,7 @@ def test_holes_from_a_mask(folder: Path) -> None:
     assert json.loads(out)["holes"] == 1
 
 
-# grains, their mean equivalent diameter (nm) and median spread (degrees) with the default settings. Components of pixels
+# Grains, their mean equivalent diameter (nm) and median spread (degrees) with default settings. Components of pixels
 # that differ by less than 5 degrees from a neighbour, an independent count: 71 of at least 10 pixels in twins.ctf, 102
 # in ferrite and austenite, 47 and 2 in the ASTAR maps of Cu-Ag and of one austenite crystal.
 STEEL = "steel_nbed_subset"
@@ -123,3 +123,17 @@ def test_real_maps(name: str, tmp_path: Path) -> None:
     assert facts["median_spread_deg"] == pytest.approx(spread, abs=0.01)
     # G phase was looked for everywhere and lies in a few places: the rest is not indexed, and said to be
     assert (facts["not_indexed_regions"] > 0) == name.endswith("astar_g.ctf")
+
+
+def test_twins_of_magnesium_are_about_a(tmp_path: Path) -> None:
+    """{10-12} twins, 86.3 degrees about <2-1-10>: the crystal frame of .ctf files is read right (X || a*)."""
+    path = SHARED / "orientation_maps/twins.ctf"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    grain_map = find_grains(read_orientation_map(path))
+    first, second = grain_map.grains.orientation[grain_map.neighbours.T]
+    found = disorientations(first, second, grain_map.source.phases[0].symmetry)
+    twins = np.abs(np.rad2deg(found.angle) - 86.3) < 3
+    assert twins.mean() > 0.3
+    along_a = np.rad2deg(np.arccos(np.clip(found.axis[twins, 0], -1, 1))) < 2
+    assert along_a.mean() > 0.9

@@ -22,7 +22,8 @@ from oracles.laue_groups import random_quaternions
 from oracles.small_scan import write_h5
 
 CALIBRATION = Calibration(
-    pixel_size=0.026, voltage=300.0, step=(2.0, 2.0), rotation_deg=37.0, flipped=True, ellipse_ratio=1.04, ellipse_angle_deg=20.0
+    pixel_size=0.026, voltage=300.0, step=(2.0, 2.0), rotation_deg=37.0, flipped=True, ellipse_ratio=1.04,
+    ellipse_angle_deg=20.0
 )  # fmt: skip
 SHAPE, DETECTOR = (6, 10), (96, 98)
 SIMULATION = SimulationSettings(voltage=300.0, k_max=1.2)

@@ -186,7 +186,9 @@ def test_our_result_through_other_formats(tmp_path: Path, format: str, name: str
         ("2/m", (15.6, 9.0, 9.2, 90, 123.7, 90), (0, 1, 0), 33.7),
     ],
 )
-def test_frame_of_channel_files(laue_class: str, cell: tuple[float, ...], axis: tuple[int, ...], degrees: float) -> None:
+def test_frame_of_channel_files(
+    laue_class: str, cell: tuple[float, ...], axis: tuple[int, ...], degrees: float
+) -> None:
     """a* lies 30 degrees from a towards b in a hexagonal cell, and beta - 90 from it in a monoclinic one."""
     (phase,) = from_crystal_map(crystal_map(point_group=laue_class, cell=cell)).phases
     turn = channel_to_ours(phase)

@@ -1,8 +1,8 @@
 """The crystal frame of Channel text files (.ctf): X || a*, Y || b, Z = X x Y.
 
-MTEX reads them so (loadEBSD_ctf), and it shows in data: in a map of magnesium (twins.ctf) 46 % of the boundary length is the
-known {10-12} twin with this frame, and none of it with X || a. For cubic, tetragonal and orthorhombic cells it is the
-frame of ours. Files written by nbedex are in ours.
+MTEX reads them so (loadEBSD_ctf), and it shows in data: in a map of magnesium (twins.ctf) nearly half of the boundary
+length is the known {10-12} twin, 86 degrees about a, with this frame, and none of it with X || a. For cubic, tetragonal
+and orthorhombic cells it is the same as ours. Files written by nbedex are in our frame.
 """
 
 from __future__ import annotations

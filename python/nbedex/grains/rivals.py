@@ -20,8 +20,8 @@ from nbedex.grains.store import Group
 from nbedex.maps import canonical
 from nbedex.settings import Settings
 
-_MOST_PIXELS = 4096  # of one grain, evenly spread, that are heard
-_MOST_SOLUTIONS = 8
+_MOST_PIXELS = 1024  # of one grain, evenly spread, that are heard
+_MOST_SOLUTIONS = 5
 Solution = tuple[int, Floats, NDArray[np.bool_]]  # phase, orientation (4,), which of the pixels' solutions (p, n) it is
 
 
@@ -108,9 +108,18 @@ class Held:
     def __getitem__(self, pixels: NDArray[np.intp]) -> Held:
         return Held(self.phase[pixels], self.orientation[pixels], self.score[pixels])
 
-    def near(self, phase: int, orientation: Floats, symmetry: Floats, angle: float) -> NDArray[np.bool_]:
-        """(p, n), which of them are this solution, (4,) or one for each pixel (p, 4)."""
+    def near(
+        self,
+        phase: int,
+        orientation: Floats,
+        symmetry: Floats,
+        angle: float,
+        among: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:
+        """(p, n), which of them, or of those `among` them, are this solution: (4,), or one for each pixel (p, 4)."""
         which: NDArray[np.bool_] = np.asarray(self.phase == phase)
+        if among is not None:
+            which &= among
         wanted = np.broadcast_to(orientation if orientation.ndim == 1 else orientation[:, None], self.orientation.shape)
         which[which] = angles_to(self.orientation[which], wanted[which], symmetry) <= angle
         return which
@@ -130,7 +139,7 @@ def angles_to(first: Floats, second: Floats, symmetry: Floats) -> Floats:
 
     group = plain(symmetry, np.float64)
     return _core.disorientations(
-        plain(first, np.float64), plain(second, np.float64), group, group, exchange=True, reduce=False, threads=0
+        plain(first, np.float64), plain(second, np.float64), group, group, exchange=True, reduce=False, threads=1
     )[0]
 
 
@@ -169,7 +178,7 @@ UNKNOWN = (-1, np.full(4, np.nan))  # a region of which nothing is known yet
 
 
 def members_of(region: NDArray[np.int32], usable: NDArray[np.bool_], n: int) -> list[NDArray[np.intp]]:
-    """Usable pixels of each region, evenly spread, no more than 4096."""
+    """Usable pixels of each region, evenly spread, no more than 1024."""
     flat = np.where(usable, region.ravel(), n)
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(n + 1))
@@ -181,7 +190,7 @@ def members_of(region: NDArray[np.int32], usable: NDArray[np.bool_], n: int) -> 
 
 
 def spread_evenly(pixels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """No more than 4096 of some pixels."""
+    """No more than 1024 of some pixels."""
     if len(pixels) <= _MOST_PIXELS:
         return pixels
     return pixels[np.linspace(0, len(pixels) - 1, _MOST_PIXELS).astype(np.intp)]
@@ -246,10 +255,12 @@ def distinct_solutions(source: OrientationMap, held: Held, own: tuple[int, Float
 
     def take(phase: int, seed: Floats) -> None:
         symmetry = source.phases[phase].symmetry
-        which = held.near(phase, seed, symmetry, angle) & left
+        which = held.near(phase, seed, symmetry, angle, left)
         if which.any():
-            seed = nearest_mean(held.orientation[which], seed, symmetry)
-            which |= held.near(phase, seed, symmetry, angle) & left
+            middle = nearest_mean(held.orientation[which], seed, symmetry)
+            if angles_to(middle[None], seed[None], symmetry)[0] > 0.2 * angle:
+                which |= held.near(phase, middle, symmetry, angle, left)
+            seed = middle
         found.append((phase, seed, which))
         left[which] = False
 

@@ -135,8 +135,8 @@ def read_orientation_map(
 ) -> OrientationMap:
     """Read a result of ours, an orix .h5, .ang or .ctf file; parameters as in `from_crystal_map`.
 
-    Orientations of a .ctf file that isn't ours refer to a crystal frame with X || a*, Y || b (`from_channel_frame`); they
-    are turned into ours, X || a, Z || c*, which makes a difference of 30 degrees for hexagonal and trigonal phases.
+    Orientations of a .ctf file that isn't ours refer to a crystal frame with X || a*, Y || b (`from_channel_frame`);
+    they are turned into ours, X || a, Z || c*, which is a difference of 30 degrees for hexagonal and trigonal phases.
 
     Raises
     ------
