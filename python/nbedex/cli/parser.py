@@ -33,8 +33,10 @@ COMMANDS = (
     "export",
     "plot",
     "grains",
-    "vdf",
     "boundaries",
+    "blockade",
+    "analyse",
+    "vdf",
     "show_config",
 )
 
