@@ -231,6 +231,14 @@ def test_summary() -> None:
     assert worst["worst_field_deg"] == pytest.approx(90.0)
     assert found["worst_field_deg"] in sweep.direction_deg
     assert json.dumps(found["settings"])
+    net = network(voronoi((90, 90), 30, 2), units(np.random.default_rng(1), 30), phase=np.arange(30) % 4 - 1)
+    many = analyse_blockade(net, UniformField(10.0))
+    found = summary_of(many, sweep_field(many), compare_with_random(many), map_texture(many), n_worst=4)
+    s = many.segments
+    weight = s.blocking_length * np.nan_to_num(s.highest)
+    best = np.sort(weight[s.blocking_length > 0])[::-1][:4]
+    np.testing.assert_allclose([weight[row["segment"]] for row in found["worst"]], best)
+    assert len(best) == 4 and np.isnan(s.accumulation).any()
     empty = analyse_blockade(network(np.zeros((4, 4), dtype=int), np.array([plane(0)])), UniformField(0.0))
     found = summary_of(empty, sweep_field(empty), compare_with_random(empty), map_texture(empty))
     assert found["worst_field_deg"] is None and found["length"] == 0
