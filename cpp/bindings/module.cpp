@@ -249,6 +249,21 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
     return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array);
 }
 
+py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
+                                    const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
+    for (const std::int16_t number : of)
+        if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
+            throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
+    require_layout(orientation, "orientation", {crystal.shape(0), 4});
+    if (!(radius > 0 && radius < 1)) throw py::value_error("radius must be above 0 and below 1 (1/angstrom)");
+    const std::vector<Quaternion> turned = quaternions(orientation, "orientation");
+    NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
+    std::ranges::fill(mask.span, std::uint8_t{0});
+    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
+    return mask.array;
+}
+
 ShapeFactor shape_factor_named(const std::string& name) {
     const std::pair<const char*, ShapeFactor> models[] = {
         {"binary", ShapeFactor::binary}, {"linear", ShapeFactor::linear}, {"lorentzian", ShapeFactor::lorentzian},
@@ -354,6 +369,8 @@ PYBIND11_MODULE(_core, m) {
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
     m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
           py::arg("orientation"), py::arg("options"));
+    m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),
+          py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {

@@ -179,6 +179,14 @@ def refine(
     orientation: NDArray[np.float64],
     options: RefineOptions,
 ) -> RefinedCandidates: ...
+def spot_mask(
+    crystals: Sequence[KinematicCrystal],
+    grid: PolarGrid,
+    crystal: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    radius: float,
+    options: RefineOptions,
+) -> NDArray[np.uint8]: ...
 def match_exhaustive(
     phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...

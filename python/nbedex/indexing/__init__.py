@@ -5,12 +5,20 @@ from __future__ import annotations
 from nbedex.indexing.block import index_block, make_engine
 from nbedex.indexing.look import PatternView, look_at
 from nbedex.indexing.run import index_scan
-from nbedex.indexing.settings import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings, RefineSettings
+from nbedex.indexing.settings import (
+    CenterSettings,
+    IndexingSettings,
+    MatchSettings,
+    OverlapSettings,
+    PreprocessSettings,
+    RefineSettings,
+)
 
 __all__ = [
     "CenterSettings",
     "IndexingSettings",
     "MatchSettings",
+    "OverlapSettings",
     "PatternView",
     "PreprocessSettings",
     "RefineSettings",

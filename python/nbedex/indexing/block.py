@@ -18,6 +18,7 @@ from nbedex.errors import ArgumentError
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
+from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.records import empty_records, fill, refuse
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
@@ -44,6 +45,8 @@ class Engine:
         Reflections, for refinement, by phase.
     simulation
         How the templates were simulated.
+    spot_radius
+        What belongs to a spot, 1/angstrom; see `OverlapSettings`.
     orientations
         Orientations of the templates (n, 4), by phase.
     symmetries
@@ -61,6 +64,7 @@ class Engine:
     templates: tuple[_core.TemplateSet, ...]
     crystals: tuple[_core.KinematicCrystal, ...]
     simulation: SimulationSettings
+    spot_radius: float
     orientations: tuple[Array, ...]
     symmetries: tuple[Array, ...]
     settings: IndexingSettings
@@ -127,6 +131,7 @@ def make_engine(
         templates=packed,
         crystals=tuple(kinematic_crystal(phase, library.settings, settings) for phase in library.phases),
         simulation=library.settings,
+        spot_radius=settings.overlap.spot_radius_px * calibration.pixel_size,
         orientations=tuple(spots.orientation for spots in library.spots),
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
@@ -217,7 +222,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
         frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
     )
     assert peaks is not None
-    records = empty_records(len(frames), engine.settings.match.n_best, len(engine.templates), Status.OK)
+    records = empty_records(len(frames), engine.settings, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
@@ -230,16 +235,25 @@ def index_patterns(
     polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
 ) -> NDArray[Any]:
     """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
-    matches = match_phases(peaks, engine, threads=threads)
-    found = first = searched(matches, engine)
-    if engine.settings.refine.enabled:
-        found = refined(first, polar, engine, threads=threads)
+
+    def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
+        found = first = searched(match_phases(sparse, engine, threads=threads), engine)
+        if engine.settings.refine.enabled:
+            found = refined(first, whole, engine, threads=threads)
+        return found, gather_evidence(first, found, sparse, whole, engine, threads=threads)
+
+    found, evidence = solve(polar, peaks)
     filled = records.copy()
     fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
-    evidence = gather_evidence(first, found, peaks, polar, engine, threads=threads)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
     refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    if engine.settings.overlap.max_crystals > 1:
+        overlap = further_crystals(
+            filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads
+        )
+        for name in ("phase_id", "orientation", "share", "probability"):
+            filled[f"overlap_{name}"] = getattr(overlap, name)
     return filled
 
 

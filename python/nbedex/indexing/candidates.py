@@ -160,22 +160,27 @@ def refine(
     phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
 ) -> _core.RefinedCandidates:
     """Orientations (n, k, 4) near the given ones, their scores and spreads; NaN where none is or another is as good."""
-    options = engine.settings.refine
-    simulation = engine.simulation
     return _core.refine(
         engine.crystals,
         patterns,
         engine.grid,
         np.ascontiguousarray(phase_id),
         np.ascontiguousarray(np.where(phase_id[..., None] < 0, 0.0, orientation)),
-        _core.RefineOptions(
-            wavelength=electron_wavelength(simulation.voltage),
-            excitation_width=options.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error,
-            precession_angle=float(np.deg2rad(simulation.precession_deg)),
-            reach=float(np.deg2rad(REACH * simulation.step_deg)),
-            distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-            threads=threads,
-        ),
+        refine_options(engine, threads=threads),
+    )
+
+
+def refine_options(engine: Engine, *, threads: int) -> _core.RefineOptions:
+    """The core's options of refinement."""
+    simulation = engine.simulation
+    width = engine.settings.refine.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error
+    return _core.RefineOptions(
+        wavelength=electron_wavelength(simulation.voltage),
+        excitation_width=width,
+        precession_angle=float(np.deg2rad(simulation.precession_deg)),
+        reach=float(np.deg2rad(REACH * simulation.step_deg)),
+        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
+        threads=threads,
     )
 
 

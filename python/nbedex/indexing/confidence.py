@@ -58,7 +58,8 @@ class Evidence:
 
     def above_noise(self, factor: float) -> NDArray[np.bool_]:
         """Where the weighted geometric mean of both multiples exceeds `factor`."""
-        return np.asarray(self.searched**SEARCH_WEIGHT * self.refined ** (1 - SEARCH_WEIGHT) > factor)
+        searched, refined = np.maximum(self.searched, 0.0), np.maximum(self.refined, 0.0)
+        return np.asarray(searched**SEARCH_WEIGHT * refined ** (1 - SEARCH_WEIGHT) > factor)
 
     def probability(self) -> Array:
         """(n,) that phase and orientation (within 2 degrees) are right."""

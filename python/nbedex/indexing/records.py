@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.indexing.candidates import Candidates, best_where, margin
+from nbedex.indexing.settings import IndexingSettings
 from nbedex.maps.result import Status
 
 Array = NDArray[np.float64]
 
 
-def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
+def record_dtype(settings: IndexingSettings, n_phases: int) -> np.dtype[Any]:
     """Layout of one pixel's record; the fields are those of `IndexingResult`."""
+    n_best, n_more = settings.match.n_best, settings.overlap.max_crystals - 1
     return np.dtype(
         [
             ("phase_id", "<i2"),
@@ -34,17 +36,22 @@ def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
             ("phase_score", "<f4", (n_phases,)),
             ("template_id", "<i4"),
             ("mirrored", "?"),
+            ("overlap_phase_id", "<i2", (n_more,)),
+            ("overlap_orientation", "<f8", (n_more, 4)),
+            ("overlap_share", "<f4", (n_more,)),
+            ("overlap_probability", "<f4", (n_more,)),
         ]
     )
 
 
-def empty_records(n: int, n_best: int, n_phases: int, status: Status) -> NDArray[Any]:
+def empty_records(n: int, settings: IndexingSettings, n_phases: int, status: Status) -> NDArray[Any]:
     """Records (n,) of pixels about which nothing is known."""
-    records = np.zeros(n, dtype=record_dtype(n_best, n_phases))
+    records = np.zeros(n, dtype=record_dtype(settings, n_phases))
     for name in records.dtype.names or ():
         if records.dtype[name].base.kind == "f":
             records[name] = np.nan
-    records["phase_id"] = records["rival_phase_id"] = records["template_id"] = -1
+    for name in ("phase_id", "rival_phase_id", "template_id", "overlap_phase_id"):
+        records[name] = -1
     records["status"] = status
     return records
 

@@ -89,7 +89,7 @@ def index_scan(
     identity = _identity(scan, library, calibration, settings, engine.mask)
     store = Checkpoint(checkpoint, identity, resume=resume) if checkpoint else None
 
-    records = np.empty(scan.size, dtype=record_dtype(settings.match.n_best, len(library.phases)))
+    records = np.empty(scan.size, dtype=record_dtype(settings, len(library.phases)))
     done = 0
     progress("indexing", 0, scan.size)
     try:
@@ -160,6 +160,6 @@ def _index(read: Frames, centers: CenterModel, engine: Engine, *, threads: int) 
     center = pattern_centers(read.frames, read.block.patterns, centers, engine, threads=threads)
     records = index_block(read.frames, center, engine, threads=threads)
     if read.unreadable is not None:
-        lost = empty_records(1, engine.settings.match.n_best, len(engine.templates), Status.UNREADABLE)
+        lost = empty_records(1, engine.settings, len(engine.templates), Status.UNREADABLE)
         records[read.unreadable] = lost
     return records

@@ -128,6 +128,25 @@ class RefineSettings(Settings, frozen=True, kw_only=True):
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
 
 
+class OverlapSettings(Settings, frozen=True, kw_only=True):
+    """Several crystals in one pattern, as where a boundary is inclined to the beam.
+
+    Attributes
+    ----------
+    max_crystals
+        Up to how many are looked for, 1 to 3. Each after the first is searched for in what is left of the pattern,
+        which costs as much as the first.
+    spot_radius_px
+        What lies within this of a spot (detector pixels) belongs to that spot's crystal.
+    min_probability
+        A further crystal counts from this probability on.
+    """
+
+    max_crystals: Annotated[int, Meta(ge=1, le=3)] = 1
+    spot_radius_px: Annotated[float, Meta(gt=0, le=100)] = 3.0
+    min_probability: Annotated[float, Meta(ge=0, le=1)] = 0.5
+
+
 class IndexingSettings(Settings, frozen=True, kw_only=True):
     """All options of indexing that are not calibration, library or files."""
 
@@ -135,6 +154,7 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
     preprocess: PreprocessSettings = PreprocessSettings()
     match: MatchSettings = MatchSettings()
     refine: RefineSettings = RefineSettings()
+    overlap: OverlapSettings = OverlapSettings()
 
     def __post_init__(self) -> None:
         super().__post_init__()
