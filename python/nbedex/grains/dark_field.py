@@ -63,6 +63,8 @@ class ReflectionChoice:
         At least so strong in the simulated pattern, as a share of the strongest.
     most
         No more than the so many strongest.
+    hkl
+        Only these, with all their equivalents by symmetry; none: all. Then neither `min_intensity` nor `own` counts.
     own
         Leave out those that lie on one of a neighbouring grain, unless fewer than three are left.
     """
@@ -72,6 +74,7 @@ class ReflectionChoice:
     min_intensity: float = 0.01
     most: int = 24
     own: bool = True
+    hkl: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.k_min < self.k_max:
@@ -80,6 +83,8 @@ class ReflectionChoice:
             raise ArgumentError(f"min_intensity must lie in [0, 1), got {self.min_intensity}")
         if self.most < 1:
             raise ArgumentError(f"at least one reflection is needed, got most = {self.most}")
+        if any(len(indices) != 3 or not any(indices) for indices in self.hkl):
+            raise ArgumentError(f"hkl must be three Miller indices, not all 0, got {self.hkl}")
 
 
 def grain_apertures(
@@ -116,7 +121,7 @@ def grain_apertures(
         if not 0 <= g < n:
             raise ArgumentError(f"there is no grain {g}; the map has regions 0 to {n - 1}")
         pairs = grain_map.neighbours[(grain_map.neighbours == g).any(axis=1)]
-        near[g] = [int(other) for other in pairs.ravel() if other != g] if chosen.own else []
+        near[g] = [int(other) for other in pairs.ravel() if other != g] if chosen.own and not chosen.hkl else []
     spots = _spots(grain_map, sorted({g for one in near for g in (one, *near[one])}), phases, simulation, chosen)
     found = []
     for g in grains:
@@ -210,12 +215,23 @@ def _spots(
         for place, g in enumerate(mine):
             one = patterns.pattern(place)
             spots = np.stack([one["kx"], one["ky"], one["intensity"]], axis=1).astype(np.float64)
+            if choice.hkl:
+                spots = spots[_of_form(phase, one["hkl"], choice.hkl)]
             k = np.hypot(spots[:, 0], spots[:, 1])
             spots = spots[(k >= choice.k_min) & (k <= choice.k_max)]
             if len(spots):
-                spots = spots[spots[:, 2] >= choice.min_intensity * spots[:, 2].max()]
+                least = 0.0 if choice.hkl else choice.min_intensity
+                spots = spots[spots[:, 2] >= least * spots[:, 2].max()]
                 found[g] = spots[np.argsort(-spots[:, 2], kind="stable")]
     return found
+
+
+def _of_form(phase: Phase, hkl: NDArray[np.int32], wanted: tuple[tuple[int, int, int], ...]) -> NDArray[np.bool_]:
+    """Which reflections (n,) are equivalent to one of those wanted."""
+    g = hkl @ phase.reciprocal_basis.T
+    form = np.concatenate([phase.laue_operators @ (phase.reciprocal_basis @ np.array(one)) for one in wanted])
+    apart = np.linalg.norm(g[:, None] - form[None], axis=-1)
+    return np.asarray((apart < 1e-6).any(axis=1))
 
 
 def _phase_name(grain_map: GrainMap, g: int) -> str:
