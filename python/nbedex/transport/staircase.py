@@ -1,8 +1,8 @@
 """Faces of cells that lie on boundaries, and which way the boundary really runs there.
 
-A boundary on a grid is a staircase: longer than the boundary by |m_x| + |m_y|, m its normal. A resistance per area that is
-put on each step must be larger by that factor, or tilted boundaries come out up to 41 % too good; so must the conductance
-of a path along the steps.
+A boundary on a grid is a staircase: longer than the boundary by |m_x| + |m_y|, m its normal. A resistance per area that
+is put on each step must be larger by that factor, or tilted boundaries come out up to 41 % too good; so must the
+conductance of a path along the steps.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _nearby(
     sign: Ints,
     step: tuple[float, float],
 ) -> tuple[Floats, Floats, Floats]:
-    """Net length of the steps of the same boundary around each face, along Y and along X, and their length one by one."""
+    """Net length of the steps of the same boundary around each face, along Y and along X, and their whole length."""
     number = np.unique(np.stack(pair, axis=1), axis=0, return_inverse=True)[1].ravel() + 1
     images = np.zeros((2, shape[0] + 2 * _REACH, shape[1] + 2 * _REACH), dtype=np.int64)
     for which, chosen in enumerate((vertical, ~vertical)):

@@ -91,7 +91,7 @@ class System:
         for face in range(4):
             reduced[..., face, face] += np.where(alone[..., face], scale, 0.0)
         use_sparse = solver == "superlu" or (solver == "auto" and links is not None)
-        self._factor: Any = SparseFactor(reduced, links) if use_sparse else GridFactor(reduced)
+        self._factor: Any = SparseFactor(reduced, self._between_free(links)) if use_sparse else GridFactor(reduced)
         self.solver = "SuperLU" if use_sparse else "nested dissection"
         self.unknowns = int(self._inner.sum()) // 2
 
@@ -120,7 +120,8 @@ class System:
             If it isn't.
         """
         faces = np.where(self._fixed, given, 0.0)
-        faces += self._solved(-np.where(self._inner, self._currents(faces), 0.0))
+        loss, _ = self._loss(faces)
+        faces += self._solved(-loss)
         refinements = 0
         loss, residual = self._loss(faces)
         while residual > 1e-15 and refinements < _MOST_REFINEMENTS:
@@ -135,14 +136,30 @@ class System:
         imbalance = float(np.abs(currents.sum(axis=-1)).max()) / total if total > 0 else 0.0
         if not (residual <= tolerance and imbalance <= tolerance):
             raise NotSolved(
-                f"the current is not solved: residual {residual:.1e} and largest imbalance of a cell {imbalance:.1e}, at"
-                f" most {tolerance:.0e} wanted; reduce the contrast of conductivities, or accept less with tolerance"
+                f"the current is not solved: residual {residual:.1e} and largest imbalance of a cell {imbalance:.1e},"
+                f" expected at most {tolerance:.0e}; reduce the contrast of conductivities, or raise the tolerance"
             )
         self._closed.potentials(faces)
         faces = np.where(self.sheet.conducts[..., None], faces, np.nan)
         checked = Checked(residual, imbalance, refinements, self.unknowns, self._factor.n_bytes, self.solver)
         log.info("residual %.1e, imbalance %.1e, %d refinements", residual, imbalance, refinements)
         return faces, currents, checked
+
+    def _between_free(self, links: Any) -> Any:
+        """Links without those to fixed faces, which belong to the right-hand side; their diagonal stays."""
+        if links is None:
+            return None
+        from scipy import sparse
+
+        free = sparse.diags(self._by_number(self._inner.astype(float)))
+        return free @ links @ free
+
+    def drawn(self, faces: Floats) -> Floats:
+        """(ny, nx, 4) current per thickness that links draw from fixed faces, A/m, given at the cell that conducts."""
+        if self._links is None:
+            return np.zeros_like(faces)
+        values = self._links @ self._by_number(np.where(self._fixed | self._inner, faces, 0.0))
+        return np.where(self._fixed, values[face_numbers(self.sheet.shape)], 0.0)
 
     def _solved(self, rhs: Floats) -> Floats:
         return np.where(self._inner, self._factor.solve(rhs[..., None])[..., 0], 0.0)
@@ -170,8 +187,9 @@ class System:
 
     def _by_number(self, faces: Floats) -> Floats:
         numbers = face_numbers(self.sheet.shape)
+        known = self._fixed | self._inner
         out = np.zeros(int(numbers.max()) + 1)
-        out[numbers] = faces
+        out[numbers[known]] = faces[known]
         return out
 
     def inside(self, faces: Floats, currents: Floats) -> Floats:
