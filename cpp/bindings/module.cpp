@@ -3,11 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "arrays.hpp"
+#include "calls.hpp"
 #include "nbedex/beam_center.hpp"
 #include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
 #include "nbedex/preprocess.hpp"
+#include "nbedex/refine.hpp"
 #include "nbedex/search.hpp"
 #include "nbedex/simulate.hpp"
 
@@ -16,29 +17,6 @@ using namespace nbedex;
 using namespace nbedex::bindings;
 
 namespace {
-
-/// Releases the GIL around a core call and lets Ctrl-C through while it runs.
-template <class F>
-void run(F&& core_call) {
-    const Poll poll = [] {
-        const py::gil_scoped_acquire gil;
-        return PyErr_CheckSignals() == 0;
-    };
-    try {
-        const py::gil_scoped_release no_gil;
-        core_call(poll);
-    } catch (const Interrupted&) {
-        throw py::error_already_set();  // the KeyboardInterrupt that PyErr_CheckSignals raised
-    }
-}
-
-std::vector<Quaternion> quaternions(const py::array& array, const char* name) {
-    const std::span<const double> values = view<double>(array, name, {any, 4});
-    std::vector<Quaternion> out;
-    for (std::size_t i = 0; i + 3 < values.size(); i += 4)
-        out.push_back({values[i], values[i + 1], values[i + 2], values[i + 3]});
-    return out;
-}
 
 py::dict simulate(const py::array& g, const py::array& intensity, const py::array& hkl, const py::array& orientations,
                   const SimulationOptions& options, int threads) {
@@ -229,6 +207,35 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
     return py::make_tuple(found, as_dict(statistics));
 }
 
+/// Orientations (n, k, 4), scores and spreads (n, k); NaN where there was no candidate.
+py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals, const py::array& patterns, const PolarGrid& grid,
+                           const py::array& crystal, const py::array& orientation, const RefineOptions& options) {
+    const std::span<const float> data = view<float>(patterns, "patterns", {any, grid.n_rings, grid.n_azimuths});
+    const py::ssize_t n = patterns.shape(0);
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {n, any});
+    const py::ssize_t k = crystal.shape(1);
+    const std::span<const double> from = view<double>(orientation, "orientation", {n, k, 4});
+    for (const std::int16_t number : of)
+        if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
+            throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
+    std::vector<Quaternion> start;
+    for (std::size_t i = 0; i + 3 < from.size(); i += 4) start.push_back({from[i], from[i + 1], from[i + 2], from[i + 3]});
+    std::vector<Refined> refined(of.size());
+    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined); });
+    NewArray<double> turned({n, k, 4});
+    NewArray<float> score({n, k}), spread({n, k});
+    constexpr float nothing = std::numeric_limits<float>::quiet_NaN();
+    for (std::size_t i = 0; i < refined.size(); ++i) {
+        const Quaternion& q = refined[i].orientation;
+        const bool there = q.w != 0 || q.x != 0 || q.y != 0 || q.z != 0;
+        const double values[] = {q.w, q.x, q.y, q.z};
+        for (std::size_t j = 0; j < 4; ++j) turned.span[4 * i + j] = there ? values[j] : double{nothing};
+        score.span[i] = there ? refined[i].score : nothing;
+        spread.span[i] = there ? refined[i].spread : nothing;
+    }
+    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array);
+}
+
 ShapeFactor shape_factor_named(const std::string& name) {
     const std::pair<const char*, ShapeFactor> models[] = {
         {"binary", ShapeFactor::binary}, {"linear", ShapeFactor::linear}, {"lorentzian", ShapeFactor::lorentzian},
@@ -296,6 +303,21 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("azimuth", [](const TemplateSet& t) { return copy_out(t.azimuth); })
         .def_property_readonly("weight", [](const TemplateSet& t) { return copy_out(t.weight); });
 
+    py::class_<KinematicCrystal>(m, "KinematicCrystal")
+        .def(py::init([](const py::array& g, const py::array& intensity, double template_exponent) {
+                 return KinematicCrystal(view<double>(g, "g", {any, 3}), view<double>(intensity, "intensity", {g.shape(0)}), template_exponent);
+             }), py::kw_only(), py::arg("g"), py::arg("intensity"), py::arg("template_exponent"))
+        .def_property_readonly("size", &KinematicCrystal::size);
+
+    py::class_<RefineOptions>(m, "RefineOptions")
+        .def(py::init([](double wavelength, double excitation_width, double precession_angle, double reach, int threads) {
+                 if (!(wavelength > 0)) throw py::value_error("wavelength must be positive (angstrom)");
+                 if (!(excitation_width > 0)) throw py::value_error("excitation_width must be positive (1/angstrom)");
+                 if (!(reach >= 0 && reach < 0.5)) throw py::value_error("reach must be 0 to 0.5 radians, got " + std::to_string(reach));
+                 return RefineOptions{wavelength, excitation_width, precession_angle, reach, threads};
+             }), py::kw_only(), py::arg("wavelength"), py::arg("excitation_width"), py::arg("precession_angle"), py::arg("reach"),
+             py::arg("threads"));
+
     py::class_<BlochOptions>(m, "BlochOptions")
         .def(py::init(&bloch_options), py::kw_only(), py::arg("wavelength"), py::arg("max_excitation_error"),
              py::arg("strong_excitation_error"), py::arg("thickness"));
@@ -315,12 +337,15 @@ PYBIND11_MODULE(_core, m) {
           py::arg("mask"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
+    m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
+          py::arg("orientation"), py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {
                   return match(phases, patterns, options, exhaustive);
               },
               py::arg("phases"), py::arg("patterns"), py::arg("options"));
+    bind_grains(m);
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
                         py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),

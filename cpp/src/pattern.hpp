@@ -13,11 +13,12 @@ namespace nbedex {
 
 class NormalisedPattern {
 public:
-    /// For patterns on the grid of some templates.
-    explicit NormalisedPattern(const TemplateSet& templates)
-        : n_rings_(static_cast<std::size_t>(templates.n_rings)),
-          n_azimuths_(static_cast<std::size_t>(templates.n_azimuths)),
+    NormalisedPattern(int n_rings, int n_azimuths)
+        : n_rings_(static_cast<std::size_t>(n_rings)),
+          n_azimuths_(static_cast<std::size_t>(n_azimuths)),
           rows_(2 * n_rings_ * n_azimuths_) {}
+    /// For patterns on the grid of some templates.
+    explicit NormalisedPattern(const TemplateSet& templates) : NormalisedPattern(templates.n_rings, templates.n_azimuths) {}
 
     /// False if the pattern has no contrast; then it can't be matched.
     [[nodiscard]] bool load(std::span<const float> pattern) {

@@ -144,4 +144,80 @@ def match_exhaustive(
 def match_pruned(
     phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
+def disorientations(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    first_symmetry: NDArray[np.float64],
+    second_symmetry: NDArray[np.float64],
+    *,
+    exchange: bool,
+    reduce: bool,
+    threads: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]: ...
+def segment_pixels(
+    phase_id: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    symmetry: Sequence[NDArray[np.float64]],
+    *,
+    threshold: float,
+    threads: int,
+) -> NDArray[np.int32]: ...
+def merge_regions(
+    phase_id: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    symmetry: Sequence[NDArray[np.float64]],
+    *,
+    own: NDArray[np.uint8],
+    phase_of: NDArray[np.int16],
+    threshold: float,
+    label: NDArray[np.int32],
+) -> NDArray[np.int32]: ...
+def fill_regions(label: NDArray[np.int32]) -> NDArray[np.int32]: ...
+def number_regions(label: NDArray[np.int32]) -> NDArray[np.int32]: ...
+
+class RegionShapes(TypedDict):
+    sums: NDArray[np.int64]
+    crossings: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    contacts: NDArray[np.int32]
+
+def region_shapes(label: NDArray[np.int32], n: int) -> RegionShapes: ...
+
+class MeanOrientations(TypedDict):
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    variance_of_mean: NDArray[np.float64]
+
+def mean_orientations(
+    phase_id: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    symmetry: Sequence[NDArray[np.float64]],
+    *,
+    own: NDArray[np.uint8],
+    phase_of: NDArray[np.int16],
+    label: NDArray[np.int32],
+    threads: int,
+) -> MeanOrientations: ...
+def grain_deviations(
+    phase_id: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    symmetry: Sequence[NDArray[np.float64]],
+    *,
+    own: NDArray[np.uint8],
+    mean: NDArray[np.float64],
+    label: NDArray[np.int32],
+    threads: int,
+) -> NDArray[np.float32]: ...
+def kernel_misorientation(
+    phase_id: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    symmetry: Sequence[NDArray[np.float64]],
+    *,
+    own: NDArray[np.uint8],
+    label: NDArray[np.int32] | None,
+    radius: int,
+    largest: float,
+    threads: int,
+) -> NDArray[np.float32]: ...
 def build_info() -> dict[str, Any]: ...

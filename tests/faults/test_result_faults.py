@@ -154,7 +154,7 @@ def test_hostile_dataset(copy: Path, monkeypatch: pytest.MonkeyPatch, make: Any,
 
 def test_values_that_contradict(copy: Path) -> None:
     """A file with right checksums whose arrays don't fit: the model refuses it."""
-    from nbedex.maps.result_file import _write
+    from nbedex.maps.stored import write_array as _write
 
     change(copy, replaced("phase_id", lambda f, n, a: _write(f, n, a[:-1])))
     with pytest.raises(DataFormatError, match=r"don't fit together: orientation must have the shape"):

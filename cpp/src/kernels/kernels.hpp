@@ -59,6 +59,28 @@ struct Prospect {
     float needed = 0;
 };
 
+inline constexpr std::size_t rocking_lanes = 16;
+inline constexpr float rocking_cutoff = 2.3F;
+
+/// Reflections near the Ewald sphere, n of them, a multiple of rocking_lanes (filled up with zero weight).
+struct RockingSpots {
+    const float *x, *y;        ///< position, 1/angstrom
+    const float* excitation;   ///< s without tilt, 1/angstrom
+    const float* sharpness;    ///< u = sharpness * s^2; the weight falls by exp(-u) and ends at rocking_cutoff
+    const float* weight;       ///< on the Ewald sphere
+    const float* value;        ///< of the pattern there
+    std::size_t n;
+};
+
+/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt_x y + tilt_y x.
+struct RockingSums {
+    float correlation, weight, square;  ///< of w value, w, w^2
+};
+
+struct RockingKernels {
+    RockingSums (*sums)(const RockingSpots& spots, float tilt_x, float tilt_y);
+};
+
 /// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
 struct Kernels {
     const char* name;
@@ -87,6 +109,7 @@ struct Kernels {
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;
+    const RockingKernels* rocking;
 };
 
 #define NBEDEX_DECLARE_KERNELS(isa)                   \
@@ -94,6 +117,7 @@ struct Kernels {
     extern const Kernels kernels;                     \
     extern const FrameKernelTable frame_kernels;      \
     extern const ValueKernels value_kernels;          \
+    extern const RockingKernels rocking_kernels;      \
     }
 NBEDEX_DECLARE_KERNELS(baseline)
 NBEDEX_DECLARE_KERNELS(avx2)

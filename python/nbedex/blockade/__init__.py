@@ -1,1 +1,43 @@
 """Which boundaries block sodium in a field."""
+
+from __future__ import annotations
+
+from nbedex.blockade.analysis import analyse_blockade
+from nbedex.blockade.classes import PUBLISHED_AS_BLOCKING, BoundaryClass, Classified, classify, edge_on
+from nbedex.blockade.field import Field, FieldMap, UniformField, read_field_map
+from nbedex.blockade.flux import BoundaryFlux, accumulation_vector, boundary_flux
+from nbedex.blockade.model import Alternatives, Blockade, Flag, Level, SegmentStatements, Statements, class_label
+from nbedex.blockade.settings import BlockadeSettings, Tolerances
+from nbedex.blockade.stretches import Stretches, cut_into_stretches
+from nbedex.blockade.tensors import Media, Medium, conductivity_tensor, media_of
+
+__all__ = [
+    "PUBLISHED_AS_BLOCKING",
+    "Alternatives",
+    "Blockade",
+    "BlockadeSettings",
+    "BoundaryClass",
+    "BoundaryFlux",
+    "Classified",
+    "Field",
+    "FieldMap",
+    "Flag",
+    "Level",
+    "Media",
+    "Medium",
+    "SegmentStatements",
+    "Statements",
+    "Stretches",
+    "Tolerances",
+    "UniformField",
+    "accumulation_vector",
+    "analyse_blockade",
+    "boundary_flux",
+    "class_label",
+    "classify",
+    "conductivity_tensor",
+    "cut_into_stretches",
+    "edge_on",
+    "media_of",
+    "read_field_map",
+]

@@ -73,13 +73,20 @@ class MapPhase:
             name=phase.name,
             laue_class=phase.laue_class,
             symmetry=phase.symmetry_quaternions,
-            direct_basis=phase.direct_basis,
-            centring=phase.space_group_name[:1] or "P",
+            # the phase has a, b, c as columns
+            direct_basis=phase.direct_basis.T,
+            centring=_centring(phase),
             conduction_normal=phase.conduction_normal,
             conducts_sodium=phase.conducts_sodium,
             role={"electrode": Role.ELECTRODE, "inclusion": Role.INSULATOR}.get(phase.role, Role.GRAIN),
             colour=phase.colour,
         )
+
+
+def _centring(phase: Phase) -> str:
+    """Lattice letter; a rhombohedral lattice on its own axes is primitive there."""
+    name = phase.space_group_name
+    return "P" if name.replace(" ", "").endswith(":R") else name[:1] or "P"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,6 +156,9 @@ class Grains:
         (n,) nm^2 and nm.
     centroid
         (n, 2) (x, y) in nm.
+    ellipse_axes, ellipse_deg
+        (n, 2) long and short axis of the ellipse with the region's second moments, nm (full lengths); (n,) direction of
+        the long one against X (towards Y), in [0, 180).
     bounds
         (n, 4) first row, first column, last row, last column.
     confidence
@@ -175,6 +185,8 @@ class Grains:
     area: Floats
     perimeter: Floats
     centroid: Floats
+    ellipse_axes: Floats
+    ellipse_deg: Floats
     bounds: NDArray[np.int64]
     confidence: Floats
     conduction_normal: Floats
@@ -203,10 +215,14 @@ class GrainMap:
         (k, 2) int32, pairs of regions that share an edge, smaller number first, sorted.
     settings
         The options that led here, for provenance.
+    absorbed
+        (ny, nx) bool, pixels that were specks or not indexed and now belong to the region around them: their own
+        orientation and phase say nothing about it.
     """
 
     source: OrientationMap
     grain_id: NDArray[np.int32]
     grains: Grains
     neighbours: NDArray[np.int32]
+    absorbed: NDArray[np.bool_]
     settings: dict[str, Any] = field(default_factory=dict)

@@ -19,7 +19,8 @@ from nbedex.maps.orientation import (
     to_matrix,
 )
 from nbedex.maps.result import IndexingResult, Status
-from nbedex.maps.result_file import read_result, to_json, write_result
+from nbedex.maps.result_file import read_result, write_result
+from nbedex.maps.stored import to_json
 from nbedex.maps.summary import neighbour_coherence, summary
 
 __all__ = [

@@ -54,7 +54,7 @@ def read_crystal_map(path: str | os.PathLike[str]) -> CrystalMap:
         raise ArgumentError(f"expected an orientation map, found no file at {text}")
     if suffix not in _SUFFIXES:
         raise ArgumentError(f"an orientation map must end in {', '.join(_SUFFIXES)}, got {text}")
-    if suffix in (".h5", ".hdf5") and _is_ours(path):
+    if suffix in (".h5", ".hdf5") and is_ours(path):
         return to_crystal_map(read_result(path))
     try:
         return _read(text, suffix)
@@ -63,7 +63,8 @@ def read_crystal_map(path: str | os.PathLike[str]) -> CrystalMap:
         raise DataFormatError(f"{text} can't be read as an orientation map ({suffix}): {reason}") from error
 
 
-def _is_ours(path: str | os.PathLike[str]) -> bool:
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Whether the file says of itself that it is a result file of ours."""
     import h5py
 
     try:

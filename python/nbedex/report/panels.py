@@ -6,7 +6,7 @@ Matplotlib's objects only, never pyplot: no global state, so figures can be made
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,20 @@ STATUS_LABELS = {
     Status.UNREADABLE: "unreadable",
     Status.NOT_DONE: "not done",
 }
+
+
+class Page(Protocol):
+    """Where a map lies on its axes."""
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top in `unit`; rows run down."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """nm or px."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +206,7 @@ def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
     )
 
 
-def frame(axes: Axes, view: View, title: str) -> None:
+def frame(axes: Axes, view: Page, title: str) -> None:
     """Title above, scale bar below, no ticks."""
     axes.set_title(title, fontsize=FONT + 1, loc="left", pad=4)
     axes.set_xticks([])
@@ -202,7 +216,7 @@ def frame(axes: Axes, view: View, title: str) -> None:
     _scale_bar(axes, view)
 
 
-def _scale_bar(axes: Axes, view: View) -> None:
+def _scale_bar(axes: Axes, view: Page) -> None:
     """A bar of 1, 2 or 5 times a power of ten, about a quarter of the map, under its left corner."""
     from matplotlib.transforms import ScaledTranslation
 

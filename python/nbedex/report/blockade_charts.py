@@ -1,0 +1,108 @@
+"""Charts of a boundary network in a field: blocking against its direction, class shares, the pole figure of planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass, Medium
+from nbedex.blockade.expected import Comparison
+from nbedex.blockade.sweep import Sweep
+from nbedex.blockade.texture import Texture
+from nbedex.report.blockade_maps import CLASS_COLOURS
+from nbedex.report.panels import FONT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+
+
+def draw_sweep(axes: Any, blockade: Blockade, sweep: Sweep, comparison: Comparison) -> None:
+    """Share of the boundaries' length that blocks, against the direction of the field; angles as on the map."""
+    axes.set_theta_zero_location("E")
+    axes.set_theta_direction(-1)  # Y runs down
+    angle = np.deg2rad(np.append(sweep.direction_deg, sweep.direction_deg[0]))
+
+    def closed(values: Floats) -> Floats:
+        return 100 * np.append(values, values[0])
+
+    axes.plot(angle, closed(sweep.blocking_share), color="black", linewidth=1.5,
+              label=f"a ≥ {blockade.settings.blocks_at:g}")  # fmt: skip
+    for kind, style in zip(PUBLISHED_AS_BLOCKING, ("-", "--"), strict=True):
+        share = sweep.class_share[:, kind]
+        axes.plot(angle, closed(share), color=CLASS_COLOURS[kind], linewidth=1.2, linestyle=style, label=kind.label)
+    if np.isfinite(comparison.blocking_expected):
+        of_all = comparison.length / blockade.stretches.length.sum()
+        level = 100 * comparison.blocking_expected * of_all
+        axes.plot(np.linspace(0, 2 * np.pi, 181), np.full(181, level), color="0.5", linewidth=1.0, linestyle=":",
+                  label="a at random,\nat the field chosen")  # fmt: skip
+    chosen = blockade.field.get("direction_deg")
+    if chosen is not None:
+        axes.axvline(np.deg2rad(chosen), color="0.3", linewidth=0.8)
+    axes.set_ylim(0, None)
+    axes.tick_params(labelsize=FONT - 1)
+    axes.set_title("Boundary length that blocks, %, by direction of the field", fontsize=FONT + 1, loc="left", pad=16)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1.0), frameon=False, fontsize=FONT)
+
+
+def draw_bars(axes: Axes, comparison: Comparison, blocks_at: float) -> None:
+    """Share of each class in the length, with that of random microstructures."""
+    kinds = [kind for kind in BoundaryClass if kind]
+    here = np.nan_to_num(100 * comparison.class_share[1:])
+    chance = np.nan_to_num(100 * comparison.class_expected[1:])
+    place = np.arange(len(kinds), dtype=np.float64)
+    bars = axes.bar(place, here, width=0.7, color=[CLASS_COLOURS[kind] for kind in kinds], zorder=2)
+    for bar, kind in zip(bars, kinds, strict=True):
+        bar.set_hatch("" if kind % 2 else "///")  # along the boundary, as dashed lines in the map
+        bar.set_edgecolor("white" if kind % 2 == 0 else "none")
+    axes.hlines(chance, place - 0.42, place + 0.42, color="black", linewidth=1.4, zorder=3, label="random planes")
+    axes.set_xticks([*place, len(kinds) + 0.6])
+    axes.set_xticklabels([*(kind.label for kind in kinds), f"a ≥ {blocks_at:g}"], fontsize=FONT)
+    if np.isfinite(comparison.blocking):
+        x = len(kinds) + 0.6
+        axes.bar([x], [100 * comparison.blocking], width=0.7, color="0.35", zorder=2)
+        axes.errorbar(
+            [x], [100 * comparison.blocking_expected], yerr=[100 * comparison.blocking_scatter], color="black",
+            capsize=4, marker="_", markersize=12, linewidth=1.2, zorder=3,
+        )  # fmt: skip
+    for tick, kind in zip(axes.get_xticklabels(), kinds, strict=False):
+        tick.set_fontweight("bold" if kind in PUBLISHED_AS_BLOCKING else "normal")
+    axes.set_ylabel("share of boundary length, %", fontsize=FONT)
+    axes.tick_params(axis="y", labelsize=FONT - 1)
+    axes.set_title("Classes; bold: published as blocking", fontsize=FONT + 1, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=FONT, loc="upper left")
+
+
+def draw_pole_figure(axes: Axes, blockade: Blockade, texture: Texture) -> None:
+    """Normals of the conduction planes in equal-area projection, the area of a dot that of the grain."""
+    grains = blockade.network.grain_map.grains
+    rows = np.flatnonzero(blockade.media.medium == Medium.PLANES)
+    n = blockade.media.normal[rows]
+    n = n * np.where(n[:, 2] < 0, -1.0, 1.0)[:, None]
+    flat = n[:, :2] / np.sqrt(1 + n[:, 2:])  # Lambert: the rim is at radius 1
+    area = grains.area[rows]
+    size = 400 * area / max(float(area.sum()), 1e-300)
+    axes.scatter(flat[:, 0], flat[:, 1], s=np.clip(size, 1.0, 80.0), color="#0072B2", alpha=0.6, linewidths=0)
+    circle = np.linspace(0, 2 * np.pi, 181)
+    axes.plot(np.cos(circle), np.sin(circle), color="black", linewidth=0.8)
+    axes.set_xlim(-1.15, 1.15)
+    axes.set_ylim(1.15, -1.15)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    axes.text(1.04, 0, "X", fontsize=FONT, va="center")
+    axes.text(0, 1.06, "Y", fontsize=FONT, ha="center", va="top")
+    angle = blockade.field.get("direction_deg")
+    if angle is not None:
+        x, y = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.0})
+    axes.set_title("Normals of conduction planes", fontsize=FONT + 1, loc="left")
+    lines = [f"{texture.n_grains} grains (as {texture.effective_grains:.0f} of one size)"]
+    if texture.n_grains:
+        lines += [f"strength {texture.strength:.2f}", f"mean |n·E| {texture.along_field:.2f} (random 0.50)",
+                  f"σ along E {texture.conductivity:.2f} σ_ip (random 0.67)", "within 15°, × random:",
+                  *(f"  {name}  {value:.1f}" for name, value in texture.multiples.items())]  # fmt: skip
+    axes.text(1.12, 1.0, "\n".join(lines), transform=axes.transAxes, fontsize=FONT, va="top", linespacing=1.5)
