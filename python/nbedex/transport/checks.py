@@ -71,7 +71,7 @@ def check_problem(problem: Problem, *, allow_isolated: bool = False) -> Connecte
     _check_path(problem, touch)
     sizes = np.bincount(patches.ravel(), minlength=count + 1)
     sizes[0] = 0
-    reached = touch.any(axis=1)
+    reached: Bools = np.asarray(touch.any(axis=1), dtype=np.bool_)
     largest = int(sizes.argmax())
     if not (reached[largest] or allow_isolated):
         names = " and ".join(electrode.label for electrode in electrodes)

@@ -15,6 +15,11 @@ Floats = NDArray[np.float64]
 FLAT_DEG = 0.01
 
 
+def planar_rows(normal: Floats) -> NDArray[np.bool_]:
+    """(n,) whether there are conduction planes: normals (n, 3) without NaN."""
+    return np.asarray(np.isfinite(normal).all(axis=1), dtype=np.bool_)
+
+
 def plane_tensor(normal: Floats, in_plane: Floats, out_of_plane: Floats) -> Floats:
     """Conductivity tensors of crystals that conduct along planes.
 
@@ -31,7 +36,7 @@ def plane_tensor(normal: Floats, in_plane: Floats, out_of_plane: Floats) -> Floa
     tensor
         (n, 3, 3), S/m.
     """
-    known = np.isfinite(normal).all(axis=1)
+    known = planar_rows(normal)
     across = np.where(known, out_of_plane - in_plane, 0.0)
     unit = np.where(known[:, None], normal, 0.0)
     tensor: Floats = in_plane[:, None, None] * np.eye(3) + across[:, None, None] * unit[:, :, None] * unit[:, None, :]
@@ -82,7 +87,7 @@ def published_conductivities(normal: Floats, in_plane: Floats, out_of_plane: Flo
     conductivities
         (n, 2), S/m.
     """
-    known = np.isfinite(normal).all(axis=1)
+    known = planar_rows(normal)
     n_x, n_y, n_z = np.where(known[:, None], normal, (0.0, 0.0, 1.0)).T
     sin_a = np.hypot(n_x, n_y)
     cos_a = np.abs(n_z)

@@ -124,8 +124,9 @@ def _eliminate(a: Floats, b: Floats, pair: _Pair) -> tuple[Floats, _Step]:
 def _inverse(block: Floats) -> Floats:
     """Inverses of symmetric positive definite matrices (t, k, k)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        inverse: Floats
         if block.shape[1] == 1:
-            inverse = 1.0 / block
+            inverse = np.divide(1.0, block, dtype=np.float64)
         elif len(block) == 1:
             from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -136,7 +137,7 @@ def _inverse(block: Floats) -> Floats:
                 inverse = np.full_like(block, np.nan)
         else:
             try:
-                inverse = np.linalg.inv(block)
+                inverse = np.asarray(np.linalg.inv(block), dtype=np.float64)
             except np.linalg.LinAlgError:
                 inverse = np.full_like(block, np.nan)
     if not np.isfinite(inverse).all() or (np.einsum("tkk->tk", inverse) <= 0).any():

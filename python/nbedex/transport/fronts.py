@@ -34,14 +34,15 @@ class Fronts:
     def __init__(self, tiles: Floats, height: int, width: int) -> None:
         from nbedex.transport.dissection import _inverse
 
-        self._grid = tiles.shape[:2]
-        numbers = _numbers(*self._grid, height, width)
+        self._grid = int(tiles.shape[0]), int(tiles.shape[1])
+        numbers = _numbers(self._grid[0], self._grid[1], height, width)
         self._inner: list[list[Ints]] = [[np.flatnonzero(faces >= 0) for faces in row] for row in numbers]
         held: dict[int, tuple[Floats, Ints]] = {}
         order = np.arange(self._grid[0] * self._grid[1]).reshape(self._grid)
-        for (row, column), name in np.ndenumerate(order):
+        for name in order.ravel().tolist():
+            row, column = divmod(name, self._grid[1])
             inner = self._inner[row][column]
-            held[int(name)] = tiles[row, column][np.ix_(inner, inner)], numbers[row][column][inner]
+            held[name] = tiles[row, column][np.ix_(inner, inner)], numbers[row][column][inner]
         self._fronts: list[_Front] = []
         while order.size > 1:
             beside = order.shape[0] == 1 or (order.shape[1] > 1 and order.shape[1] >= order.shape[0])

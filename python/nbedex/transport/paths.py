@@ -1,8 +1,8 @@
 """Fast paths along boundaries: conductances between the faces that a boundary runs over.
 
 The unknown of a face on a boundary is the potential in the middle of the boundary, so a path along it is a chain of
-conductors from face to face. Where two or more faces meet in a corner of cells they are joined as a star, whose middle is
-eliminated here (star-mesh transform), so that triple points need no rule of their own.
+conductors from face to face. Where two or more faces meet in a corner of cells they are joined as a star, whose middle
+is eliminated here (star-mesh transform), so that triple points need no rule of their own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 def path_links(structure: Structure, faces: BoundaryFaces, contacts: NDArray[np.int16]) -> Any:
     """Sparse symmetric matrix of conductances (S/m) between face numbers (`nbedex.transport.sparse.face_numbers`).
 
-    A boundary that ends at an electrode, whose faces `contacts` (ny, nx, 4) has as non-negative numbers, is joined to it.
+    A boundary that ends at an electrode, faces where `contacts` (ny, nx, 4) is not negative, is joined to it.
     """
     from scipy import sparse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from nbedex.errors import ArgumentError
 from nbedex.settings import Settings
@@ -14,7 +14,7 @@ Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 
 
-class TransportSettings(Settings):
+class TransportSettings(Settings, frozen=True, kw_only=True):
     """Conductivities and how to calculate. Defaults as published (Ding2024), lengths in nm.
 
     Attributes
@@ -61,7 +61,7 @@ class TransportSettings(Settings):
     model: Literal["tensor", "ding2024"] = "tensor"
     in_plane: Positive = 1.0
     anisotropy: Positive = 1e3
-    phases: dict[str, float | tuple[float, float]] = {}
+    phases: dict[str, float | tuple[float, float]] = field(default_factory=dict)
     boundary_width: Positive = 1.0
     boundary_ratio: NotNegative = 20.0
     boundary_path: NotNegative = 0.0
@@ -85,8 +85,8 @@ class TransportSettings(Settings):
             numbers = values if isinstance(values, tuple) else (values,)
             if not all(math.isfinite(number) and number > 0 for number in numbers):
                 raise ArgumentError(
-                    f"phases: conductivities of {name} must be positive, got {', '.join(f'{v:g}' for v in numbers)} S/m;"
-                    " list it as an insulator if it doesn't conduct"
+                    f"phases: conductivities of {name} must be positive, got"
+                    f" {', '.join(f'{v:g}' for v in numbers)} S/m; list it as an insulator if it doesn't conduct"
                 )
 
     @property

@@ -113,11 +113,11 @@ def solve(problem: Problem, settings: TransportSettings | None = None, *, progre
         pair = settings.model == "tensor" and cells <= _PAIR_CELLS
     problem = problem.refined(settings.refine)
     progress("solving", 0, 2 if pair else 1)
-    coarse = _solve_once(problem, settings)
+    coarse = solve_once(problem, settings)
     progress("solving", 1, 2 if pair else 1)
     if not pair:
         return replace(coarse, seconds=time.perf_counter() - started)
-    fine = _solve_once(problem.refined(2), settings)
+    fine = solve_once(problem.refined(2), settings)
     progress("solving", 2, 2)
     return _with_pair(coarse, fine, seconds=time.perf_counter() - started)
 
@@ -176,7 +176,7 @@ def face_resistance(structure: Structure, faces: BoundaryFaces) -> Floats | None
     return out
 
 
-def _solve_once(problem: Problem, settings: TransportSettings) -> Solution:
+def solve_once(problem: Problem, settings: TransportSettings) -> Solution:
     connected = check_problem(problem, allow_isolated=settings.allow_isolated)
     structure = problem.structure
     straight = settings.straighten and settings.model == "tensor"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
+from nbedex.transport.conductivity import planar_rows
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -97,7 +98,7 @@ class Structure:
         for what, values in (("along", self.in_plane), ("across", self.out_of_plane)):
             needed = np.isfinite(self.in_plane)
             if what == "across":
-                needed &= np.isfinite(self.normal).all(axis=1)
+                needed &= planar_rows(self.normal)
             wrong = np.flatnonzero(needed & ~((values > 0) & np.isfinite(values)) | (values <= 0))
             if len(wrong):
                 raise ArgumentError(

@@ -168,7 +168,7 @@ class System:
         # a constant drives no current; without it nothing large cancels
         known = self._fixed | self._inner
         mean = np.einsum("yxi,yxi->yx", faces, known) / np.maximum(known.sum(axis=-1), 1)
-        return np.einsum("yxij,yxj->yxi", self._matrices, faces - mean[..., None])
+        return np.asarray(np.einsum("yxij,yxj->yxi", self._matrices, faces - mean[..., None]), dtype=np.float64)
 
     def _loss(self, faces: Floats) -> tuple[Floats, float]:
         """Current lost at each inner face, given at its west or north cell, and its norm over that of all currents."""
