@@ -22,7 +22,9 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 done but most
 """
 
 # In the order of use. Each module has `add(subparsers)`; its heavy imports happen when it runs.
-COMMANDS = ("demo", "phases", "library", "info", "calibrate", "look", "index", "export", "plot", "show_config")
+COMMANDS = (
+    "demo", "phases", "library", "info", "calibrate", "look", "index", "export", "plot", "transport", "show_config"
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

@@ -55,13 +55,15 @@ class Sheet:
 def cell_matrices(sheet: Sheet) -> Floats:
     """(ny, nx, 4, 4) S/m: current into a cell per thickness, from its faces' potentials. Zero where nothing conducts.
 
-    Linear potentials are exact. What is left is one mode, x^2 - y^2 in units of the cell, whose stiffness is that of
-    the rotated bilinear element of Rannacher & Turek (1992), or of four resistors that meet in the middle.
+    Linear potentials are exact. What is left is one mode, x^2 - y^2 in units of the cell, whose stiffness any positive
+    multiple of the conductivity may be (mimetic and hybrid methods; the rotated bilinear elements of Rannacher & Turek
+    1992 have 1/3 and 3/4 of the trace). Half of the trace is the most at which no entry off the diagonal of an isotropic
+    cell is positive, so that potentials there have no maxima inside. The published star of four resistors has its own.
     """
     dy, dx = sheet.step
     along_x, along_y = sheet.xx * (dy / dx), sheet.yy * (dx / dy)
     with np.errstate(divide="ignore", invalid="ignore"):
-        twist = along_x * along_y / (along_x + along_y) if sheet.two_point else 0.75 * (along_x + along_y)
+        twist = along_x * along_y / (along_x + along_y) if sheet.two_point else 0.5 * (along_x + along_y)
     matrices = np.empty((*sheet.shape, 4, 4))
     for i in range(4):
         for j in range(4):
