@@ -20,8 +20,9 @@ def add(commands: Any) -> None:
             "nbedex transport labels.npy --table regions.csv --scan-step 4 --electrode top --ground bottom",
             "nbedex transport grains.h5 --electrode left --ground right --sweep texture=0,0.25,0.5,0.75,1",
         ],
-        description="Places: left, right, top, bottom (whole edges), top:10-40 (nm from the left or top end), "
-        " top:10%%-40%%, rect:X0,Y0,X1,Y1, disc:X,Y,RADIUS, polygon:X,Y,X,Y,X,Y (nm), region:N, phase:NAME, mask:VALUE.",
+        description="Places: left, right, top, bottom (whole edges), top:10-40 (nm from the left or top end),"
+        " top:10%%-40%%, rect:X0,Y0,X1,Y1, disc:X,Y,RADIUS, polygon:X,Y,X,Y,X,Y (nm), region:N, phase:NAME,"
+        " mask:VALUE.",
     )
     parser.add_argument("map", help="grain file, or an image of region numbers (.npy, .tif, .png) with --table")
     parser.add_argument("--config", metavar="FILE.toml", help="options from a file; flags given here take precedence")

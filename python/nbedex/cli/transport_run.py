@@ -200,6 +200,8 @@ def _more(
 
 
 def _models(problem: Problem, settings: TransportSettings) -> dict[str, Any]:
+    from dataclasses import fields
+
     import msgspec.structs
 
     from nbedex.transport import compare_models, solve
@@ -209,19 +211,8 @@ def _models(problem: Problem, settings: TransportSettings) -> dict[str, Any]:
         for model in ("ding2024", "tensor")
     ]
     found = compare_models(both[0], both[1])
-    names = (
-        "region",
-        "inclination_deg",
-        "off_axis_deg",
-        "mean_published",
-        "mean_tensor",
-        "ratio",
-        "angle_deg",
-        "change",
-    )
-    rows = [
-        dict(zip(names, row, strict=True)) for row in zip(*(getattr(found, n).tolist() for n in names), strict=True)
-    ]
+    columns = {f.name: getattr(found, f.name).tolist() for f in fields(found) if f.name != "resistance_ratio"}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return {"resistance_published_over_tensor": found.resistance_ratio, "regions": rows}
 
 
@@ -242,10 +233,8 @@ def _sweep(
         from nbedex.report.current import plot_sweep
 
         plot_sweep(result, args.sweep_to, overwrite=args.overwrite)
-    return {
-        f.name: getattr(result, f.name) if f.name == "what" else getattr(result, f.name).tolist()
-        for f in fields(result)
-    }
+    columns = {f.name: getattr(result, f.name) for f in fields(result)}
+    return {name: column if name == "what" else column.tolist() for name, column in columns.items()}
 
 
 def _write(
@@ -280,8 +269,8 @@ def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:
     rows: list[tuple[str, object]] = [("model", facts["model"])]
     if facts["resistance_ohm"] is not None:
         error = facts["resistance_uncertainty_ohm"]
-        rows.append(
-            ("resistance", f"{facts['resistance_ohm']:.6g} Ω" + (f" ± {error:.2g}" if error is not None else ""))
+        text = "" if error is None else f" ± {error:.2g}"
+        rows.append(("resistance", f"{facts['resistance_ohm']:.6g} Ω{text}"))
         )
     for electrode in facts["electrodes"]:
         rows.append((electrode["name"], f"{electrode['potential_V']:.6g} V, {electrode['current_A']:.6g} A"))
@@ -296,9 +285,8 @@ def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:
         direction = facts["effective"]["direction_deg"]
         rows.append(("effective", f"{first:.4g} S/m at {direction:.1f}° from X, {second:.4g} S/m across"))
     if "models" in facts:
-        rows.append(
-            ("ding2024 / tensor", f"resistance ratio {facts['models']['resistance_published_over_tensor']:.4g}")
-        )
+        ratio = facts["models"]["resistance_published_over_tensor"]
+        rows.append(("ding2024 / tensor", f"resistance ratio {ratio:.4g}"))
     if "orientations" in facts:
         spread = facts["orientations"]
         rows.append(

@@ -95,7 +95,7 @@ def draw_current(
         axes = figure.subplots(2, 2)
         for axis, name, letter in zip(axes.flat, draw, "abc", strict=False):
             draw[name](axis, solution)
-            axis.set_title(f"({letter}) {axis.get_title()}", fontsize=9, loc="left")
+            axis.set_title(f"({letter}) {axis.get_title(loc='left')}", fontsize=9, loc="left")
         if boundaries is None:
             axes[1, 1].axis("off")
         else:
@@ -109,7 +109,7 @@ def draw_current(
         figure = Figure(figsize=(6.2, tall + 1.0), layout="constrained")
         axis = figure.subplots()
         draw[kind](axis, solution)
-        axis.set_title(f"{axis.get_title()}\n{_headline(solution)}", fontsize=8, loc="left")
+        axis.set_title(f"{axis.get_title(loc='left')}\n{_headline(solution)}", fontsize=8, loc="left")
     return figure
 
 
@@ -220,8 +220,7 @@ def _boundaries(axis: Axes, solution: Solution) -> None:
 def _edges(axis: Axes, solution: Solution) -> None:
     """Electrodes on edges as thick lines."""
     left, right, bottom, top = _extent(solution)
-    structure = solution.problem.structure
-    (ny, nx), (dy, dx) = structure.shape, structure.step
+    dy, dx = solution.problem.structure.step
     places = {"left": (left, None), "right": (right, None), "top": (None, top), "bottom": (None, bottom)}
     for edge, numbers in solution.problem.of_edge.items():
         for index in np.flatnonzero(numbers >= 0):
@@ -252,9 +251,9 @@ def _current(axis: Axes, solution: Solution) -> None:
         x, y = np.linspace(left, right, psi.shape[1]), np.linspace(top_edge, bottom, psi.shape[0])
         levels = psi.min() + np.ptp(psi) * (np.arange(_LINES) + 0.5) / _LINES
         axis.contour(x, y, psi, levels=levels, colors="#7fd6ff", linewidths=0.6)
-        axis.set_title(f"current; {_LINES} lines, each with the same share of it", fontsize=9)
+        axis.set_title(f"current; {_LINES} lines, each with the same share of it", fontsize=9, loc="left")
     else:
-        axis.set_title("current", fontsize=9)
+        axis.set_title("current", fontsize=9, loc="left")
 
 
 def _potential(axis: Axes, solution: Solution) -> None:
@@ -268,7 +267,7 @@ def _potential(axis: Axes, solution: Solution) -> None:
             x + dx * np.arange(nx), y + dy * np.arange(ny), solution.potential, levels=levels, colors="k",
             linewidths=0.4,
         )  # fmt: skip
-    axis.set_title("potential and equipotentials", fontsize=9)
+    axis.set_title("potential and equipotentials", fontsize=9, loc="left")
 
 
 def _field(axis: Axes, solution: Solution) -> None:
@@ -277,7 +276,14 @@ def _field(axis: Axes, solution: Solution) -> None:
     size = np.linalg.norm(solution.field[..., :2], axis=-1)
     positive = size[np.isfinite(size) & (size > 0)]
     top = float(np.percentile(positive, 99.5)) if len(positive) else 1.0
-    _map(axis, solution, size, "field in the plane, V/m", norm=LogNorm(top * 1e-3, top), cmap="cividis")
+    _map(
+        axis,
+        solution,
+        np.maximum(size, top * 1e-3),
+        "field in the plane, V/m",
+        norm=LogNorm(top * 1e-3, top),
+        cmap="cividis",
+    )
     structure = solution.problem.structure
     (ny, nx), (dy, dx), (x, y) = structure.shape, structure.step, structure.origin
     every = max(1, max(ny, nx) // _ARROWS)
@@ -289,7 +295,7 @@ def _field(axis: Axes, solution: Solution) -> None:
         x + dx * columns, y + dy * rows, unit[..., 0], unit[..., 1], angles="xy", color="white", pivot="mid",
         scale=1.3 * _ARROWS, width=0.003,
     )  # fmt: skip
-    axis.set_title("local field; arrows show its direction", fontsize=9)
+    axis.set_title("local field; arrows show its direction", fontsize=9, loc="left")
 
 
 def _bars(axis: Axes, of: BoundaryCurrents, spread: OrientationSpread | None) -> None:
