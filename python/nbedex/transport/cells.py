@@ -57,8 +57,9 @@ def cell_matrices(sheet: Sheet) -> Floats:
 
     Linear potentials are exact. What is left is one mode, x^2 - y^2 in units of the cell, whose stiffness any positive
     multiple of the conductivity may be (mimetic and hybrid methods; the rotated bilinear elements of Rannacher & Turek
-    1992 have 1/3 and 3/4 of the trace). Half of the trace is the most at which no entry off the diagonal of an isotropic
-    cell is positive, so that potentials there have no maxima inside. The published star of four resistors has its own.
+    1992 have 1/3 and 3/4 of the trace). Half of the trace is the most at which no entry off the diagonal of an
+    isotropic cell is positive, so that potentials there have no extrema inside. The published star of four resistors
+    has its own.
     """
     dy, dx = sheet.step
     along_x, along_y = sheet.xx * (dy / dx), sheet.yy * (dx / dy)
