@@ -270,7 +270,7 @@ def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:
     if facts["resistance_ohm"] is not None:
         error = facts["resistance_uncertainty_ohm"]
         text = "" if error is None else f" ± {error:.2g}"
-        )
+        rows.append(("resistance", f"{facts['resistance_ohm']:.6g} Ω{text}"))
     for electrode in facts["electrodes"]:
         rows.append((electrode["name"], f"{electrode['potential_V']:.6g} V, {electrode['current_A']:.6g} A"))
     if facts["map_change"] is not None:

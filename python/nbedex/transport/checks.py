@@ -106,6 +106,10 @@ def _check_touching(problem: Problem) -> None:
         (cells[0], problem.of_edge["top"]),
         (cells[-1], problem.of_edge["bottom"]),
     ]
+    edge = problem.of_edge
+    for upright, upright_end in (("left", 0), ("right", -1)):
+        for level, level_end in (("top", 0), ("bottom", -1)):
+            pairs.append((edge[upright][[level_end]], edge[level][[upright_end]]))
     for first, second in pairs:
         both = (first >= 0) & (second >= 0) & (first != second)
         if both.any():

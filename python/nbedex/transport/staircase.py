@@ -103,11 +103,16 @@ def _nearby(
     for which, chosen in enumerate((vertical, ~vertical)):
         images[which, row[chosen] + _REACH, column[chosen] + _REACH] = (number * sign)[chosen]
     net, steps = np.zeros((2, len(row))), np.zeros(len(row))
-    for down in range(2 * _REACH + 1):
-        for right in range(2 * _REACH + 1):
-            for which in (0, 1):
-                there = images[which, row + down, column + right]
-                same = np.abs(there) == number
+    for which, kind in enumerate((vertical, ~vertical)):
+        # faces of the other kind stand half a cell off: windows that are symmetric about the face
+        for down in range(-_REACH, _REACH + 1):
+            for right in range(-_REACH, _REACH + 1):
+                if which == 0:
+                    inside = kind | ((down > -_REACH) & (right < _REACH))
+                else:
+                    inside = kind | ((down < _REACH) & (right > -_REACH))
+                there = images[which, row + down + _REACH, column + right + _REACH]
+                same = inside & (np.abs(there) == number)
                 net[which] += step[which] * np.where(same, np.sign(there), 0)
                 steps += step[which] * same
     return net[0], net[1], steps
