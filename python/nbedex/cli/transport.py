@@ -93,6 +93,9 @@ def _add_outputs(group: Any) -> None:
     group.add_argument("-o", "--output", metavar="CURRENT.h5", help="everything, as HDF5")
     group.add_argument("--vtk", metavar="FILE.vti", help="maps for ParaView")
     group.add_argument("--csv", metavar="FILE.csv", help="table of boundaries")
+    group.add_argument(
+        "--blockade", metavar="FILE.csv", help="blocking of boundaries with the local field (grain files)"
+    )
     group.add_argument("--to", metavar="FILE.png", help="figure")
     group.add_argument(
         "--kind", choices=("overview", "current", "potential", "field", "boundaries"), default="overview",

@@ -28,9 +28,11 @@ def run_transport(args: argparse.Namespace) -> int:
     from nbedex.files import check_output
     from nbedex.transport import boundary_currents, build_problem, solve
 
-    for path in (args.output, args.vtk, args.csv, args.to, args.sweep_to):
+    for path in (args.output, args.vtk, args.csv, args.blockade, args.to, args.sweep_to):
         if path:
             check_output(path, overwrite=args.overwrite)
+    if args.blockade and args.table:
+        raise ArgumentError("--blockade needs the boundaries of a grain file, not an image of region numbers")
     if args.sweep_to and not args.sweep:
         raise ArgumentError("--sweep-to draws a sweep; say what to vary with --sweep")
     regions, network = _read(args)
@@ -43,6 +45,8 @@ def run_transport(args: argparse.Namespace) -> int:
         boundaries = boundary_currents(solution, network=network)
         facts, spread = _more(args, problem, solution, regions, settings, progress)
     facts["written"] = _write(args, solution, boundaries, spread, facts)
+    if network is not None:
+        facts |= _blockade(args, solution, network, facts)
     if args.json:
         show_json(facts)
     elif not args.quiet:
@@ -237,6 +241,27 @@ def _sweep(
     return {name: column if name == "what" else column.tolist() for name, column in columns.items()}
 
 
+def _blockade(
+    args: argparse.Namespace, solution: Solution, network: BoundaryNetwork, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Classes and verdicts of all boundaries with the local field in the place of a uniform one."""
+    from nbedex.blockade import Level, analyse_blockade
+    from nbedex.blockade.tables import csv_of, segment_columns
+    from nbedex.files import write_atomically
+    from nbedex.transport import local_field
+
+    source = network.grain_map.source
+    blockade = analyse_blockade(network, local_field(solution, source.shape, source.step))
+    length = network.boundaries.length
+    level = blockade.segments.level
+    share = {kind.name.lower(): float(length[level == kind].sum() / length.sum()) for kind in Level}
+    written = list(facts["written"])
+    if args.blockade:
+        columns = segment_columns(blockade)
+        written.append(str(write_atomically(args.blockade, csv_of(columns), overwrite=args.overwrite)))
+    return {"length_share_with_local_field": share, "written": written}
+
+
 def _write(
     args: argparse.Namespace, solution: Solution, boundaries: BoundaryCurrents, spread: Any, facts: dict[str, Any]
 ) -> list[str]:
@@ -291,6 +316,10 @@ def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:
         rows.append(
             ("orientations", f"{spread['resistance_mean_ohm']:.4g} ± {spread['resistance_sigma_ohm']:.2g} Ω in draws")
         )
+    if "length_share_with_local_field" in facts:
+        shares = facts["length_share_with_local_field"].items()
+        text = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share > 0)
+        rows.append(("boundaries", f"{text} of their length, with the local field"))
     rows += [("note", note) for note in facts["notes"]] + [("wrote", path) for path in facts["written"]]
     show_pairs(rows)
     worst = (-abs(boundaries.accumulation)).argsort(kind="stable")[:10]

@@ -287,12 +287,12 @@ def _field(axis: Axes, solution: Solution) -> None:
     structure = solution.problem.structure
     (ny, nx), (dy, dx), (x, y) = structure.shape, structure.step, structure.origin
     every = max(1, max(ny, nx) // _ARROWS)
-    rows, columns = np.arange(every // 2, ny, every), np.arange(every // 2, nx, every)
-    chosen = solution.field[np.ix_(rows, columns)][..., :2]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    rows, columns = np.meshgrid(np.arange(every // 2, ny, every), np.arange(every // 2, nx, every), indexing="ij")
+    length = size[rows, columns]
+    rows, columns = rows[length > 0], columns[length > 0]
+    unit = solution.field[rows, columns, :2] / size[rows, columns, None]
     axis.quiver(
-        x + dx * columns, y + dy * rows, unit[..., 0], unit[..., 1], angles="xy", color="white", pivot="mid",
+        x + dx * columns, y + dy * rows, unit[:, 0], unit[:, 1], angles="xy", color="white", pivot="mid",
         scale=1.3 * _ARROWS, width=0.003,
     )  # fmt: skip
     axis.set_title("local field; arrows show its direction", fontsize=9, loc="left")

@@ -50,8 +50,9 @@ class BoundaryCurrents:
     field
         (n, 3) V/m, mean local field of both sides.
     accumulation, transmission
-        (n,) with the local field, in units of the larger sigma_ip times |E| (science.md section 5). What each crystal
-        on its own would drive in the mean field of both sides: a steady current itself never piles up.
+        (n,) with the mean local field, in units of the larger sigma_ip times |E|. What each crystal on its own would
+        drive in the mean field of both sides: a steady current itself never piles up. `local_field` gives
+        `nbedex.blockade` the same field point by point.
     code
         (n,) int8, `nbedex.blockade.BoundaryClass` with the local field.
     """
