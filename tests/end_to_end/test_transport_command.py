@@ -77,7 +77,8 @@ def test_grain_file(grain_file: Path) -> None:
 def test_configuration_file(image: Path) -> None:
     (image / "run.toml").write_text(
         'insulators = ["rect:40,20,46,26"]\n[[electrode]]\nwhere = "left"\npotential = 0.5\n[[electrode]]\n'
-        'where = "right"\ncurrent = 0.0\n[[electrode]]\nwhere = "bottom:30%-60%"\npotential = 0.0\n[transport]\nmodel = "ding2024"\n'
+        'where = "right"\ncurrent = 0.0\n[[electrode]]\nwhere = "bottom:30%-60%"\npotential = 0.0\n'
+        '[transport]\nmodel = "ding2024"\n'
     )
     code, out, err = here(image, *BASE, "--config", "run.toml", "--json")
     assert code == 0, err
@@ -104,14 +105,14 @@ def test_published_systems(image: Path) -> None:
         ((), "nbedex: no electrode: give at least two, for example --electrode top:10-40 --ground right"),
         (("--electrode", "left=x"), "nbedex: expected --electrode WHERE=VOLTS, got 'x'"),
         (("--current", "left"), "nbedex: expected --current WHERE=AMPERES, got 'left'"),
-        ((*TWO, "--conductivity", "beta=0"), "nbedex: options: phases: conductivities of beta must be positive, got 0 S/m; list it as an insulator if it"
-         " doesn't conduct at `transport`"),
+        ((*TWO, "--conductivity", "beta=0"), "nbedex: options: phases: conductivities of beta must be positive, got 0"
+         " S/m; list it as an insulator if it doesn't conduct at `transport`"),
         ((*TWO, "--sweep", "texture"), "nbedex: expected --sweep WHAT=V1,V2,..., got 'texture'"),
         ((*TWO, "--sweep-to", "x.png"), "nbedex: --sweep-to draws a sweep; say what to vary with --sweep"),
         ((*TWO, "--backbone", "1,2"), "nbedex: expected --backbone NM or LEFT,RIGHT,TOP,BOTTOM, got '1,2'"),
         ((*TWO, "--mask", "none.npy"), "nbedex: expected an image, found no file at none.npy"),
-        (("--electrode", "left", "--ground", "top"), "nbedex: electrodes left and top touch each other, which is a short circuit;"
-         " leave a gap"),
+        (("--electrode", "left", "--ground", "top"), "nbedex: electrodes left and top touch each other, which is a"
+         " short circuit; leave a gap"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(image: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -263,6 +263,7 @@ class GridFactor:
         self._leaf_tiles = rows, columns
         tiled = self._tiled(cells, dead=1.0)
         parts = [_Leaves(tiled[chunk]) for chunk in _chunks(len(tiled))]
+        del tiled
         self._leaves = parts
         n = 2 * (self._height + self._width)
         tiles = np.concatenate([part.matrix for part in parts]).reshape(rows, columns, n, n)
