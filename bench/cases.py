@@ -47,6 +47,7 @@ VOLTAGE = 300.0
 DISTINCT = float(np.deg2rad(5.0))
 DETECTOR = Detector()
 K_MIN, ENGINE_K_MAX, ENGINE_RINGS = 0.07, 1.2, 96
+SIGMA = 1.0  # standard deviations of a ring taken off with its mean, as the aims have it
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,11 @@ class Case:
         e = self.exponents
         if self.geometry == "engine":
             width = (ENGINE_K_MAX - K_MIN) / ENGINE_RINGS
-            preprocess = PreprocessSettings(k_min=K_MIN, k_max=ENGINE_K_MAX, ring_width=width, exponent=e.image)
+            preprocess = PreprocessSettings(
+                k_min=K_MIN, k_max=ENGINE_K_MAX, ring_width=width, background_sigma=SIGMA, exponent=e.image
+            )
         else:
-            preprocess = PreprocessSettings(k_min=K_MIN, exponent=e.image)
+            preprocess = PreprocessSettings(k_min=K_MIN, background_sigma=SIGMA, exponent=e.image)
         match = MatchSettings(template_exponent=e.template, n_best=max(2, e.n_best))
         return IndexingSettings(preprocess=preprocess, match=match)
 

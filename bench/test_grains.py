@@ -19,7 +19,7 @@ SIZE, GRAINS, NOISE_DEG = 2048, 5000, 0.5
 def phantom(
     size: int = SIZE, n_grains: int = GRAINS, *, seed: int = 5
 ) -> tuple[OrientationMap, np.ndarray, np.ndarray]:
-    """A Voronoi map with noise and 1 % pixels not indexed, the number of every pixel's grain, and their orientations."""
+    """A Voronoi map with noise and 1 % lost pixels; the grain of every pixel, and the grains' orientations."""
     rng = np.random.default_rng(seed)
     seeds = rng.uniform(0, size, (n_grains, 2))
     rows, columns = np.indices((size, size))

@@ -79,21 +79,34 @@ void for_each_frame(const py::array& frames, const std::optional<py::array>& mas
     });
 }
 
-py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
-                  const Preprocessing& options, const std::optional<py::array>& mask, int threads) {
+/// Patterns, the sparser ones that are searched (None unless wanted), status.
+py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
+                  const std::optional<py::array>& mask, int threads, bool with_peaks) {
     const py::ssize_t n = frame_count(frames);
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
-    const std::size_t size = sampler.grid().size();
+    const std::size_t size = sampler.grid().size(), peak_size = with_peaks ? size : 0;
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
+    NewArray<float> peaks({with_peaks ? n : 0, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<std::uint8_t> status({n});
-    NewArray<double> skew({n});
     for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
-        const std::span<float> pattern = polar.span.subspan(p * size, size);
+        const std::span<float> pattern = polar.span.subspan(p * size, size), sparse = peaks.span.subspan(p * peak_size, peak_size);
         status.span[p] = static_cast<std::uint8_t>(
-            prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern));
-        skew.span[p] = skewness(pattern);
+            prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern, sparse));
     });
-    return py::make_tuple(polar.array, status.array, skew.array);
+    return py::make_tuple(polar.array, with_peaks ? py::object(peaks.array) : py::none(), status.array);
+}
+
+py::array_t<double> skewness_of(const py::array& patterns, int threads) {
+    const std::span<const float> data = view<float>(patterns, "patterns", {any, any, any});
+    NewArray<double> out({patterns.shape(0)});
+    const std::size_t size = out.span.empty() ? 0 : data.size() / out.span.size();
+    run([&](const Poll& poll) {
+        parallel_for(patterns.shape(0), threads, poll, [&](std::ptrdiff_t i, int) {
+            const auto p = static_cast<std::size_t>(i);
+            out.span[p] = skewness(data.subspan(p * size, size));
+        });
+    });
+    return out.array;
 }
 
 py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& options, const std::optional<py::array>& mask,
@@ -236,6 +249,21 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
     return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array);
 }
 
+py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
+                                    const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
+    for (const std::int16_t number : of)
+        if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
+            throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
+    require_layout(orientation, "orientation", {crystal.shape(0), 4});
+    if (!(radius > 0 && radius < 1)) throw py::value_error("radius must be above 0 and below 1 (1/angstrom)");
+    const std::vector<Quaternion> turned = quaternions(orientation, "orientation");
+    NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
+    std::ranges::fill(mask.span, std::uint8_t{0});
+    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
+    return mask.array;
+}
+
 ShapeFactor shape_factor_named(const std::string& name) {
     const std::pair<const char*, ShapeFactor> models[] = {
         {"binary", ShapeFactor::binary}, {"linear", ShapeFactor::linear}, {"lorentzian", ShapeFactor::lorentzian},
@@ -266,11 +294,11 @@ PYBIND11_MODULE(_core, m) {
              }), py::arg("grid"), py::arg("detector_from_sample"));
 
     py::class_<Preprocessing>(m, "Preprocessing")
-        .def(py::init([](bool remove_background, float background_sigma, float exponent, double saturation,
+        .def(py::init([](bool remove_background, float background_sigma, float peak_sigma, float exponent, double saturation,
                          double max_saturated, double max_non_finite) {
-                 return Preprocessing{remove_background, background_sigma, exponent, saturation, max_saturated, max_non_finite};
-             }), py::kw_only(), py::arg("remove_background"), py::arg("background_sigma"), py::arg("exponent"),
-             py::arg("saturation"), py::arg("max_saturated"), py::arg("max_non_finite"));
+                 return Preprocessing{remove_background, background_sigma, peak_sigma, exponent, saturation, max_saturated, max_non_finite};
+             }), py::kw_only(), py::arg("remove_background"), py::arg("background_sigma"), py::arg("peak_sigma") = 0.0F,
+             py::arg("exponent"), py::arg("saturation"), py::arg("max_saturated"), py::arg("max_non_finite"));
 
     py::class_<BeamSearch>(m, "BeamSearch")
         .def(py::init([](double row, double column, double search_radius, double beam_radius) {
@@ -304,19 +332,20 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("weight", [](const TemplateSet& t) { return copy_out(t.weight); });
 
     py::class_<KinematicCrystal>(m, "KinematicCrystal")
-        .def(py::init([](const py::array& g, const py::array& intensity, double template_exponent) {
-                 return KinematicCrystal(view<double>(g, "g", {any, 3}), view<double>(intensity, "intensity", {g.shape(0)}), template_exponent);
-             }), py::kw_only(), py::arg("g"), py::arg("intensity"), py::arg("template_exponent"))
+        .def(py::init([](const py::array& g, const py::array& intensity, double template_exponent, const py::array& symmetry) {
+                 return KinematicCrystal(view<double>(g, "g", {any, 3}), view<double>(intensity, "intensity", {g.shape(0)}), template_exponent,
+                                         quaternions(symmetry, "symmetry"));
+             }), py::kw_only(), py::arg("g"), py::arg("intensity"), py::arg("template_exponent"), py::arg("symmetry"))
         .def_property_readonly("size", &KinematicCrystal::size);
 
     py::class_<RefineOptions>(m, "RefineOptions")
-        .def(py::init([](double wavelength, double excitation_width, double precession_angle, double reach, int threads) {
+        .def(py::init([](double wavelength, double excitation_width, double precession_angle, double reach, double distinct_angle, int threads) {
                  if (!(wavelength > 0)) throw py::value_error("wavelength must be positive (angstrom)");
                  if (!(excitation_width > 0)) throw py::value_error("excitation_width must be positive (1/angstrom)");
                  if (!(reach >= 0 && reach < 0.5)) throw py::value_error("reach must be 0 to 0.5 radians, got " + std::to_string(reach));
-                 return RefineOptions{wavelength, excitation_width, precession_angle, reach, threads};
+                 return RefineOptions{wavelength, excitation_width, precession_angle, reach, distinct_angle, threads};
              }), py::kw_only(), py::arg("wavelength"), py::arg("excitation_width"), py::arg("precession_angle"), py::arg("reach"),
-             py::arg("threads"));
+             py::arg("distinct_angle"), py::arg("threads"));
 
     py::class_<BlochOptions>(m, "BlochOptions")
         .def(py::init(&bloch_options), py::kw_only(), py::arg("wavelength"), py::arg("max_excitation_error"),
@@ -334,11 +363,14 @@ PYBIND11_MODULE(_core, m) {
     m.def("unwrap", &unwrap, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("mask"), py::arg("threads"));
     m.def("check_frames", &check, py::arg("frames"), py::arg("options"), py::arg("mask"), py::arg("threads"));
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
-          py::arg("mask"), py::arg("threads"));
+          py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false);
+    m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
     m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
           py::arg("orientation"), py::arg("options"));
+    m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),
+          py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {

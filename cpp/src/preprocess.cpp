@@ -88,23 +88,31 @@ double skewness(std::span<const float> values) {
 
 template <class T>
 FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
-                            const Preprocessing& options, std::span<float> polar) {
+                            const Preprocessing& options, std::span<float> polar, std::span<float> peaks) {
     FrameStatus status = check_frame(frame, options);
     if (status == FrameStatus::ok) {
         sampler.unwrap(frame, center_row, center_column, polar);
-        if (options.remove_background) remove_ring_background(sampler.grid(), options.background_sigma, polar);
-        apply_exponent(options.exponent, polar);
-        const std::size_t above = kernels::active().values->count_positive(polar.data(), polar.size());
-        if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
+        const auto finish = [&](float sigma, std::span<float> pattern) {
+            if (options.remove_background) remove_ring_background(sampler.grid(), sigma, pattern);
+            apply_exponent(options.exponent, pattern);
+            const std::size_t above = kernels::active().values->count_positive(pattern.data(), pattern.size());
+            if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
+        };
+        std::ranges::copy(polar.first(peaks.size()), peaks.begin());
+        if (!peaks.empty()) finish(options.peak_sigma, peaks);
+        finish(options.background_sigma, polar);
     }
-    if (status != FrameStatus::ok) std::ranges::fill(polar, 0.0F);
+    if (status != FrameStatus::ok) {
+        std::ranges::fill(polar, 0.0F);
+        std::ranges::fill(peaks, 0.0F);
+    }
     return status;
 }
 
 #define NBEDEX_INSTANTIATE(T)                                                   \
     template FrameStatus check_frame(const Frame<T>&, const Preprocessing&);    \
     template FrameStatus prepare_pattern(const PolarSampler&, const Frame<T>&, double, double, const Preprocessing&, \
-                                         std::span<float>);
+                                         std::span<float>, std::span<float>);
 NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 

@@ -31,16 +31,23 @@ Vertex vertex(double before, double here, double after) {
     return {curvature < 0 ? std::clamp(0.5 * (before - after) / curvature, -0.5, 0.5) : 0.0, curvature};
 }
 
-/// How fast the weight of a reflection falls with its excitation error under these options, and what is left of its maximum.
-struct Rocking {
-    double sharpness, height, limit;
+/// How the weight of each reflection of a crystal follows its excitation error under these options.
+struct RockingCurves {
+    const KinematicCrystal* crystal;
+    std::vector<float> sharpness, weight, limit;  ///< by reflection; `limit` is the excitation error where the weight ends
+    float widest = 0;                             ///< of the limits
 
-    Rocking(double length, double template_exponent, const RefineOptions& options) {
-        const double swing = length * options.precession_angle;
-        const double variance = options.excitation_width * options.excitation_width + swing * swing / 2;
-        sharpness = template_exponent / (2 * variance);
-        height = std::pow(options.excitation_width / std::sqrt(variance), template_exponent);
-        limit = std::sqrt(cutoff / sharpness);
+    RockingCurves(const KinematicCrystal& of, const RefineOptions& options) : crystal(&of) {
+        const double variance = options.excitation_width * options.excitation_width;
+        for (std::size_t i = 0; i < of.size(); ++i) {
+            const double swing = double{of.length()[i]} * options.precession_angle, wider = variance + swing * swing / 2;
+            const double sharp = of.exponent() / (2 * wider);
+            const double left = swing > 0 ? std::pow(variance / wider, of.exponent() / 2) : 1.0;
+            sharpness.push_back(static_cast<float>(sharp));
+            weight.push_back(static_cast<float>(of.weight()[i] * left));
+            limit.push_back(static_cast<float>(std::sqrt(cutoff / sharp)));
+            widest = std::max(widest, limit.back());
+        }
     }
 };
 
@@ -51,58 +58,77 @@ public:
         : pattern_(pattern), grid_(grid), options_(options) {}
 
     /// Takes those that a rotation by up to `reach` (about each axis) can bring to the Ewald sphere.
-    void select(const KinematicCrystal& crystal, const Quaternion& orientation) {
-        crystal_ = &crystal;
+    void select(const RockingCurves& curves, const Quaternion& orientation) {
+        curves_ = &curves;
         chosen_.clear();
+        const KinematicCrystal& crystal = *curves.crystal;
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const auto zx = static_cast<float>(m[6]), zy = static_cast<float>(m[7]), zz = static_cast<float>(m[8]);
         const float *gx = crystal.component(0), *gy = crystal.component(1), *gz = crystal.component(2);
         const std::span<const float> length = crystal.length();
         // |s| <= limit + |tilt| |g|, |s - (-g_z)| <= wavelength g^2 / 2 (and a little for the sphere's fourth order)
-        const auto far = static_cast<float>(limit(crystal)), slope = static_cast<float>(2 * options_.reach + 0.01),
-                   bend = static_cast<float>(0.51 * options_.wavelength);
-        for (std::size_t i = 0; i < crystal.size(); ++i) {
-            const float z = zx * gx[i] + zy * gy[i] + zz * gz[i];
-            if (std::abs(z) < far + length[i] * (slope + bend * length[i])) chosen_.push_back(i);
+        const float far = curves.widest;
+        const auto slope = static_cast<float>(2 * options_.reach + 0.01), bend = static_cast<float>(0.51 * options_.wavelength);
+        constexpr std::size_t run = 64;  // flags of a run are computed side by side
+        std::uint8_t near[run];
+        for (std::size_t first = 0; first < crystal.size(); first += run) {
+            const std::size_t n = std::min(run, crystal.size() - first);
+            for (std::size_t j = 0; j < n; ++j) {
+                const std::size_t i = first + j;
+                const float z = zx * gx[i] + zy * gy[i] + zz * gz[i];
+                near[j] = std::abs(z) < far + length[i] * (slope + bend * length[i]);
+            }
+            for (std::size_t j = 0; j < n; ++j)
+                if (near[j]) chosen_.push_back(first + j);
         }
     }
 
-    /// Positions, excitation errors and weights at an orientation; reflections outside the annulus are left out.
+    /// Positions, excitation errors and weights at an orientation, of what is within `reach` of being excited; reflections
+    /// outside the annulus are left out. Those excited without tilt come first.
     void place(const Quaternion& orientation, double reach) {
         clear();
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const double radius = 1 / options_.wavelength;
-        const double per_radian = grid_.n_azimuths / (2 * std::numbers::pi);
+        placed_.clear();
         for (const std::size_t i : chosen_) {
-            const double* g = crystal_->g().data() + 3 * i;
+            const double* g = curves_->crystal->g().data() + 3 * i;
             const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
             const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2];
             const double flat = x * x + y * y, r = std::sqrt(flat);
             const double ring = (r - grid_.k_min) / grid_.ring_width();
             if (!(ring >= 0 && ring < grid_.n_rings)) continue;
             const double s = flat / (radius + std::sqrt(radius * radius - flat)) - z;
-            const Rocking rocking(r, crystal_->exponent(), options_);
-            if (std::abs(s) > rocking.limit + 2 * reach * r) continue;
-            x_.push_back(static_cast<float>(x));
-            y_.push_back(static_cast<float>(y));
-            excitation_.push_back(static_cast<float>(s));
-            sharpness_.push_back(static_cast<float>(rocking.sharpness));
-            weight_.push_back(crystal_->weight()[i] * static_cast<float>(rocking.height));
-            ring_.push_back(static_cast<float>(ring - 0.5));
-            azimuth_.push_back(static_cast<float>(std::atan2(y, x) * per_radian));
+            const double limit = curves_->limit[i];
+            if (std::abs(s) > limit + 2 * reach * r) continue;
+            placed_.push_back({i, static_cast<float>(x), static_cast<float>(y), static_cast<float>(s), static_cast<float>(ring - 0.5),
+                               std::abs(s) < limit});
         }
-        n_ = x_.size();
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_})
-            column->resize((n_ + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes, 0.0F);
+        std::ranges::stable_partition(placed_, &Placed::excited);
+        excited_ = static_cast<std::size_t>(std::ranges::count_if(placed_, &Placed::excited));
+        const double per_radian = grid_.n_azimuths / (2 * std::numbers::pi);
+        for (const Placed& spot : placed_) {
+            x_.push_back(spot.x);
+            y_.push_back(spot.y);
+            excitation_.push_back(spot.excitation);
+            sharpness_.push_back(curves_->sharpness[spot.reflection]);
+            weight_.push_back(curves_->weight[spot.reflection]);
+            azimuth_.push_back(static_cast<float>(std::atan2(double{spot.y}, double{spot.x}) * per_radian));
+        }
+        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_}) column->resize(padded(placed_.size()), 0.0F);
         value_.assign(x_.size(), 0.0F);
     }
 
-    /// Looks the pattern's values up with the crystal turned by `turn` bins about the beam, between bins linearly.
-    void look_up(double turn) {
+    [[nodiscard]] std::size_t size() const noexcept { return placed_.size(); }
+    /// How many are excited without tilt.
+    [[nodiscard]] std::size_t excited() const noexcept { return excited_; }
+
+    /// Looks the pattern's values at the first n reflections up with the crystal turned by `turn` bins about the beam, between bins linearly.
+    void look_up(double turn, std::size_t n) {
         const auto n_rings = static_cast<std::ptrdiff_t>(grid_.n_rings), n_azimuths = static_cast<std::ptrdiff_t>(grid_.n_azimuths);
-        for (std::size_t i = 0; i < n_; ++i) {
-            const double azimuth = azimuth_[i] + turn, column = std::floor(azimuth), row = std::floor(ring_[i]);
-            const auto right = static_cast<float>(azimuth - column), down = ring_[i] - static_cast<float>(row);
+        for (std::size_t i = 0; i < n; ++i) {
+            const double azimuth = azimuth_[i] + turn, column = std::floor(azimuth);
+            const float row = std::floor(placed_[i].ring);
+            const auto right = static_cast<float>(azimuth - column), down = placed_[i].ring - row;
             const auto a = (static_cast<std::ptrdiff_t>(column) % n_azimuths + n_azimuths) % n_azimuths;  // rows hold two turns
             const auto r = static_cast<std::ptrdiff_t>(row);
             const float* upper = pattern_.ring(static_cast<std::size_t>(std::max<std::ptrdiff_t>(r, 0))) + a;
@@ -111,10 +137,10 @@ public:
         }
     }
 
-    /// Zero-mean normalised correlation with the crystal tilted.
-    [[nodiscard]] double score(const Tilt& tilt) const {
+    /// Zero-mean normalised correlation of the first n reflections with the crystal tilted.
+    [[nodiscard]] double score(const Tilt& tilt, std::size_t n) const {
         const kernels::RockingSpots spots{x_.data(),      y_.data(),     excitation_.data(), sharpness_.data(),
-                                          weight_.data(), value_.data(), value_.size()};
+                                          weight_.data(), value_.data(), padded(n)};
         const kernels::RockingSums sums =
             kernels::active().rocking->sums(spots, static_cast<float>(tilt.x), static_cast<float>(tilt.y));
         const double total = sums.weight, squares = sums.square - total * total / static_cast<double>(grid_.size());
@@ -122,23 +148,29 @@ public:
     }
 
 private:
-    [[nodiscard]] double limit(const KinematicCrystal& crystal) const {
-        double longest = 0;
-        for (const float length : crystal.length()) longest = std::max(longest, double{length});
-        return Rocking(longest, crystal.exponent(), options_).limit;
+    struct Placed {
+        std::size_t reflection;
+        float x, y, excitation, ring;
+        bool excited;
+    };
+
+    /// Filled up to whole sets of lanes; what is beyond n then has no weight without tilt, or none at all.
+    [[nodiscard]] static std::size_t padded(std::size_t n) {
+        return (n + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes;
     }
 
     void clear() {
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &ring_, &azimuth_}) column->clear();
+        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &azimuth_}) column->clear();
     }
 
     const NormalisedPattern& pattern_;
     const PolarGrid& grid_;
     const RefineOptions& options_;
-    const KinematicCrystal* crystal_ = nullptr;
+    const RockingCurves* curves_ = nullptr;
     std::vector<std::size_t> chosen_;
-    std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, ring_, azimuth_;
-    std::size_t n_ = 0;
+    std::vector<Placed> placed_;
+    std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, azimuth_;
+    std::size_t excited_ = 0;
 };
 
 /// Looks for the best orientation near a given one. Scratch memory of one thread.
@@ -149,22 +181,22 @@ public:
 
     [[nodiscard]] bool load(std::span<const float> pattern) { return pattern_.load(pattern); }
 
-    Refined refine(const KinematicCrystal& crystal, Quaternion orientation) {
-        near_.select(crystal, orientation);
+    Refined refine(const RockingCurves& curves, Quaternion orientation) {
+        near_.select(curves, orientation);
         // Twice: turn about the beam, tilt, turn, tilt; the second time near the first answer, at a third of the step.
         double spread = 0;
         for (const double reach : {options_.reach, options_.reach / 4}) {
             near_.place(orientation, reach);
             const Vertex turn = best_turn(reach);
-            near_.look_up(turn.offset);
+            near_.look_up(turn.offset, near_.size());
             const Tilt tilt = best_tilt(reach, spread);
             const double bin = 2 * std::numbers::pi / grid_.n_azimuths;
             spread += turn.curvature < 0 ? -bin * bin / turn.curvature : no_maximum;
             orientation = moved(orientation, tilt, turn.offset * bin);
         }
         near_.place(orientation, 0.0);
-        near_.look_up(0.0);
-        return {orientation, static_cast<float>(near_.score({})), static_cast<float>(spread)};
+        near_.look_up(0.0, near_.size());
+        return {orientation, static_cast<float>(near_.score({}, near_.size())), static_cast<float>(spread)};
     }
 
 private:
@@ -174,8 +206,8 @@ private:
         const double bins = reach * grid_.n_azimuths / (2 * std::numbers::pi), step = std::max(bins, 0.25) / half;
         std::array<double, 2 * half + 1> scores;
         for (int i = -half; i <= half; ++i) {
-            near_.look_up(i * step);
-            scores[static_cast<std::size_t>(i + half)] = near_.score({});
+            near_.look_up(i * step, near_.excited());
+            scores[static_cast<std::size_t>(i + half)] = near_.score({}, near_.excited());
         }
         const std::ptrdiff_t best = std::clamp<std::ptrdiff_t>(std::ranges::max_element(scores) - scores.begin(), 1, 2 * half - 1);
         const auto at = static_cast<std::size_t>(best);
@@ -190,7 +222,7 @@ private:
         std::array<double, side * side> scores;
         for (int iy = -half; iy <= half; ++iy)
             for (int ix = -half; ix <= half; ++ix)
-                scores[static_cast<std::size_t>((iy + half) * side + ix + half)] = near_.score({ix * step, iy * step});
+                scores[static_cast<std::size_t>((iy + half) * side + ix + half)] = near_.score({ix * step, iy * step}, near_.size());
         const std::ptrdiff_t best = std::ranges::max_element(scores) - scores.begin();
         const std::ptrdiff_t row = std::clamp<std::ptrdiff_t>(best / side, 1, side - 2), column = std::clamp<std::ptrdiff_t>(best % side, 1, side - 2);
         const auto at = [&](std::ptrdiff_t dy, std::ptrdiff_t dx) { return scores[static_cast<std::size_t>((row + dy) * side + column + dx)]; };
@@ -223,10 +255,32 @@ private:
     NearReflections near_;
 };
 
+/// Sets back what lies within `angle` of a better candidate of the same crystal; of equals the first is the better one.
+void keep_distinct(std::span<const KinematicCrystal* const> crystals, std::span<const std::int16_t> crystal, double angle,
+                   std::span<Refined> found) {
+    const double near = std::cos(angle / 2);
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < found.size(); ++i)
+        if (crystal[i] >= 0) order.push_back(i);
+    std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t i) { return found[i].score; });
+    std::vector<std::size_t> kept;
+    for (const std::size_t i : order) {
+        const bool again = std::ranges::any_of(kept, [&](std::size_t better) {
+            if (crystal[better] != crystal[i]) return false;
+            const Quaternion m = found[i].orientation * conjugate(found[better].orientation);
+            return std::ranges::any_of(crystals[static_cast<std::size_t>(crystal[i])]->symmetry(),
+                                       [&](const Quaternion& s) { return std::abs((s * m).w) >= near; });
+        });
+        if (again) found[i] = Refined{};
+        else kept.push_back(i);
+    }
+}
+
 }  // namespace
 
-KinematicCrystal::KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent)
-    : exponent_(template_exponent), g_(g.begin(), g.end()) {
+KinematicCrystal::KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent,
+                                   std::vector<Quaternion> symmetry)
+    : exponent_(template_exponent), g_(g.begin(), g.end()), symmetry_(std::move(symmetry)) {
     const std::size_t n = intensity.size();
     if (g.size() != 3 * n) throw std::invalid_argument("g must hold three components for every intensity");
     if (!(template_exponent > 0)) throw std::invalid_argument("the template exponent must be positive");
@@ -242,6 +296,8 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
             const PolarGrid& grid, std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation,
             std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out) {
     const auto k = static_cast<std::size_t>(n_candidates);
+    std::vector<RockingCurves> curves;
+    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
     std::vector<std::unique_ptr<Refiner>> refiners(static_cast<std::size_t>(threads_for(n_patterns, options.threads)));
     parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
@@ -249,7 +305,40 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
         if (!refiner) refiner = std::make_unique<Refiner>(grid, options);
         if (!refiner->load(patterns.subspan(p * grid.size(), grid.size()))) return;
         for (std::size_t i = p * k; i < (p + 1) * k; ++i)
-            if (crystal[i] >= 0) out[i] = refiner->refine(*crystals[static_cast<std::size_t>(crystal[i])], orientation[i]);
+            if (crystal[i] >= 0) out[i] = refiner->refine(curves[static_cast<std::size_t>(crystal[i])], orientation[i]);
+        keep_distinct(crystals, crystal.subspan(p * k, k), options.distinct_angle, out.subspan(p * k, k));
+    });
+}
+
+void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
+                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
+                std::span<std::uint8_t> mask) {
+    std::vector<RockingCurves> curves;
+    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
+    const double sphere = 1 / options.wavelength, width = grid.ring_width(), step = 2 * std::numbers::pi / grid.n_azimuths;
+    parallel_for(static_cast<std::ptrdiff_t>(crystal.size()), options.threads, poll, [&](std::ptrdiff_t item, int) {
+        const auto p = static_cast<std::size_t>(item);
+        if (crystal[p] < 0) return;
+        const RockingCurves& of = curves[static_cast<std::size_t>(crystal[p])];
+        const std::array<double, 9> m = matrix(conjugate(orientation[p]));
+        std::uint8_t* marked = mask.data() + p * grid.size();
+        for (std::size_t i = 0; i < of.weight.size(); ++i) {
+            const double* g = of.crystal->g().data() + 3 * i;
+            const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
+            const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2], flat = x * x + y * y;
+            if (std::abs(flat / (sphere + std::sqrt(sphere * sphere - flat)) - z) >= double{of.limit[i]}) continue;
+            const double r = std::sqrt(flat), azimuth = std::atan2(y, x);
+            for (int ring = std::max(0, static_cast<int>(std::floor((r - radius - grid.k_min) / width))); ring < grid.n_rings; ++ring) {
+                const double middle = grid.k_min + (ring + 0.5) * width, off = middle - r;
+                if (off > radius) break;
+                if (off < -radius) continue;
+                // chord of the circle of `radius` about the spot at this ring, as an angle
+                const double half = std::sqrt(radius * radius - off * off) / middle;
+                const auto last = static_cast<int>(std::floor((azimuth + half) / step));
+                for (auto a = static_cast<int>(std::ceil((azimuth - half) / step)); a <= last; ++a)
+                    marked[ring * grid.n_azimuths + (a % grid.n_azimuths + grid.n_azimuths) % grid.n_azimuths] = 1;
+            }
+        }
     });
 }
 

@@ -29,6 +29,7 @@ class Preprocessing:
         *,
         remove_background: bool,
         background_sigma: float,
+        peak_sigma: float = 0.0,
         exponent: float,
         saturation: float,
         max_saturated: float,
@@ -127,7 +128,9 @@ def prepare_patterns(
     options: Preprocessing,
     mask: Mask,
     threads: int,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64]]: ...
+    with_peaks: bool = False,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.uint8]]: ...
+def skewness(patterns: NDArray[np.float32], threads: int) -> NDArray[np.float64]: ...
 def pack_templates(
     offset: NDArray[np.int64],
     kx: NDArray[np.float32],
@@ -138,6 +141,52 @@ def pack_templates(
     orientations: NDArray[np.float64],
     symmetry: NDArray[np.float64],
 ) -> TemplateSet: ...
+
+class KinematicCrystal:
+    def __init__(
+        self,
+        *,
+        g: NDArray[np.float64],
+        intensity: NDArray[np.float64],
+        template_exponent: float,
+        symmetry: NDArray[np.float64],
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+
+class RefineOptions:
+    def __init__(
+        self,
+        *,
+        wavelength: float,
+        excitation_width: float,
+        precession_angle: float,
+        reach: float,
+        distinct_angle: float,
+        threads: int,
+    ) -> None: ...
+
+class RefinedCandidates(TypedDict):
+    orientation: NDArray[np.float64]
+    score: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+def refine(
+    crystals: Sequence[KinematicCrystal],
+    patterns: NDArray[np.float32],
+    grid: PolarGrid,
+    crystal: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    options: RefineOptions,
+) -> RefinedCandidates: ...
+def spot_mask(
+    crystals: Sequence[KinematicCrystal],
+    grid: PolarGrid,
+    crystal: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    radius: float,
+    options: RefineOptions,
+) -> NDArray[np.uint8]: ...
 def match_exhaustive(
     phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...

@@ -66,6 +66,22 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False, n_byt
     return target
 
 
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made if it does not exist; its parent must.
+
+    Raises
+    ------
+    OutputError
+        If it can't be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"can't make the folder {folder}: {error.strerror}") from error
+    return folder
+
+
 def write_atomically(
     path: str | os.PathLike[str],
     chunks: Iterable[bytes | memoryview],

@@ -20,8 +20,10 @@ from nbedex.indexing import (
     CenterSettings,
     IndexingSettings,
     MatchSettings,
+    OverlapSettings,
     PatternView,
     PreprocessSettings,
+    RefineSettings,
     index_scan,
     look_at,
 )
@@ -110,11 +112,19 @@ class RunSettings(Settings, frozen=True, kw_only=True):
     center: CenterSettings = CenterSettings()
     preprocess: PreprocessSettings = PreprocessSettings()
     match: MatchSettings = MatchSettings()
+    refine: RefineSettings = RefineSettings()
+    overlap: OverlapSettings = OverlapSettings()
     output: OutputOptions = OutputOptions()
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
 
     def indexing(self) -> IndexingSettings:
-        return IndexingSettings(center=self.center, preprocess=self.preprocess, match=self.match)
+        return IndexingSettings(
+            center=self.center,
+            preprocess=self.preprocess,
+            match=self.match,
+            refine=self.refine,
+            overlap=self.overlap,
+        )
 
 
 def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult:

@@ -75,7 +75,7 @@ def test_groups_of_later_steps(path: Path) -> None:
         write_grain_map(path, sample(), more={"map": Group()}, overwrite=True)
     with pytest.raises(ArgumentError, match=r"lower-case letters, digits and _, got '\.\./x'"):
         put_groups(path, {"../x": Group()})
-    with pytest.raises(ArgumentError, match="a must be one of bool, .* got complex128"):
+    with pytest.raises(ArgumentError, match=r"a must be one of bool, .* got complex128"):
         put_groups(path, {"b": Group(arrays={"a": np.zeros(3, complex)})})
     assert sorted(read_groups(path)) == ["boundaries", "grains", "map"]
 

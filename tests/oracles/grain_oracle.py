@@ -1,4 +1,4 @@
-"""Segmentation written to be read: the rules of docs/decisions/segmentation.md one after the other, without the core."""
+"""Segmentation written to be read: the rules of docs/decisions/segmentation.md one by one, without the core."""
 
 from __future__ import annotations
 

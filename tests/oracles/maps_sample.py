@@ -61,6 +61,8 @@ def _fill(result: IndexingResult, rng: np.random.Generator, phase: Any, quaterni
         ("phase_reliability", 0.0, 40.0),
         ("mirror_margin", -5.0, 30.0),
         ("half_turn_margin", 0.0, 10.0),
+        ("probability", 0.0, 1.0),
+        ("uncertainty_deg", 0.05, 2.0),
     ):
         getattr(result, name)[indexed] = rng.uniform(low, high, shape)[indexed]
     result.reliability[0, :2] = np.nan  # no rival

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,3 +76,29 @@ def voronoi(shape: tuple[int, int], n: int, seed: int) -> NDArray[np.int64]:
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return np.asarray(rank[inverse].reshape(shape))
+
+
+def indexing_result(labels: NDArray[np.integer], normals: Floats, *, phase: Any = None, noise_deg: float = 0.3) -> Any:
+    """The same as a result of indexing: random symmetric equivalents and noise in every pixel."""
+    from nbedex.calibration import Calibration
+    from nbedex.maps import IndexingResult, Status, canonical, multiply
+
+    rng = np.random.default_rng(11)
+    which = np.zeros(len(normals), dtype=np.int16) if phase is None else np.asarray(phase, dtype=np.int16)
+    ours = tuple(load_phase(name) for name in NAMES)
+    result = IndexingResult.empty(
+        labels.shape, ours, Calibration(pixel_size=0.01, voltage=300.0, step=(2.0, 2.0)), n_rivals=1,
+        provenance={"input": "phantom"},
+    )  # fmt: skip
+    each = np.array([orientation_of(n, spin=0.1 + 0.37 * i) for i, n in enumerate(normals)])
+    tilt = np.deg2rad(noise_deg) / 2 * rng.normal(size=(*labels.shape, 3))
+    turned = multiply(np.concatenate([np.ones((*labels.shape, 1)), tilt], axis=-1), each[labels])
+    for number, kind in enumerate(ours):
+        mine = which[labels] == number
+        pick = rng.integers(len(kind.symmetry_quaternions), size=int(mine.sum()))
+        turned[mine] = multiply(kind.symmetry_quaternions[pick], turned[mine])
+    result.orientation[:] = canonical(turned)
+    result.phase_id[:] = which[labels]
+    result.status[:] = Status.OK
+    result.index[:] = 0.5
+    return result

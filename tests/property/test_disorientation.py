@@ -15,8 +15,8 @@ from oracles.laue_groups import PROPER, matrix, random_quaternions
 
 SETTING = {"2/m": "2/m, b unique", "-3m": "-3m1"}
 # orix has 2/m along c; its operators along b are the right ones
-ORIX = {"-1": "C1", "2/m": "C2y", "mmm": "D2", "4/m": "C4", "4/mmm": "D4", "-3": "C3", "-3m": "D3", "6/m": "C6", "6/mmm": "D6",
-        "m-3": "T", "m-3m": "O"}  # fmt: skip
+ORIX = {"-1": "C1", "2/m": "C2y", "mmm": "D2", "4/m": "C4", "4/mmm": "D4", "-3": "C3", "-3m": "D3", "6/m": "C6",
+        "6/mmm": "D6", "m-3": "T", "m-3m": "O"}  # fmt: skip
 
 
 def group(laue_class: str) -> np.ndarray:

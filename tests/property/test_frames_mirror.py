@@ -11,7 +11,7 @@ import pytest
 
 from cif_builder import cell_for, cif, operations
 from nbedex import _core
-from nbedex.indexing.block import matched_orientations
+from nbedex.indexing.candidates import matched_orientations
 from nbedex.library import SimulationSettings, simulate, simulate_templates
 from nbedex.phases import Phase, load_phase
 from oracles.laue_groups import PROPER, disorientation_deg, matrix, turn

@@ -10,15 +10,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
 
-from nbedex.blockade import BoundaryClass, UniformField, analyse_blockade
+from nbedex.blockade import BlockadeReport, BoundaryClass, UniformField, analyse_blockade
 from nbedex.errors import ArgumentError, OutputError
-from nbedex.report.blockade import DRAWN, BlockadeFigures, draw_blockade, plot_blockade
+from nbedex.report.blockade import DRAWN, draw_blockade, plot_blockade
 from nbedex.report.blockade_maps import ARROW, CLASS_COLOURS, stretch_lines
+from nbedex.report.grains import inner_points
 from oracles.planes_phantom import network, voronoi
 
 
 @pytest.fixture(scope="module")
-def figures() -> BlockadeFigures:
+def figures() -> BlockadeReport:
     rng = np.random.default_rng(3)
     normals = rng.normal(size=(40, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
@@ -26,10 +27,10 @@ def figures() -> BlockadeFigures:
     phase = np.zeros(40, dtype=int)
     phase[[5, 20, 30]] = (3, 2, 1)
     net = network(voronoi((120, 160), 40, 3), normals, phase=phase)
-    return BlockadeFigures.of(analyse_blockade(net, UniformField(60.0)))
+    return BlockadeReport.of(analyse_blockade(net, UniformField(60.0)))
 
 
-def test_classes_have_their_colours_and_styles(figures: BlockadeFigures) -> None:
+def test_classes_have_their_colours_and_styles(figures: BlockadeReport) -> None:
     """Every class differs from every other in colour or in dashes; blocking ones are thickest."""
     axes = draw_blockade(figures, "classes").axes[0]
     code = figures.blockade.along.code
@@ -55,7 +56,7 @@ def test_classes_have_their_colours_and_styles(figures: BlockadeFigures) -> None
     assert drawn == len(code)
 
 
-def test_arrows_are_as_long_as_planes_are_steep(figures: BlockadeFigures) -> None:
+def test_arrows_are_as_long_as_planes_are_steep(figures: BlockadeReport) -> None:
     axes = draw_blockade(figures, "classes").axes[0]
     grains = figures.blockade.network.grain_map.grains
     planes = np.flatnonzero(np.isfinite(grains.trace_deg) | (grains.inclination_deg < 3))
@@ -63,14 +64,15 @@ def test_arrows_are_as_long_as_planes_are_steep(figures: BlockadeFigures) -> Non
     u, v = np.array(there.U), np.array(there.V)
     np.testing.assert_allclose(u, -np.array(back.U))
     assert len(u) == len(planes) == 37
-    expected = ARROW * np.sqrt(grains.area[planes]) * np.sin(np.deg2rad(grains.inclination_deg[planes]))
+    deep = inner_points(figures.blockade.network.grain_map)[1][planes]
+    expected = ARROW * deep * np.sin(np.deg2rad(grains.inclination_deg[planes]))
     np.testing.assert_allclose(np.hypot(u, v), expected, rtol=1e-9)
     steep = grains.inclination_deg[planes] > 5
     turn = np.rad2deg(np.arctan2(v, u)) - grains.trace_deg[planes]
     np.testing.assert_allclose(np.abs(np.sin(np.deg2rad(turn[steep]))), 0, atol=1e-9)
 
 
-def test_accumulation_is_drawn_for_every_stretch(figures: BlockadeFigures) -> None:
+def test_accumulation_is_drawn_for_every_stretch(figures: BlockadeReport) -> None:
     axes = draw_blockade(figures, "accumulation").axes[0]
     (coloured,) = [c for c in axes.collections if isinstance(c, LineCollection) and c.get_array() is not None]
     shown = np.ma.filled(coloured.get_array().astype(float), np.nan)
@@ -82,7 +84,7 @@ def test_accumulation_is_drawn_for_every_stretch(figures: BlockadeFigures) -> No
     assert bottom > top
 
 
-def test_files(figures: BlockadeFigures, tmp_path: Path) -> None:
+def test_files(figures: BlockadeReport, tmp_path: Path) -> None:
     paths = plot_blockade(figures, tmp_path, dpi=50)
     assert [path.name for path in paths] == [f"blockade-{kind}.png" for kind in DRAWN]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
@@ -97,4 +99,4 @@ def test_files(figures: BlockadeFigures, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", DRAWN)
 def test_maps_without_anything_to_show(kind: str) -> None:
     empty = analyse_blockade(network(np.zeros((6, 5), dtype=int), np.eye(3)[:1]), UniformField(0.0))
-    assert draw_blockade(BlockadeFigures.of(empty), kind).axes
+    assert draw_blockade(BlockadeReport.of(empty), kind).axes

@@ -123,6 +123,8 @@ def test_orix_file_has_every_property(tmp_path: Path) -> None:
         "phase_reliability": result.phase_reliability,
         "mirror_margin": result.mirror_margin,
         "half_turn_margin": result.half_turn_margin,
+        "probability": result.probability,
+        "uncertainty_deg": result.uncertainty_deg,
         "status": result.status,
         "template_index": result.template_id,
         "mirrored": result.mirrored,

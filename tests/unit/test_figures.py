@@ -12,7 +12,7 @@ import pytest
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.maps import IndexingResult, canonical, from_euler, multiply, rotate, to_matrix
 from nbedex.phases import Phase, list_phases, load_phase
-from nbedex.report import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
+from nbedex.report import DEFAULT_MIN_PROBABILITY, KINDS, draw, plot_maps
 from nbedex.report.figures import MAPS
 from nbedex.report.ipf import (
     SAMPLE_AXES,
@@ -156,7 +156,7 @@ def test_lattice_direction() -> None:
 
 def view_of(result: IndexingResult, min_index: float = -1, min_reliability: float = -100) -> View:
     keep = result.accepted(min_index=min_index, min_reliability=min_reliability)
-    return View(result=result, keep=keep, min_index=min_index, min_reliability=min_reliability)
+    return View(result=result, keep=keep, limits="")
 
 
 def test_pixels_are_where_they_belong() -> None:
@@ -182,16 +182,16 @@ def test_default_cut_offs() -> None:
     figure = draw(result, kind="phase")
     image = figure.axes[0].images[0].get_array()
     shown = np.asarray(image).any(axis=2)
-    keep = result.accepted(min_index=DEFAULT_MIN_INDEX, min_reliability=DEFAULT_MIN_RELIABILITY)
+    keep = result.accepted(min_probability=DEFAULT_MIN_PROBABILITY)
     assert (shown == keep).all() and keep.sum() < result.indexed.sum()
-    everything = draw(result, kind="phase", min_index=-1, min_reliability=-100)
+    everything = draw(result, kind="phase", min_probability=0)
     assert (np.asarray(everything.axes[0].images[0].get_array()).any(axis=2) == result.indexed).all()
 
 
 def test_values_and_colour_bar() -> None:
     """Black where cut off, grey where there is no rival, a labelled bar with numbers."""
     result = sample_result()
-    axes = draw(result, kind="reliability", min_index=-1, min_reliability=10).axes[0]
+    axes = draw(result, kind="reliability", min_probability=0, min_reliability=10).axes[0]
     backdrop, values = (image.get_array() for image in axes.images)
     keep = result.accepted(min_reliability=10)
     assert (np.ma.getmaskarray(values) == (~keep | np.isnan(result.reliability))).all()
@@ -294,7 +294,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
     result = sample_result((2, 2))
     for options, message in (
         ({"kind": "ipf"}, r"expected one of ipf-z, .* got 'ipf'"),
-        ({"kind": "all"}, "'all' writes 9 files: give a folder instead of"),
+        ({"kind": "all"}, "'all' writes 10 files: give a folder instead of"),
         ({"kind": "phase", "dpi": 10}, "dpi must lie between 50 and 1200, got 10"),
         ({"kind": "phase", "min_index": 600}, "min_index must lie between -1 and 1"),
     ):

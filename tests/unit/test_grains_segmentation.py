@@ -65,7 +65,7 @@ def test_neighbouring_grains_differ_by_more_than_the_threshold() -> None:
     grains = find_grains(orientation_map(orientation, phase, phases=(BETA, GOLD)), GrainSettings(min_size=3))
     s = grains.grains
     for a, b in grains.neighbours:
-        if s.phase_id[a] == s.phase_id[b] >= 0:
+        if s.phase_id[a] == s.phase_id[b] >= 0 and np.isfinite(s.orientation[[a, b]]).all():
             symmetry = grains.source.phases[s.phase_id[a]].symmetry
             assert np.rad2deg(disorientation_angle(s.orientation[a], s.orientation[b], symmetry)) > 5 - 0.02
 
@@ -195,6 +195,23 @@ def test_holes_and_electrodes() -> None:
     assert found.grains.role.tolist() == [Role.ELECTRODE, Role.GRAIN, Role.HOLE]
     np.testing.assert_array_equal(found.grain_id == 2, hole & (np.arange(30)[:, None] > 0))
     assert found.grains.n_absorbed.tolist() == [0, 1, 0]
+
+
+def test_inclusions_whose_pixels_agree_on_nothing_but_the_phase() -> None:
+    """Zirconia of random orientations is one insulator; beta''-alumina of random orientations isn't known."""
+    rng = np.random.default_rng(1)
+    orientation = halves((30, 60), 0.0)
+    phase = np.zeros((30, 60), dtype=np.int16)
+    for number, columns in ((1, slice(8, 20)), (0, slice(38, 50))):
+        orientation[8:20, columns] = random_quaternions(144, 20 + number).reshape(12, 12, 4)
+        phase[8:20, columns] = number
+    phase[rng.random((30, 60)) < 0.01] = -1
+    found = find_grains(orientation_map(orientation, phase, phases=(BETA, ZIRCONIA)))
+    assert found.grains.role.tolist() == [Role.GRAIN, Role.INSULATOR, Role.NOT_INDEXED]
+    assert found.grains.phase_id.tolist() == [0, 1, -1]
+    assert abs(found.grains.n_pixels[1] - 144) <= 2
+    assert np.isnan(found.grains.orientation[1]).all()
+    assert np.isnan(found.grains.spread_deg[1])
 
 
 def test_confidence_decides_what_is_indexed() -> None:

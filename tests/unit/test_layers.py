@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("blockade",),
     ("transport",),
     ("report",),
-    ("workflow",),
+    ("microstructure", "workflow"),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -67,7 +67,7 @@ def test_file_is_plain_hdf5(tmp_path: Path) -> None:
     result = sample_result((4, 6))
     with h5py.File(write_result(tmp_path / "map.h5", result)) as file:
         assert file.attrs["format"] == b"nbedex-result"
-        assert file.attrs["version"] == 1
+        assert file.attrs["version"] == 2
         assert set(file) == {*ARRAYS, "phases", "calibration", "provenance"}
         assert file["orientation"].shape == (4, 6, 4) and file["orientation"].dtype == "<f8"
         assert file["mirrored"].dtype == np.uint8

@@ -13,7 +13,8 @@ enum class FrameStatus : std::uint8_t { ok = 0, blank = 1, saturated = 2, non_fi
 
 struct Preprocessing {
     bool remove_background = true;
-    float background_sigma = 1.0F;  ///< standard deviations of a ring taken off with its mean
+    float background_sigma = 0.0F;  ///< standard deviations of a ring taken off with its mean
+    float peak_sigma = 0.0F;        ///< the same for the sparser pattern that is searched
     float exponent = 0.25F;         ///< intensity exponent, > 0
     double saturation = 0.0;        ///< value at which the detector saturates, 0: unknown
     double max_saturated = 0.02;    ///< share of saturated pixels beyond which a frame is given up
@@ -37,9 +38,10 @@ void apply_exponent(float exponent, std::span<float> polar);
 /// Fewer bins than this above the background are not a pattern.
 inline constexpr std::size_t fewest_bins = 8;
 
-/// All of the above in order. Returns the frame's status; `polar` is all zero unless it is ok.
+/// All of the above in order: `polar` with background_sigma, `peaks` with peak_sigma taken off, or left alone if it is empty.
+/// Returns the frame's status; both are all zero unless it is ok.
 template <class T>
-[[nodiscard]] FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row,
-                                          double center_column, const Preprocessing& options, std::span<float> polar);
+[[nodiscard]] FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
+                                          const Preprocessing& options, std::span<float> polar, std::span<float> peaks);
 
 }  // namespace nbedex

@@ -22,13 +22,16 @@ namespace nbedex {
 class KinematicCrystal {
 public:
     /// g: (n, 3) crystal frame, 1/angstrom. intensity: (n,) |F|^2.
-    KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent);
+    /// symmetry: proper rotations of the Laue group.
+    KinematicCrystal(std::span<const double> g, std::span<const double> intensity, double template_exponent,
+                     std::vector<Quaternion> symmetry);
 
     [[nodiscard]] std::size_t size() const noexcept { return weight_.size(); }
     [[nodiscard]] double exponent() const noexcept { return exponent_; }
     [[nodiscard]] std::span<const double> g() const noexcept { return g_; }
     [[nodiscard]] std::span<const float> weight() const noexcept { return weight_; }  ///< |F|^(2T)
     [[nodiscard]] std::span<const float> length() const noexcept { return length_; }  ///< |g|
+    [[nodiscard]] std::span<const Quaternion> symmetry() const noexcept { return symmetry_; }
     /// The same vectors, component by component: (3, n).
     [[nodiscard]] const float* component(std::size_t axis) const noexcept { return components_.data() + axis * size(); }
 
@@ -36,6 +39,7 @@ private:
     double exponent_;
     std::vector<double> g_;
     std::vector<float> components_, weight_, length_;
+    std::vector<Quaternion> symmetry_;
 };
 
 struct RefineOptions {
@@ -43,6 +47,7 @@ struct RefineOptions {
     double excitation_width = 0.0;  ///< 1/angstrom, `width` above
     double precession_angle = 0.0;  ///< radians
     double reach = 0.0;             ///< radians: how far an orientation may move, about each axis
+    double distinct_angle = 0.0;    ///< radians: of refined candidates of a crystal that are nearer, only the best stays
     int threads = 0;                ///< 0: all available
 };
 
@@ -56,9 +61,16 @@ struct Refined {
 };
 
 /// Refines n_candidates orientations of each pattern (n_patterns, rings, azimuths) on `grid`. crystal[i] says which crystal
-/// candidate i is of, in `crystals`; -1: there is none, its output stays untouched. Every candidate is refined on its own.
+/// candidate i is of, in `crystals`; -1: there is none, its output stays untouched. Every candidate is refined on its own; those that
+/// end within distinct_angle of a better one of their crystal are set back to Refined{}.
 void refine(std::span<const KinematicCrystal* const> crystals, std::span<const float> patterns, std::ptrdiff_t n_patterns,
             const PolarGrid& grid, std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation,
             std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out);
+
+/// Marks (1) the bins within `radius` (1/angstrom) of a reflection that counts in the score at each orientation, mask: (n_patterns, rings,
+/// azimuths), not cleared before. crystal[p] = -1: none.
+void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
+                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
+                std::span<std::uint8_t> mask);
 
 }  // namespace nbedex

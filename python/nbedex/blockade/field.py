@@ -117,6 +117,9 @@ class FieldMap:
         return {"kind": "map", "name": self.name}
 
 
+TRANSPORT_FIELD = "maps/field"  # where `nbedex transport` leaves the local field
+
+
 def read_field_map(
     path: str | os.PathLike[str], *, shape: tuple[int, int], step: tuple[float, float], dataset: str | None = None
 ) -> FieldMap:
@@ -125,13 +128,13 @@ def read_field_map(
     Parameters
     ----------
     path
-        A .npy file, or an HDF5 file with `dataset`.
+        A .npy file, or an HDF5 file.
     shape
         (ny, nx) that it must have, that of the map.
     step
         (along Y, along X) in nm.
     dataset
-        Path of the dataset within an HDF5 file.
+        Path of the dataset within an HDF5 file; None: where `nbedex transport` leaves the local field.
 
     Raises
     ------
@@ -142,39 +145,46 @@ def read_field_map(
     """
     if not os.path.isfile(path):
         raise ArgumentError(f"expected a field map, found no file at {os.fspath(path)}")
-    values = _read_npy(path) if dataset is None else _read_hdf5(path, dataset)
-    if values.dtype.kind not in "fiu":
-        raise DataFormatError(f"{os.fspath(path)}: expected real numbers, got {values.dtype}")
-    if values.ndim != 3 or values.shape[:2] != shape or values.shape[2] not in (2, 3):
-        raise ArgumentError(
-            f"{os.fspath(path)}: expected a field of shape ({shape[0]}, {shape[1]}, 2 or 3), as the map is,"
-            f" got {values.shape}"
-        )
+    with open(path, "rb") as stream:
+        is_hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
+    if dataset is not None and not is_hdf5:
+        raise DataFormatError(f"{os.fspath(path)} is no HDF5 file, so it has no dataset {dataset!r}")
+    values = _read_hdf5(path, dataset or TRANSPORT_FIELD, shape) if is_hdf5 else _read_npy(path, shape)
     return FieldMap(values=values.astype(np.float64), step=step, name=Path(path).name)
 
 
-def _read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+def _read_npy(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[Any]:
     try:
-        loaded = np.load(path, allow_pickle=False)
+        loaded = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise DataFormatError(
-            f"{os.fspath(path)} can't be read as a NumPy array: {error}; for a dataset in an HDF5 file give its path"
-        ) from None
+        raise DataFormatError(f"{os.fspath(path)} can't be read as a NumPy array: {error}") from None
     if not isinstance(loaded, np.ndarray):
         raise DataFormatError(f"{os.fspath(path)} holds several arrays; expected a .npy file with one")
+    _check(loaded, path, shape)
     return loaded
 
 
-def _read_hdf5(path: str | os.PathLike[str], dataset: str) -> NDArray[Any]:
+def _read_hdf5(path: str | os.PathLike[str], dataset: str, shape: tuple[int, int]) -> NDArray[Any]:
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            found = file.get(dataset, getlink=False)
+            found = file.get(dataset)
             if not isinstance(found, h5py.Dataset):
-                raise ArgumentError(f"{os.fspath(path)} has no dataset {dataset!r}")
+                raise ArgumentError(f"{os.fspath(path)} has no dataset {dataset!r} with a field; say where it is")
+            _check(found, path, shape)  # before a byte of it is read
             return np.asarray(found[()])
+    except ArgumentError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, ArgumentError):
-            raise
         raise DataFormatError(f"{os.fspath(path)} can't be read as an HDF5 file: {error}") from None
+
+
+def _check(values: Any, path: str | os.PathLike[str], shape: tuple[int, int]) -> None:
+    if values.dtype.kind not in "fiu":
+        raise DataFormatError(f"{os.fspath(path)}: expected real numbers, got {values.dtype}")
+    if len(values.shape) != 3 or values.shape[:2] != shape or values.shape[2] not in (2, 3):
+        raise ArgumentError(
+            f"{os.fspath(path)}: expected a field of shape ({shape[0]}, {shape[1]}, 2 or 3), as the map is,"
+            f" got {values.shape}"
+        )

@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 CUBIC = ("m-3", "m-3m")
 _UNIAXIAL = ("4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm")
 CUBIC_LIMIT, OTHER_LIMIT = 49, 29
-_MOST_VECTORS = 2e7  # lattice vectors looked at
+_MOST_VECTORS = 1e5  # lattice vectors looked at
 _LARGEST_INDEX = 500  # of an axis
 _CANDIDATES = 30  # strained cells looked at for pseudo-symmetry
 
@@ -47,7 +47,8 @@ class CslTable:
     quaternion
         (n, 4) disorientations, reduced.
     axis
-        (n, 3) int, rotation axis as lattice direction [uvw] of the conventional cell.
+        (n, 3) int, rotation axis as lattice direction [uvw] of the conventional cell; in m-3m, where all orders and
+        signs are equivalent, with u >= v >= w as tables have it.
     exact
         (n,) bool: holds for the phase's own cell; otherwise only for the strained one.
     strain
@@ -117,10 +118,11 @@ def _table(
     sigma, quaternion = coincidence_rotations(lattice, operators, limit)
     no_symmetry = rotation_angle(quaternion) > 1e-6
     sigma, quaternion = sigma[no_symmetry], quaternion[no_symmetry]
+    axis = _axes(lattice, quaternion)
     table = CslTable(
         sigma=sigma,
         quaternion=quaternion,
-        axis=_axes(lattice, quaternion),
+        axis=np.sort(axis)[:, ::-1] if laue == "m-3m" else axis,
         exact=_holds(own, lattice, sigma, quaternion),
         strain=lattice.strain,
         description=lattice.description,
@@ -185,8 +187,8 @@ def coincidence_rotations(lattice: RationalLattice, symmetry: Floats, limit: int
 def coincidence_index(metric: Ints, images: tuple[Ints, Ints], originals: tuple[Ints, Ints]) -> Ints:
     """Σ (n,) of the rotations that take two lattice vectors to two others: Grimmer's least N, in integers.
 
-    `images` are v1 (3,) and v2 (n, 3), `originals` w1 and w2, with the same lengths and scalar product; M W = V where the
-    third columns of V and W are the vector products, in lattice coordinates adj(G) (v1 x v2) up to a common factor.
+    `images` are v1 (3,) and v2 (n, 3), `originals` w1 and w2, with the same lengths and scalar product; M W = V where
+    the third columns of V and W are the vector products, in lattice coordinates adj(G) (v1 x v2) up to a common factor.
     """
     adjugate = np.rint(np.linalg.det(metric) * np.linalg.inv(metric)).astype(np.int64)
     v, w = (_with_product(first, second, adjugate) for first, second in (images, originals))
@@ -237,7 +239,8 @@ def _short_vectors(metric: Ints, bound: float) -> Ints:
 def _ball(metric: Ints, largest: float) -> Ints:
     """Lattice vectors (n, 3) but 0 whose square is at most `largest`."""
     reach = np.floor(np.sqrt(largest * np.diag(np.linalg.inv(metric))) + 1e-9).astype(np.int64)
-    if np.prod(2.0 * reach + 1) > _MOST_VECTORS:
+    volume = float(np.sqrt(np.linalg.det(metric)))
+    if 4.2 * largest**1.5 / volume > _MOST_VECTORS or np.prod(2.0 * reach + 1) > 100 * _MOST_VECTORS:
         raise ArgumentError(
             f"coincidences of a lattice with metric {metric.tolist()} would need more than {_MOST_VECTORS:.0e} lattice"
             " vectors; choose a smaller csl_limit"

@@ -16,6 +16,9 @@ from nbedex.maps.orientation import conjugate, multiply, rotation_angle
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_CLOSE_PACKED = (1.55, 1.90)  # c/a of hexagonal metals, from Be to Cd
+_TWIN_PLANES = ((1, 0, 2), (1, 0, 1), (1, 1, 1), (1, 1, 2))  # {10-12}, {10-11}, {11-21}, {11-22}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CslLabels:
@@ -113,11 +116,14 @@ def _near_reduced(variants: Floats, symmetry: Floats, limit: float) -> NDArray[n
 
 
 def csl_names(table: CslTable) -> list[str]:
-    """Names such as "Σ13b 27.80°[111]"; the letter counts those of equal Σ by their angle, where there are several."""
+    """Names such as "Σ13b 27.80°[111]"; the letter counts those of equal Σ by their angle, where there are several.
+
+    Coincidences of the strained cell are counted apart, so that the names of the others don't depend on the strain.
+    """
     names = []
     suffix = "" if table.strain == 0 else f" ({table.description}, strain {100 * table.strain:.1f} %)"
     for row, sigma in enumerate(table.sigma):
-        same = np.flatnonzero(table.sigma == sigma)
+        same = np.flatnonzero((table.sigma == sigma) & (table.exact == table.exact[row]))
         letter = chr(ord("a") + int(np.flatnonzero(same == row)[0])) if 1 < len(same) <= 26 else ""
         axis = "".join(str(u) for u in table.axis[row])
         if np.any((table.axis[row] < 0) | (table.axis[row] > 9)):
@@ -132,14 +138,33 @@ def twin_rows(table: CslTable, phase: MapPhase) -> NDArray[np.bool_]:
 
     By merohedry: Σ1 in any lattice that has more symmetry than the crystal. By reticular merohedry: Σ3 about [111] of
     cubic crystals, which is the twin of fcc and bcc metals, and Σ3 about [001] of rhombohedral ones, where obverse and
-    reverse meet.
+    reverse meet. Deformation twins of hexagonal metals (c/a as in close packing): half a turn about the normal of
+    {10-12}, {10-11}, {11-21} or {11-22} of the strained cell.
     """
     angle, axis = table.angle_deg, table.axis
     sixty = (table.sigma == 3) & (np.abs(angle - 60) < 1e-3)
+    law = table.sigma == 1
     if phase.laue_class in CUBIC:
-        law = sixty & np.all(np.abs(axis) == 1, axis=1)
+        law |= sixty & np.all(np.abs(axis) == 1, axis=1)
     elif phase.centring == "R":
-        law = sixty & np.all(axis == [0, 0, 1], axis=1)
-    else:
-        law = np.zeros(len(table), dtype=bool)
-    return np.asarray(law | (table.sigma == 1))
+        law |= sixty & np.all(axis == [0, 0, 1], axis=1)
+    elif phase.laue_class == "6/mmm" and phase.direct_basis is not None:
+        a, _, c = phase.direct_basis
+        ratio = float(np.linalg.norm(c) / np.linalg.norm(a))
+        if _CLOSE_PACKED[0] <= ratio <= _CLOSE_PACKED[1]:
+            law |= _is_plane_twin(table, phase)
+    return np.asarray(law)
+
+
+def _is_plane_twin(table: CslTable, phase: MapPhase) -> NDArray[np.bool_]:
+    """Whether a row is half a turn about the normal of one of the twin planes of hexagonal metals."""
+    reciprocal = np.linalg.inv(np.asarray(phase.direct_basis, dtype=np.float64))  # columns a*, b*, c*
+    normals = np.array([reciprocal @ plane for plane in _TWIN_PLANES])
+    turns = np.column_stack([np.zeros(len(normals)), normals / np.linalg.norm(normals, axis=1, keepdims=True)])
+    law = np.zeros(len(table), dtype=bool)
+    for row in range(len(table)):
+        variants = _equivalents(table.quaternion[row], phase.symmetry)
+        nearest = np.rad2deg(2 * np.arccos(np.clip(np.abs(turns @ variants.T).max(), 0, 1)))
+        # the strained cell's twin differs from the phase's by about the strain
+        law[row] = nearest <= np.rad2deg(table.strain) + 1e-3
+    return law

@@ -101,7 +101,8 @@ def _end_lines(offset: Ints, samples: Floats, corners: Floats, *, last: bool, re
     angle = 0.5 * np.arctan2(2 * xy, xx - yy)  # of the direction in which the samples spread most
     spread = xx * np.cos(angle) ** 2 + yy * np.sin(angle) ** 2 + 2 * xy * np.sin(angle) * np.cos(angle)
     beyond = mean_x * np.cos(angle) + mean_y * np.sin(angle)
-    # + 0.5: an edge more or less at the end; + 0.1: lines through curved boundaries are a little off whatever their length
+    # + 0.5: an edge more or less at the end; + 0.1: through a curved boundary a line is a little off however long it is
     variance = _SAMPLE_ERROR**2 * (1 / count + beyond**2 / (spread + 0.5)) + 0.1**2
+    variance[np.hypot(xx - yy, 2 * xy) < 1e-9] = np.inf  # one sample, or as much spread in all directions: no line
     middle = corners + np.stack([mean_x, mean_y], axis=1)
     return _Lines(middle, np.stack([-np.sin(angle), np.cos(angle)], axis=1), variance)

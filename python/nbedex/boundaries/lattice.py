@@ -56,7 +56,7 @@ class RationalLattice:
     @property
     def determinant(self) -> int:
         """Of the metric."""
-        return int(round(float(np.linalg.det(self.metric))))
+        return round(float(np.linalg.det(self.metric)))
 
 
 def rational_lattices(cell: Floats, centring: str, *, tolerance: float) -> Iterator[RationalLattice]:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.boundaries.csl_labels import CslLabels, join_labels, label_csl
-from nbedex.boundaries.disorientation import disorientations, plane_angle_deg, trace_angle_deg
+from nbedex.boundaries.disorientation import plane_angle_deg, trace_angle_deg
 from nbedex.boundaries.junctions import end_points
 from nbedex.boundaries.model import Boundaries, BoundaryNetwork
 from nbedex.boundaries.polyline import measure
 from nbedex.boundaries.settings import BoundarySettings
 from nbedex.boundaries.smoothing import enclosed_area, smooth_loop, smooth_open, starts_of
 from nbedex.boundaries.tracing import Chains, trace_chains
-from nbedex.grains import GrainMap, Role
+from nbedex.grains import GrainMap, Role, disorientations
 from nbedex.maps.orientation import rotation_angle
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,8 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
     settings = settings or BoundarySettings()
     chains = trace_chains(grain_map.grain_id)
     step = np.array([grain_map.source.step[1], grain_map.source.step[0]])  # (x, y)
-    points = tuple(line * step for line in _polylines(chains, settings.smoothing_px))
+    lines = _polylines(chains, settings.smoothing_px)
+    points = tuple(line * step for line in lines)
     shape = measure(points)
     crystal = _crystallography(grain_map, chains, settings)
     planes = grain_map.grains.conduction_normal
@@ -67,7 +68,7 @@ def trace_boundaries(grain_map: GrainMap, settings: BoundarySettings | None = No
     return BoundaryNetwork(
         grain_map=grain_map,
         boundaries=boundaries,
-        triple_points=chains.positions(chains.triple_points) * step,
+        triple_points=_triple_points(chains, lines) * step,
         settings={**settings.to_dict(), "inclination": "edge-on assumed"},
     )
 
@@ -95,6 +96,14 @@ def _polylines(chains: Chains, wavelength: float) -> list[Floats]:
     return lines
 
 
+def _triple_points(chains: Chains, lines: list[Floats]) -> Floats:
+    """Where three or more regions meet (k, 2), in pixels: the ends that the segments there share."""
+    ends = np.array([line[[0, -1]] for line in lines]).reshape(-1, 2)
+    vertices = np.stack([chains.vertices[chains.offset[:-1]], chains.vertices[chains.offset[1:] - 1]], axis=1)
+    known, first = np.unique(vertices.reshape(-1), return_index=True)
+    return np.asarray(ends[first[np.searchsorted(known, chains.triple_points)]])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Crystallography:
     """What follows from the orientations on both sides."""
@@ -117,7 +126,8 @@ def _crystallography(grain_map: GrainMap, chains: Chains, settings: BoundarySett
         rows = np.flatnonzero(same & (phase == number))
         if not len(rows):
             continue
-        quaternion[rows] = disorientations(grains.orientation[a[rows]], grains.orientation[b[rows]], kind.symmetry)
+        pairs = grains.orientation[a[rows]], grains.orientation[b[rows]]
+        quaternion[rows] = disorientations(*pairs, kind.symmetry).rotation
         labels.append((rows, label_csl(quaternion[rows], kind, settings)))
     length = np.linalg.norm(quaternion[:, 1:], axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):

@@ -21,11 +21,11 @@ class BoundarySettings(Settings, frozen=True, kw_only=True):
     csl_limit
         Largest coincidence index looked for; by default 49 in cubic phases, 29 in others.
     brandon_deg, brandon_exponent
-        A boundary is a CSL boundary within brandon_deg / sigma ** brandon_exponent of it: 15 and 0.5 after Brandon (1966),
-        15 and 5/6 after Palumbo & Aust (1990).
+        A boundary is a CSL boundary within brandon_deg / sigma ** brandon_exponent of it: 15 and 0.5 after Brandon
+        (1966), 15 and 5/6 after Palumbo & Aust (1990).
     strain_tolerance
-        How much a cell may be strained so that its lattice has coincidences other than those by symmetry, for example to
-        a rational (c/a)^2; 0.01 is 1 %.
+        How much a cell may be strained so that its lattice has coincidences other than those by symmetry, for example
+        to a rational (c/a)^2; 0.01 is 1 %.
     """
 
     smoothing_px: Annotated[float, Meta(ge=2, le=1000)] = 24.0

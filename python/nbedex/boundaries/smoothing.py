@@ -30,7 +30,7 @@ _HELD = 1e9  # weight of an end that must not move
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curves:
-    """Polylines one after the other: curve i is points[offset[i]:offset[i + 1]], a closed one repeats its first point."""
+    """Polylines in one array: curve i is points[offset[i]:offset[i + 1]], a closed one repeats its first point."""
 
     offset: Ints
     points: Floats

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument("output", help="file to write")
     parser.add_argument("--min-index", type=float, help="pixels of lower index are exported as not indexed")
     parser.add_argument("--min-reliability", type=float, help="the same for reliability, percent")
+    parser.add_argument("--min-probability", type=float, help="the same for the probability of being right, 0 to 1")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
 
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         min_index=args.min_index,
         min_reliability=args.min_reliability,
+        min_probability=args.min_probability,
     )
     if args.json:
         show_json({"written": str(written)})

@@ -78,7 +78,7 @@ LIBRARY_FLAGS = (
     _flag(
         "--step",
         "library.step_deg",
-        "no beam direction is farther than half of this from a template, degrees (default 1)",
+        "no beam direction is farther than half of this from a template, degrees (default 2)",
     ),
     _flag(
         "--excitation-error",
@@ -109,9 +109,10 @@ PREPROCESS_FLAGS = (
     _flag(
         "--background-sigma",
         "preprocess.background_sigma",
-        "standard deviations of a ring taken off with its mean (default 1)",
+        "standard deviations of a ring taken off with its mean (default 0)",
     ),
-    _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25; 0.4 with precession)"),
+    _flag("--peak-sigma", "preprocess.peak_sigma", "the same for the sparser pattern that is searched (default 3)"),
+    _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25)"),
     _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),
 )
 MATCH_FLAGS = (
@@ -121,6 +122,8 @@ MATCH_FLAGS = (
     _flag(
         "--rival-share", "match.rival_share", "below this share of the best nothing is a rival (default 0.6; 0: all)"
     ),
+    _flag("--no-refine", "refine.enabled", "leave orientations on the grid of templates", None, value=False),
+    _flag("--crystals", "overlap.max_crystals", "overlapping crystals looked for in a pattern, 1 (default) to 3", int),
 )
 GROUPS = (
     ("data", SCAN_FLAGS),

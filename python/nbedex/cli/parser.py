@@ -23,8 +23,23 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 done but most
 
 # In the order of use. Each module has `add(subparsers)`; its heavy imports happen when it runs.
 COMMANDS = (
-    "demo", "phases", "library", "info", "calibrate", "look", "index", "export", "plot", "transport", "show_config"
-)  # fmt: skip
+    "demo",
+    "phases",
+    "library",
+    "info",
+    "calibrate",
+    "look",
+    "index",
+    "export",
+    "plot",
+    "grains",
+    "boundaries",
+    "blockade",
+    "transport",
+    "analyse",
+    "vdf",
+    "show_config",
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
             "nbedex plot map.h5 --to figures/",
             "nbedex plot map.h5 --kind ipf-z --to ipf.png --min-reliability 10",
         ],
-        description="Pixels under the index and reliability cut-offs are black, and so are those not indexed.",
+        description="Pixels under the cut-offs are black, and so are those not indexed.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
     parser.add_argument(
@@ -28,10 +28,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--kind",
         default="all",
-        help="ipf-x, ipf-y, ipf-z, phase, index, reliability, phase-reliability, status, overview or all (default)",
+        help="ipf-x, ipf-y, ipf-z, phase, index, reliability, phase-reliability, probability, status, overview or all",
     )
-    parser.add_argument("--min-index", type=float, help="cut-off of the index (default 0.06)")
-    parser.add_argument("--min-reliability", type=float, help="cut-off of the reliability, percent (default 1)")
+    parser.add_argument("--min-probability", type=float, help="cut-off of the probability, 0 to 1 (default 0.5)")
+    parser.add_argument("--min-index", type=float, help="cut-off of the index (default none)")
+    parser.add_argument("--min-reliability", type=float, help="cut-off of the reliability, percent (default none)")
     parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default 200)")
     parser.add_argument("--overwrite", action="store_true", help="replace pictures that exist")
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         kind=args.kind,
         min_index=args.min_index,
         min_reliability=args.min_reliability,
+        min_probability=args.min_probability,
         overwrite=args.overwrite,
         dpi=args.dpi,
     )

@@ -11,8 +11,10 @@ from nbedex.grains.misorientation import (
     kernel_average_misorientation,
 )
 from nbedex.grains.model import GrainMap, Grains, MapPhase, OrientationMap, Role
+from nbedex.grains.resolve import Resolved, resolve_rivals
+from nbedex.grains.rivals import PooledRivals, RivalSettings, pool_rivals, rivals_group
 from nbedex.grains.settings import GrainSettings
-from nbedex.grains.source import from_crystal_map, orientation_map, read_orientation_map
+from nbedex.grains.source import from_crystal_map, orientation_map, read_orientation_map, with_roles
 from nbedex.grains.store import Group, is_grain_file, put_groups, read_groups, write_groups
 from nbedex.grains.table import grain_columns, write_grain_table
 
@@ -24,6 +26,9 @@ __all__ = [
     "Group",
     "MapPhase",
     "OrientationMap",
+    "PooledRivals",
+    "Resolved",
+    "RivalSettings",
     "Role",
     "disorientations",
     "find_grains",
@@ -36,10 +41,14 @@ __all__ = [
     "is_grain_file",
     "kernel_average_misorientation",
     "orientation_map",
+    "pool_rivals",
     "put_groups",
     "read_grain_map",
     "read_groups",
     "read_orientation_map",
+    "resolve_rivals",
+    "rivals_group",
+    "with_roles",
     "write_grain_map",
     "write_grain_table",
     "write_groups",

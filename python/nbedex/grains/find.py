@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
-from nbedex.grains.model import GrainMap, OrientationMap, Role
+from nbedex.grains.model import GrainMap, OrientationMap
 from nbedex.grains.properties import describe_regions
 from nbedex.grains.segment import Segmentation, segment
 from nbedex.grains.settings import GrainSettings
@@ -56,10 +56,11 @@ def grains_of(source: OrientationMap, region: NDArray[np.integer], settings: Gra
     votes = np.zeros((n, len(source.phases)), dtype=np.int64)
     indexed = source.phase_id >= 0
     np.add.at(votes, (label[indexed], source.phase_id[indexed]), 1)
-    phase = np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), -1)
-    kind = np.where(phase >= 0, Role.GRAIN, Role.NOT_INDEXED).astype(np.int8)
+    phase = np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), -1).astype(np.int16)
+    hole = np.zeros(n, dtype=bool)
     if source.hole is not None:
-        empty = np.bincount(label.ravel(), weights=source.hole.ravel(), minlength=n) * 2 > np.bincount(label.ravel())
-        kind[empty & (phase < 0)] = Role.HOLE
-    absorbed = (source.phase_id != phase[label]) & (phase[label] >= 0)
-    return describe_regions(source, Segmentation(label, absorbed, kind), settings or GrainSettings())
+        size = np.bincount(label.ravel())
+        hole = (np.bincount(label[source.hole], minlength=n) * 2 > size) & (phase < 0)
+    own = (source.phase_id == phase[label]) & (phase[label] >= 0)
+    absorbed = ~own & (phase[label] >= 0)
+    return describe_regions(source, Segmentation(label, absorbed, own, phase, hole), settings or GrainSettings())

@@ -67,6 +67,7 @@ def grain_orientation_spread(grain_map: GrainMap) -> Map:
 
 
 def _own(grain_map: GrainMap) -> NDArray[np.bool_]:
-    """Pixels that are of their grain's phase and were not absorbed."""
-    of_grain = grain_map.grains.phase_id[grain_map.grain_id]
+    """Pixels that are of their grain's phase and were not absorbed, of grains with an orientation."""
+    oriented = np.isfinite(grain_map.grains.orientation[:, 0])
+    of_grain = np.where(oriented, grain_map.grains.phase_id, -1)[grain_map.grain_id]
     return np.asarray(~grain_map.absorbed & (of_grain >= 0) & (grain_map.source.phase_id == of_grain))

@@ -20,10 +20,8 @@ def describe_regions(
     source: OrientationMap, found: Segmentation, settings: GrainSettings, *, threads: int = 0
 ) -> GrainMap:
     """Everything known of regions, with their neighbours."""
-    region, absorbed, n = found.region, found.absorbed, len(found.kind)
-    own = ~absorbed & (source.phase_id >= 0) & (found.kind == Role.GRAIN)[region]
-    phase = np.full(n, -1, dtype=np.int16)
-    phase[region[own]] = source.phase_id[own]
+    region, absorbed, phase, n = found.region, found.absorbed, found.phase_of, len(found.phase_of)
+    own = found.oriented & (phase >= 0)[region] & (source.phase_id == phase[region])
     mean = mean_orientations(
         MapArrays.of(source), region, own, phase, floor_deg=settings.orientation_floor_deg, threads=threads
     )
@@ -31,7 +29,7 @@ def describe_regions(
     inclination, trace = plane_angles(normal, settings.min_inclination_deg)
     shapes = region_shapes(region, n, source.step)
     grains = Grains(
-        role=_roles(source, found.kind, phase),
+        role=_roles(source, found),
         phase_id=phase,
         orientation=mean.orientation,
         spread_deg=mean.spread_deg,
@@ -44,7 +42,7 @@ def describe_regions(
         ellipse_axes=shapes.ellipse_axes,
         ellipse_deg=shapes.ellipse_deg,
         bounds=shapes.bounds,
-        confidence=_mean_confidence(source, region, own, n),
+        confidence=_mean_confidence(source, region, ~absorbed & (source.phase_id >= 0), n),
         conduction_normal=normal,
         inclination_deg=inclination,
         trace_deg=trace,
@@ -85,15 +83,16 @@ def plane_angles(normal: Floats, min_inclination_deg: float) -> tuple[Floats, Fl
     return np.asarray(inclination), np.where(inclination >= max(min_inclination_deg, 1e-9), trace, np.nan)
 
 
-def _roles(source: OrientationMap, kind: NDArray[np.int8], phase: NDArray[np.int16]) -> NDArray[np.int8]:
+def _roles(source: OrientationMap, found: Segmentation) -> NDArray[np.int8]:
     of_phase = np.array([int(p.role) for p in source.phases], dtype=np.int8)
-    return np.where(phase >= 0, of_phase[phase], kind).astype(np.int8)
+    without = np.where(found.hole, Role.HOLE, Role.NOT_INDEXED)
+    return np.where(found.phase_of >= 0, of_phase[found.phase_of], without).astype(np.int8)
 
 
-def _mean_confidence(source: OrientationMap, region: Labels, own: NDArray[np.bool_], n: int) -> Floats:
+def _mean_confidence(source: OrientationMap, region: Labels, of: NDArray[np.bool_], n: int) -> Floats:
     if source.confidence is None:
         return np.full(n, np.nan)
-    known = own & np.isfinite(source.confidence)
+    known = of & np.isfinite(source.confidence)
     total = np.bincount(region[known], weights=source.confidence[known], minlength=n)
     number = np.bincount(region[known], minlength=n)
     return np.asarray(np.where(number > 0, total / np.maximum(number, 1), np.nan))

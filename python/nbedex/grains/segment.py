@@ -27,13 +27,19 @@ class Segmentation:
         (ny, nx) int32, numbered from 0 by first pixel in reading order.
     absorbed
         (ny, nx) bool, pixels taken into a region that they were no part of.
-    kind
-        (n,) int8, a `Role`: GRAIN for every region with a phase, NOT_INDEXED or HOLE for the others.
+    oriented
+        (ny, nx) bool, pixels whose orientation counts for their region's.
+    phase_of
+        (n,) int16, -1 for regions without a phase.
+    hole
+        (n,) bool, regions where there is no specimen.
     """
 
     region: Labels
     absorbed: Mask
-    kind: NDArray[np.int8]
+    oriented: Mask
+    phase_of: NDArray[np.int16]
+    hole: NDArray[np.bool_]
 
 
 def segment(source: OrientationMap, settings: GrainSettings, *, threads: int = 0) -> Segmentation:
@@ -43,20 +49,47 @@ def segment(source: OrientationMap, settings: GrainSettings, *, threads: int = 0
     threshold = float(np.deg2rad(settings.threshold_deg))
     label = arrays.call(_core.segment_pixels, threshold=threshold, threads=threads)
     label = _merged(arrays, label, label >= 0, threshold)
-    settled = _settled(label, settings.min_size)
+    oriented = _settled(label, settings.min_size)
     hole = large(hole, settings.min_size)
-    blank = wide(~(settled | hole), settings.max_gap)
-    blank = large(blank & ~(settled | hole), settings.min_size)
-    if not (settled | hole | blank).any():
+    by_phase = _by_phase_alone(source, arrays.phase_id, oriented, ~(oriented | hole), settings)
+    taken = oriented | hole
+    for mask in by_phase:
+        taken = taken | mask
+    blank = large(wide(~taken, settings.max_gap) & ~taken, settings.min_size)
+    if not (taken | blank).any():
         blank = np.ones(source.shape, dtype=bool)  # nothing to be absorbed into
-    absorbed = ~(settled | hole | blank)
-    label = _core.fill_regions(_with_parts(np.where(settled, label, -1).astype(np.int32), (hole, blank)))
-    label = _core.number_regions(label)
-    label = _merged(arrays, label, settled, threshold)
-    kind = np.full(int(label.max()) + 1, Role.GRAIN, dtype=np.int8)
-    kind[label[hole]] = Role.HOLE
-    kind[label[blank]] = Role.NOT_INDEXED
-    return Segmentation(label, absorbed, kind)
+    absorbed = ~(taken | blank)
+    label = _with_parts(np.where(oriented, label, -1).astype(np.int32), (*by_phase, hole, blank))
+    label = _core.number_regions(_core.fill_regions(label))
+    label = _merged(arrays, label, oriented, threshold)
+    phase_of = np.full(int(label.max()) + 1, -1, dtype=np.int16)
+    of_phase = taken & ~hole
+    phase_of[label[of_phase]] = arrays.phase_id[of_phase]
+    is_hole = np.zeros(len(phase_of), dtype=bool)
+    is_hole[label[hole]] = True
+    return Segmentation(label, absorbed, oriented, phase_of, is_hole)
+
+
+def _by_phase_alone(
+    source: OrientationMap, phase_id: NDArray[np.int16], oriented: Mask, left: Mask, settings: GrainSettings
+) -> list[Mask]:
+    """Inclusions and electrodes whose pixels agree on the phase and on nothing else, for each such phase.
+
+    For the current it doesn't matter how they lie; grains of a conductor without an orientation are not known. Thin
+    parts beside a grain of the same phase are that grain's bad edge, though, and left to it.
+    """
+    found = []
+    for number, phase in enumerate(source.phases):
+        if phase.role == Role.GRAIN:
+            continue
+        mask = large(left & (phase_id == number), settings.min_size)
+        if mask.any():
+            parts = ndimage.label(mask)[0]
+            beside = mask & ndimage.binary_dilation(oriented & (phase_id == number))
+            part_of_grain = np.isin(parts, np.unique(parts[beside]))
+            mask = (mask & ~part_of_grain) | wide(mask & part_of_grain, settings.max_gap)
+        found.append(large(mask, settings.min_size))
+    return found
 
 
 def _usable_phases(source: OrientationMap, hole: Mask, settings: GrainSettings) -> NDArray[np.int16]:

@@ -9,7 +9,7 @@ from msgspec import Meta
 from nbedex.settings import Settings
 
 
-class GrainSettings(Settings):
+class GrainSettings(Settings, frozen=True, kw_only=True):
     """How a map is cut into grains.
 
     Attributes

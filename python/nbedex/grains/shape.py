@@ -37,7 +37,7 @@ def region_shapes(region: NDArray[np.int32], n: int, step: Step) -> Shapes:
     ny, nx = region.shape
     return Shapes(
         n_pixels=count,
-        area=count * float(step[0] * step[1]),
+        area=np.asarray(count * float(step[0] * step[1]), dtype=np.float64),
         perimeter=_perimeters(found["crossings"], step),
         centroid=middle,
         ellipse_axes=axes,

@@ -6,14 +6,17 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
+from nbedex.grains.channel_frame import ctf_is_ours, from_channel_frame
 from nbedex.grains.foreign_phase import foreign_phase
-from nbedex.grains.model import MapPhase, OrientationMap
+from nbedex.grains.model import MapPhase, OrientationMap, Role
 from nbedex.maps import IndexingResult, Status, canonical, read_crystal_map, read_result
 from nbedex.maps.foreign import is_ours
 from nbedex.phases import Phase
@@ -25,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _TO_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "mm": 1e6, "a": 0.1, "å": 0.1, "angstrom": 0.1}
 # properties that hold a confidence between 0 and 1, best known first: ours, ASTAR's .ang, OIM's
-_CONFIDENCES = ("confidence", "correlation", "rel", "ci")
+_CONFIDENCES = ("confidence", "probability", "correlation", "rel", "ci")
 
 
 def orientation_map(result: IndexingResult, *, hole: NDArray[np.bool_] | None = None) -> OrientationMap:
@@ -34,7 +37,8 @@ def orientation_map(result: IndexingResult, *, hole: NDArray[np.bool_] | None = 
     Parameters
     ----------
     result
-        What indexing found. The index (a correlation, negative ones as 0) is the confidence.
+        What indexing found. The probability is the confidence; where it isn't known for every indexed pixel, the index
+        (a correlation, negative ones as 0).
     hole
         (ny, nx), True where there is no specimen. None: where a pattern had too little signal to be indexed.
     """
@@ -42,13 +46,15 @@ def orientation_map(result: IndexingResult, *, hole: NDArray[np.bool_] | None = 
         hole = np.asarray(result.status == Status.LOW_SIGNAL)
     elif hole.shape != result.shape or hole.dtype != np.bool_:
         raise ArgumentError(f"hole must be bool of shape {result.shape}, got {hole.dtype} of shape {hole.shape}")
+    known = bool(np.isfinite(result.probability[result.indexed]).all())
+    confidence = result.probability if known else np.clip(result.index, 0.0, 1.0)
     return OrientationMap(
         phases=tuple(MapPhase.of(phase) for phase in result.phases),
         phase_id=np.where(hole, -1, result.phase_id).astype(np.int16),
         orientation=np.where(hole[..., None], np.nan, result.orientation),
         step=result.calibration.step or (1.0, 1.0),
         step_known=result.calibration.step is not None,
-        confidence=np.where(result.indexed, np.clip(result.index, 0.0, 1.0), np.nan).astype(np.float32),
+        confidence=np.where(result.indexed, confidence, np.nan).astype(np.float32),
         hole=hole,
         rival_orientation=result.rival_orientation,
         rival_phase_id=result.rival_phase_id,
@@ -76,8 +82,8 @@ def from_crystal_map(
         Which phase of ours a name in the map stands for. A phase that isn't named takes its symmetry from its point
         group and cell, conducts nothing and has no conduction planes.
     confidence
-        Property with a confidence between 0 and 1. None: the first there is of "confidence", "correlation" (ours),
-        "rel" (ASTAR) and "ci" (OIM).
+        Property with a confidence between 0 and 1. None: the first there is of "confidence", "probability" and
+        "correlation" (ours), "rel" (ASTAR) and "ci" (OIM).
     step
         (Y, X) in nm, instead of the map's own, or where it has none.
     hole
@@ -129,6 +135,9 @@ def read_orientation_map(
 ) -> OrientationMap:
     """Read a result of ours, an orix .h5, .ang or .ctf file; parameters as in `from_crystal_map`.
 
+    Orientations of a .ctf file that isn't ours refer to a crystal frame with X || a*, Y || b (`from_channel_frame`);
+    they are turned into ours, X || a, Z || c*, which is a difference of 30 degrees for hexagonal and trigonal phases.
+
     Raises
     ------
     ArgumentError
@@ -143,10 +152,25 @@ def read_orientation_map(
     else:
         crystal_map = read_crystal_map(path)
         source = from_crystal_map(crystal_map, phases=phases, confidence=confidence, step=step, hole=hole)
+        if Path(path).suffix.lower() == ".ctf" and not ctf_is_ours(path):
+            source = from_channel_frame(source)
     with open(path, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     source.origin.update(file=os.path.basename(os.fspath(path)), sha256=digest)
     return source
+
+
+def with_roles(source: OrientationMap, roles: Mapping[str, str]) -> OrientationMap:
+    """The map with other roles for some of its phases, by name: "grain", "insulator" or "electrode"."""
+    known = {role.name.lower(): role for role in (Role.GRAIN, Role.INSULATOR, Role.ELECTRODE)}
+    names = [phase.name for phase in source.phases]
+    for name, role in roles.items():
+        if name not in names:
+            raise ArgumentError(f"the map has no phase {name!r}; it has {', '.join(map(repr, names))}")
+        if role not in known:
+            raise ArgumentError(f"expected {', '.join(known)} as the role of {name!r}, got {role!r}")
+    phases = tuple(replace(p, role=known[roles[p.name]]) if p.name in roles else p for p in source.phases)
+    return replace(source, phases=phases)
 
 
 def _phases(crystal_map: CrystalMap, wanted: Mapping[str, Phase]) -> tuple[tuple[MapPhase, ...], NDArray[np.int16]]:

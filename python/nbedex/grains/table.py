@@ -11,11 +11,15 @@ import numpy as np
 
 from nbedex.files import write_atomically
 from nbedex.grains.model import GrainMap, Role
+from nbedex.grains.rivals import PooledRivals
 from nbedex.maps import to_euler
 
 
-def grain_columns(grain_map: GrainMap) -> dict[str, list[object]]:
-    """Columns by name; None where a number isn't known. Lengths are in px where the scan step isn't known."""
+def grain_columns(grain_map: GrainMap, rivals: PooledRivals | None = None) -> dict[str, list[object]]:
+    """Columns by name; None where a number isn't known. Lengths are in px where the scan step isn't known.
+
+    `rivals` of `pool_rivals` add what the pixels' rival solutions say.
+    """
     grains, n = grain_map.grains, len(grain_map.grains)
     unit = "nm" if grain_map.source.step_known else "px"
     names = [phase.name for phase in grain_map.source.phases]
@@ -55,13 +59,23 @@ def grain_columns(grain_map: GrainMap) -> dict[str, list[object]]:
     for name, values in numbers.items():
         columns[name] = [None if value != value else value for value in values.tolist()]
     columns["touches edge"] = [int(value) for value in grains.touches_edge.tolist()]
+    if rivals is not None:
+        other = np.rad2deg(to_euler(rivals.rival_orientation))
+        columns["ambiguous"] = [int(value) for value in rivals.ambiguous.tolist()]
+        columns["rival phase"] = [names[i] if i >= 0 else None for i in rivals.rival_phase_id.tolist()]
+        more = {"rival margin (%)": rivals.margin_percent, "rival margin (standard errors)": rivals.significance}
+        more |= {f"rival {name} (deg)": other[:, i] for i, name in enumerate(("phi1", "Phi", "phi2"))}
+        for name, values in more.items():
+            columns[name] = [None if value != value else value for value in values.tolist()]
     columns["neighbours"] = [" ".join(map(str, sorted(others))) for others in near]
     return columns
 
 
-def write_grain_table(path: str | os.PathLike[str], grain_map: GrainMap, *, overwrite: bool = False) -> Path:
+def write_grain_table(
+    path: str | os.PathLike[str], grain_map: GrainMap, *, rivals: PooledRivals | None = None, overwrite: bool = False
+) -> Path:
     """Write the grains as CSV. Numbers are rounded to six digits, what isn't known is left empty."""
-    columns = grain_columns(grain_map)
+    columns = grain_columns(grain_map, rivals)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

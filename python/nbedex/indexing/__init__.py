@@ -5,14 +5,23 @@ from __future__ import annotations
 from nbedex.indexing.block import index_block, make_engine
 from nbedex.indexing.look import PatternView, look_at
 from nbedex.indexing.run import index_scan
-from nbedex.indexing.settings import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings
+from nbedex.indexing.settings import (
+    CenterSettings,
+    IndexingSettings,
+    MatchSettings,
+    OverlapSettings,
+    PreprocessSettings,
+    RefineSettings,
+)
 
 __all__ = [
     "CenterSettings",
     "IndexingSettings",
     "MatchSettings",
+    "OverlapSettings",
     "PatternView",
     "PreprocessSettings",
+    "RefineSettings",
     "index_block",
     "index_scan",
     "look_at",

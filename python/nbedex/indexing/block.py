@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
+from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
+from nbedex.indexing.overlap import further_crystals
+from nbedex.indexing.records import empty_records, fill, refuse
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
-from nbedex.library import TemplateLibrary
-from nbedex.maps.orientation import canonical, half_turned, multiply
+from nbedex.library import SimulationSettings, TemplateLibrary, kinematical_intensities
 from nbedex.maps.result import Status
+from nbedex.phases import Phase
 
 Array = NDArray[np.float64]
-Match = dict[str, NDArray[Any]]
-
-_HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,12 @@ class Engine:
         The polar bins.
     templates
         Packed templates, by phase.
+    crystals
+        Reflections, for refinement, by phase.
+    simulation
+        How the templates were simulated.
+    spot_radius
+        What belongs to a spot, 1/angstrom; see `OverlapSettings`.
     orientations
         Orientations of the templates (n, 4), by phase.
     symmetries
@@ -55,6 +62,9 @@ class Engine:
     mask: NDArray[np.uint8] | None
     grid: _core.PolarGrid
     templates: tuple[_core.TemplateSet, ...]
+    crystals: tuple[_core.KinematicCrystal, ...]
+    simulation: SimulationSettings
+    spot_radius: float
     orientations: tuple[Array, ...]
     symmetries: tuple[Array, ...]
     settings: IndexingSettings
@@ -110,6 +120,7 @@ def make_engine(
         preprocessing=_core.Preprocessing(
             remove_background=options.remove_background,
             background_sigma=options.background_sigma,
+            peak_sigma=options.peak_sigma,
             exponent=options.exponent,
             saturation=float(saturation_value or 0),
             max_saturated=options.max_saturated,
@@ -118,12 +129,28 @@ def make_engine(
         mask=mask,
         grid=grid,
         templates=packed,
+        crystals=tuple(kinematic_crystal(phase, library.settings, settings) for phase in library.phases),
+        simulation=library.settings,
+        spot_radius=settings.overlap.spot_radius_px * calibration.pixel_size,
         orientations=tuple(spots.orientation for spots in library.spots),
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
         template_skewness=tuple(
             template_skewness(spots, grid, settings.match.template_exponent) for spots in library.spots
         ),
+    )
+
+
+def kinematic_crystal(
+    phase: Phase, simulation: SimulationSettings, settings: IndexingSettings
+) -> _core.KinematicCrystal:
+    """The reflections of a phase as refinement wants them."""
+    _, g, intensity = kinematical_intensities(phase, simulation)
+    return _core.KinematicCrystal(
+        g=g[intensity > 0],
+        intensity=intensity[intensity > 0],
+        template_exponent=settings.refine.template_exponent,
+        symmetry=np.ascontiguousarray(phase.symmetry_quaternions),
     )
 
 
@@ -172,40 +199,6 @@ def noise_levels(skewness: Array, engine: Engine) -> Array:
     return np.stack(levels, axis=1)
 
 
-def record_dtype(n_best: int, n_phases: int) -> np.dtype[Any]:
-    """Layout of one pixel's record; the fields are those of `IndexingResult`."""
-    return np.dtype(
-        [
-            ("phase_id", "<i2"),
-            ("orientation", "<f8", (4,)),
-            ("index", "<f4"),
-            ("reliability", "<f4"),
-            ("phase_reliability", "<f4"),
-            ("mirror_margin", "<f4"),
-            ("half_turn_margin", "<f4"),
-            ("center", "<f4", (2,)),
-            ("status", "u1"),
-            ("rival_phase_id", "<i2", (n_best,)),
-            ("rival_orientation", "<f8", (n_best, 4)),
-            ("rival_score", "<f4", (n_best,)),
-            ("phase_score", "<f4", (n_phases,)),
-            ("template_id", "<i4"),
-            ("mirrored", "?"),
-        ]
-    )
-
-
-def empty_records(n: int, n_best: int, n_phases: int, status: Status) -> NDArray[Any]:
-    """Records (n,) of pixels about which nothing is known."""
-    records = np.zeros(n, dtype=record_dtype(n_best, n_phases))
-    for name in records.dtype.names or ():
-        if records.dtype[name].base.kind == "f":
-            records[name] = np.nan
-    records["phase_id"] = records["rival_phase_id"] = records["template_id"] = -1
-    records["status"] = status
-    return records
-
-
 def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:
     """Index patterns.
 
@@ -225,118 +218,74 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     (n,) structured
         See `record_dtype`.
     """
-    polar, status, skewness = _core.prepare_patterns(
-        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads
+    polar, peaks, status = _core.prepare_patterns(
+        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
     )
-    options = engine.settings.match
-    records = empty_records(len(frames), options.n_best, len(engine.templates), Status.OK)
+    assert peaks is not None
+    records = empty_records(len(frames), engine.settings, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
     if len(usable):
-        patterns = polar if len(usable) == len(polar) else np.ascontiguousarray(polar[usable])
-        matches = match_phases(patterns, engine, threads=threads)
-        records[usable] = _fill(records[usable], matches, noise_levels(skewness[usable], engine), engine)
+        records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
     return records
 
 
-def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
-    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them."""
-    options = _core.MatchOptions(
-        n_best=engine.settings.match.n_best,
-        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        rival_share=engine.settings.match.rival_share,
-        threads=threads,
+def index_patterns(
+    polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
+) -> NDArray[Any]:
+    """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
+
+    def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
+        found = first = searched(match_phases(sparse, engine, threads=threads), engine)
+        if engine.settings.refine.enabled:
+            found = refined(first, whole, engine, threads=threads)
+        return found, gather_evidence(first, found, sparse, whole, engine, threads=threads)
+
+    found, evidence = solve(polar, peaks)
+    filled = records.copy()
+    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
+    filled["probability"] = evidence.probability()
+    filled["uncertainty_deg"] = evidence.uncertainty_deg()
+    refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    if engine.settings.overlap.max_crystals > 1:
+        overlap = further_crystals(
+            filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads
+        )
+        for name in ("phase_id", "orientation", "share", "probability"):
+            filled[f"overlap_{name}"] = getattr(overlap, name)
+    return filled
+
+
+def gather_evidence(
+    first: Candidates,
+    final: Candidates,
+    peaks: NDArray[np.float32],
+    polar: NDArray[np.float32],
+    engine: Engine,
+    *,
+    threads: int,
+) -> Evidence:
+    """What speaks for the winners among the `final` candidates; `first` are those of the search."""
+    winner = final.phase_id[:, :1]
+
+    def times_noise(candidates: Candidates, patterns: NDArray[np.float32]) -> Array:
+        score = best_where(candidates.phase_id == winner, candidates.score).astype(np.float64)
+        levels = noise_levels(_core.skewness(patterns, threads), engine)
+        level = np.take_along_axis(levels, np.maximum(winner, 0), axis=1)[:, 0]
+        return np.asarray(np.where(winner[:, 0] < 0, 0.0, np.nan_to_num(score) / level))
+
+    searched_for = times_noise(first, peaks)
+    return Evidence(
+        searched=searched_for,
+        refined=times_noise(final, polar) if final is not first else searched_for,
+        score=np.nan_to_num(final.score[:, 0].astype(np.float64)),
+        rival=final.score[:, 1].astype(np.float64),
+        spread=final.spread[:, 0].astype(np.float64),
+        n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
     )
-    search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
-    return search(engine.templates, patterns, options)[0]
 
 
-def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
-    """Quaternions (n, k, 4), sample to crystal, of matches; NaN where there is none.
-
-    O = O_template [R_y(180 deg) if mirrored] R_z(-azimuth), with the azimuth interpolated between bins.
-    """
-    missing = match["template_id"] < 0
-    base = orientations[np.where(missing, 0, match["template_id"])]
-    base = np.where((match["mirrored"] != 0)[..., None], multiply(base, _HALF_TURN_Y), base)
-    half = np.pi * (match["azimuth"] + match["azimuth_offset"].astype(np.float64)) / n_azimuths
-    zero = np.zeros_like(half)
-    turned = canonical(multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1)))
-    turned[missing] = np.nan
-    return turned
-
-
-def _fill(records: NDArray[Any], matches: list[Match], noise: Array, engine: Engine) -> NDArray[Any]:
-    """Records with the matches of all phases merged into them."""
-    n_best = engine.settings.match.n_best
-    score = np.stack([m["score"] for m in matches], axis=1)  # (n, phases, k)
-    score = np.where(np.stack([m["template_id"] for m in matches], axis=1) < 0, np.nan, score)
-    orientation = np.stack(
-        [matched_orientations(m, o, engine.grid.n_azimuths) for m, o in zip(matches, engine.orientations, strict=True)],
-        axis=1,
-    )
-    n, n_phases, _ = score.shape
-    pixel = np.arange(n)
-    records["phase_score"] = score[:, :, 0]
-    best_of_phase = np.where(np.isnan(score[:, :, 0]), -np.inf, score[:, :, 0])
-    winner = best_of_phase.argmax(axis=1)  # the first of equals
-
-    # All phases' candidates, best first; equal scores stay in the order of phases and ranks.
-    flat = score.reshape(n, -1)
-    order = np.argsort(np.where(np.isnan(flat), np.inf, -flat), axis=1, kind="stable")[:, :n_best]
-    records["rival_score"] = np.take_along_axis(flat, order, axis=1)
-    records["rival_orientation"] = np.take_along_axis(orientation.reshape(n, -1, 4), order[..., None], axis=1)
-    phase_of = np.where(np.isnan(records["rival_score"]), -1, order // score.shape[2])
-    records["rival_phase_id"] = phase_of
-
-    first = score[pixel, winner, 0]
-    records["phase_id"] = winner
-    records["index"] = first
-    records["orientation"] = orientation[pixel, winner, 0]
-    share = engine.settings.match.rival_share
-    farthest = 100.0 * (1.0 - share) if share > 0 else np.nan
-    records["reliability"] = margin(first, score[pixel, winner, 1], without_rival=farthest)
-    if n_phases > 1:
-        others = best_of_phase.copy()
-        others[pixel, winner] = -np.inf
-        others[np.isinf(others)] = np.nan
-        records["phase_reliability"] = margin(first, np.fmax.reduce(others, axis=1), without_rival=farthest)
-    mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, winner]
-    records["mirror_margin"] = margin(first, mirror)
-    half_turn = np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, winner]
-    turned = turned_rival(orientation[pixel, winner], score[pixel, winner], winner, engine)
-    records["half_turn_margin"] = margin(first, np.fmax(half_turn, turned))
-    for name in ("template_id", "mirrored"):
-        records[name] = np.stack([m[name][:, 0] for m in matches], axis=1)[pixel, winner]
-
-    limit = engine.settings.match.noise_factor * noise[pixel, winner]
-    lost = ~(first > limit)
-    records["status"][lost] = Status.NO_MATCH
-    for name in ("phase_id", "template_id"):
-        records[name][lost] = -1
-    records["mirrored"][lost] = False
-    records["orientation"][lost] = np.nan
-    return records
-
-
-def turned_rival(orientation: Array, score: NDArray[Any], phase_id: NDArray[np.intp], engine: Engine) -> NDArray[Any]:
-    """Best score (n,) of rivals (n, k) of the winner's phase that are it turned by half about an axis near the beam."""
-    best = np.full(len(score), np.nan)
-    for number, symmetry in enumerate(engine.symmetries):
-        where = phase_id == number
-        turned = half_turned(orientation[where, :1], orientation[where, 1:], symmetry)
-        rivals = np.where(turned, score[where, 1:], np.nan)
-        best[where] = np.fmax.reduce(rivals, axis=1)
-    return best
-
-
-def margin(best: NDArray[Any], rival: NDArray[Any], *, without_rival: float = np.nan) -> NDArray[np.float32]:
-    """100 (1 - rival / best) in percent, between 0 and 100; NaN where there is no positive best score.
-
-    Where there is no rival, `without_rival`: NaN, or the percentage below which one would have been found.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        percent = np.clip(100.0 * (1.0 - np.maximum(rival, 0.0) / best), 0.0, 100.0)
-    percent = np.where(np.isnan(rival), without_rival, percent)
-    return np.asarray(np.where(best > 0, percent, np.nan), dtype=np.float32)
+def taken(patterns: NDArray[np.float32], usable: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Some of the patterns, without a copy if they are all."""
+    return patterns if len(usable) == len(patterns) else np.ascontiguousarray(patterns[usable])

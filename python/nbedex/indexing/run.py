@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.errors import Cancelled
-from nbedex.indexing.block import Engine, empty_records, index_block, record_dtype
+from nbedex.indexing.block import Engine, index_block
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.checkpoint import Checkpoint
 from nbedex.indexing.pipeline import Frames, read_ahead
 from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.records import empty_records, record_dtype
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps.result import IndexingResult, Status
@@ -88,7 +89,7 @@ def index_scan(
     identity = _identity(scan, library, calibration, settings, engine.mask)
     store = Checkpoint(checkpoint, identity, resume=resume) if checkpoint else None
 
-    records = np.empty(scan.size, dtype=record_dtype(settings.match.n_best, len(library.phases)))
+    records = np.empty(scan.size, dtype=record_dtype(settings, len(library.phases)))
     done = 0
     progress("indexing", 0, scan.size)
     try:
@@ -159,6 +160,6 @@ def _index(read: Frames, centers: CenterModel, engine: Engine, *, threads: int) 
     center = pattern_centers(read.frames, read.block.patterns, centers, engine, threads=threads)
     records = index_block(read.frames, center, engine, threads=threads)
     if read.unreadable is not None:
-        lost = empty_records(1, engine.settings.match.n_best, len(engine.templates), Status.UNREADABLE)
+        lost = empty_records(1, engine.settings, len(engine.templates), Status.UNREADABLE)
         records[read.unreadable] = lost
     return records

@@ -70,7 +70,8 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     ring_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0125
     n_azimuths: Annotated[int, Meta(ge=36, le=7200)] = 360
     remove_background: bool = True
-    background_sigma: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
@@ -93,8 +94,9 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
-        would reach (`nbedex.indexing.noise`) is given the status "no match"; 0 switches the test off. Noise of many
-        kinds reaches 0.6 to 1.2, patterns of the demo's phases at 500 counts in the frame 1.5 and more.
+        would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
+        and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of
+        very few counts 0.9 and more; 1.25 suits the search alone.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
@@ -103,8 +105,46 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
     rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.6
-    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.25
+    noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
     exhaustive: bool = False
+
+
+class RefineSettings(Settings, frozen=True, kw_only=True):
+    """Orientations below the grid of the templates.
+
+    Attributes
+    ----------
+    enabled
+        Refine the candidates of every pattern and rank them anew. Without it the search has the last word.
+    excitation_width
+        Sigma (1/angstrom) of the Gaussian by which intensities fall with the excitation error; by default 0.35 times
+        the library's `max_excitation_error`.
+    template_exponent
+        Exponent on the intensities of reflections while refining.
+    """
+
+    enabled: bool = True
+    excitation_width: Annotated[float, Meta(gt=0, le=0.1)] | None = None
+    template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+
+
+class OverlapSettings(Settings, frozen=True, kw_only=True):
+    """Several crystals in one pattern, as where a boundary is inclined to the beam.
+
+    Attributes
+    ----------
+    max_crystals
+        Up to how many are looked for, 1 to 3. Each after the first is searched for in what is left of the pattern,
+        which costs as much as the first.
+    spot_radius_px
+        What lies within this of a spot (detector pixels) belongs to that spot's crystal.
+    min_probability
+        A further crystal counts from this probability on.
+    """
+
+    max_crystals: Annotated[int, Meta(ge=1, le=3)] = 1
+    spot_radius_px: Annotated[float, Meta(gt=0, le=100)] = 3.0
+    min_probability: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
 
 class IndexingSettings(Settings, frozen=True, kw_only=True):
@@ -113,6 +153,8 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
     center: CenterSettings = CenterSettings()
     preprocess: PreprocessSettings = PreprocessSettings()
     match: MatchSettings = MatchSettings()
+    refine: RefineSettings = RefineSettings()
+    overlap: OverlapSettings = OverlapSettings()
 
     def __post_init__(self) -> None:
         super().__post_init__()

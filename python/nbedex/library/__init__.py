@@ -11,7 +11,13 @@ from nbedex.library.library import (
     load_library,
     save_library,
 )
-from nbedex.library.simulation import SimulationSettings, Spots, simulate, simulate_templates
+from nbedex.library.simulation import (
+    SimulationSettings,
+    Spots,
+    kinematical_intensities,
+    simulate,
+    simulate_templates,
+)
 
 __all__ = [
     "DynamicalCrystal",
@@ -22,6 +28,7 @@ __all__ = [
     "TemplateLibrary",
     "build_library",
     "cached_library",
+    "kinematical_intensities",
     "load_library",
     "save_library",
     "simulate",

@@ -54,7 +54,7 @@ class SimulationSettings(Settings, frozen=True, kw_only=True):
 
     voltage: Annotated[float, Meta(ge=10, le=3000)]
     k_max: Annotated[float, Meta(gt=0.1, le=10)] = 1.5
-    step_deg: Annotated[float, Meta(ge=0.05, le=20)] = 1.0
+    step_deg: Annotated[float, Meta(ge=0.05, le=20)] = 2.0
     max_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] = 0.02
     shape: Literal["binary", "linear", "lorentzian", "sinc", "sin2c", "atanc"] = "lorentzian"
     thickness_nm: Annotated[float, Meta(gt=0, le=10000)] | None = None
@@ -113,6 +113,41 @@ class Spots:
         }
 
 
+def kinematical_intensities(
+    phase: Phase, settings: SimulationSettings
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+    """All reflections up to k_max that a pattern can show.
+
+    Returns
+    -------
+    hkl : (n, 3) int32
+    g : (n, 3) float64
+        Crystal frame, 1/angstrom.
+    intensity : (n,) float64
+        |F|^2; 0 for those that only double diffraction excites, which are there if the settings ask for it.
+
+    Raises
+    ------
+    ArgumentError
+        `k_max` is too small for this phase to have any reflection.
+    """
+    hkl = reflections(phase, k_max=settings.k_max)
+    g = hkl @ phase.reciprocal_basis.T
+    intensity = np.abs(structure_factors(phase, hkl, scattering=settings.scattering)) ** 2
+    if not len(hkl) or not intensity.max() > 0:
+        raise ArgumentError(f"k_max = {settings.k_max} 1/angstrom holds no reflection of {phase.name}")
+    keep = intensity > ABSENT * intensity.max()
+    if settings.double_diffraction > 0:
+        # Kept at zero intensity: what only a glide plane or screw axis forbids can be reached by two reflections.
+        intensity = np.where(keep, intensity, 0.0)
+        keep |= ~allowed(phase, hkl)
+    return (
+        np.ascontiguousarray(hkl[keep], dtype=np.int32),
+        np.ascontiguousarray(g[keep]),
+        np.ascontiguousarray(intensity[keep]),
+    )
+
+
 def simulate(
     phase: Phase, orientations: NDArray[np.float64], settings: SimulationSettings, *, threads: int = 0
 ) -> Spots:
@@ -139,22 +174,11 @@ def simulate(
     ArgumentError
         `k_max` is too small for this phase to have any reflection.
     """
-    hkl = reflections(phase, k_max=settings.k_max)
-    g = hkl @ phase.reciprocal_basis.T
-    intensity = np.abs(structure_factors(phase, hkl, scattering=settings.scattering)) ** 2
-    if not len(hkl) or not intensity.max() > 0:
-        raise ArgumentError(f"k_max = {settings.k_max} 1/angstrom holds no reflection of {phase.name}")
-    present = intensity > ABSENT * intensity.max()
-    if settings.double_diffraction > 0:
-        # Kept at zero intensity: what only a glide plane or screw axis forbids can be reached by two reflections.
-        intensity = np.where(present, intensity, 0.0)
-        keep = present | ~allowed(phase, hkl)
-    else:
-        keep = present
+    hkl, g, intensity = kinematical_intensities(phase, settings)
     spots = _core.simulate_patterns(
-        np.ascontiguousarray(g[keep]),
-        np.ascontiguousarray(intensity[keep]),
-        np.ascontiguousarray(hkl[keep], dtype=np.int32),
+        g,
+        intensity,
+        hkl,
         np.require(orientations, np.float64, ["C", "A"]),
         _core.SimulationOptions(
             wavelength=electron_wavelength(settings.voltage),
@@ -169,7 +193,7 @@ def simulate(
     )
     return Spots(
         orientation=np.ascontiguousarray(orientations, dtype=np.float64),
-        hkl=np.ascontiguousarray(hkl[keep], dtype=np.int32),
+        hkl=hkl,
         **spots,
     )
 

@@ -24,6 +24,7 @@ def to_crystal_map(
     rotations_per_point: int = 1,
     min_index: float | None = None,
     min_reliability: float | None = None,
+    min_probability: float | None = None,
 ) -> CrystalMap:
     """Result as an orix CrystalMap: phases, rotations and every map as a property.
 
@@ -35,7 +36,7 @@ def to_crystal_map(
         How many of the n best distinct orientations to give per pixel, best first. orix keeps one phase
         per pixel: `phase_id` is the winner's, and the properties `rival_phase_id` and `rival_score`
         (pixels, rotations_per_point) say to which phase each of the rotations belongs.
-    min_index, min_reliability
+    min_index, min_reliability, min_probability
         Pixels under these (correlation; percent) become not indexed.
 
     Returns
@@ -44,6 +45,7 @@ def to_crystal_map(
         Coordinates in nm, or in pixels (`scan_unit` "px") where the step is not known. Pixels that are
         not indexed have phase_id -1 and the identity as rotation. Properties: `index` and `correlation`
         (the same), `reliability`, `phase_reliability`, `mirror_margin`, `half_turn_margin` (percent),
+        `probability`, `uncertainty_deg`,
         `status`, `template_index`, `mirrored`, `center_row`, `center_col`, `phase_score_<name>`.
 
     Notes
@@ -60,7 +62,9 @@ def to_crystal_map(
             f"rotations_per_point must lie between 1 and {max(1, result.n_rivals)} (the result holds"
             f" {result.n_rivals} solutions per pixel), got {rotations_per_point}"
         )
-    keep = result.accepted(min_index=min_index, min_reliability=min_reliability).ravel()
+    keep = result.accepted(
+        min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
+    ).ravel()
     ny, nx = result.shape
     dy, dx = result.calibration.step or (1.0, 1.0)
     rows, columns = np.divmod(np.arange(ny * nx), nx)
@@ -97,6 +101,8 @@ def _properties(result: IndexingResult, n: int) -> dict[str, NDArray[Any]]:
         "phase_reliability": result.phase_reliability,
         "mirror_margin": result.mirror_margin,
         "half_turn_margin": result.half_turn_margin,
+        "probability": result.probability,
+        "uncertainty_deg": result.uncertainty_deg,
         "status": result.status,
         "template_index": result.template_id,
         "mirrored": result.mirrored.astype(np.uint8),

@@ -39,6 +39,8 @@ def csv_lines(result: IndexingResult, table: Table) -> Iterator[bytes]:
         "phase_reliability_percent": number_column(result.phase_reliability.ravel(), 4),
         "mirror_margin_percent": number_column(result.mirror_margin.ravel(), 4),
         "half_turn_margin_percent": number_column(result.half_turn_margin.ravel(), 4),
+        "probability": number_column(result.probability.ravel(), 4),
+        "uncertainty_deg": number_column(result.uncertainty_deg.ravel(), 4),
         "center_row_px": number_column(result.center[..., 0].ravel(), 4),
         "center_column_px": number_column(result.center[..., 1].ravel(), 4),
         "template": number_column(result.template_id.ravel()),

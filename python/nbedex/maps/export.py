@@ -41,6 +41,7 @@ def export(
     overwrite: bool = False,
     min_index: float | None = None,
     min_reliability: float | None = None,
+    min_probability: float | None = None,
 ) -> Path:
     """Write `result` in the format of another program.
 
@@ -56,7 +57,7 @@ def export(
         "ctf": Channel text file with ASTAR's columns, um. "csv": a table with everything.
     overwrite
         Whether a file that is already there may be replaced.
-    min_index, min_reliability
+    min_index, min_reliability, min_probability
         Pixels under these (correlation in [-1, 1]; percent) are written as not indexed. None: no limit.
 
     Returns
@@ -81,7 +82,8 @@ def export(
     """
     if to not in SUFFIXES:
         raise ArgumentError(f"expected one of {', '.join(FORMATS)} as the format to export to, got {to!r}")
-    check_cutoffs(min_index, min_reliability)
+    check_cutoffs(min_index, min_reliability, min_probability)
+    cutoffs = {"min_index": min_index, "min_reliability": min_reliability, "min_probability": min_probability}
     if Path(path).suffix.lower() not in SUFFIXES[to]:
         raise ArgumentError(
             f"a file of the format {to!r} must end in {' or '.join(SUFFIXES[to])}, got {os.fspath(path)};"
@@ -91,18 +93,18 @@ def export(
     result.validate()
     chunks: Iterator[bytes | memoryview]
     if to == "orix":
-        chunks = iter([_orix_image(result, min_index=min_index, min_reliability=min_reliability)])
+        chunks = iter([_orix_image(result, **cutoffs)])
     else:
-        table = Table.of(result, min_index=min_index, min_reliability=min_reliability)
+        table = Table.of(result, **cutoffs)
         chunks = iter(_TEXT_FORMATS[to](result, table))
     return write_atomically(path, chunks, overwrite=overwrite)
 
 
-def _orix_image(result: IndexingResult, *, min_index: float | None, min_reliability: float | None) -> memoryview:
+def _orix_image(result: IndexingResult, **cutoffs: float | None) -> memoryview:
     """The bytes of orix's HDF5 file, made by orix itself in memory: HDF5 crashes on a full disk."""
     from orix.io.plugins.orix_hdf5 import file_writer
 
-    crystal_map = to_crystal_map(result, min_index=min_index, min_reliability=min_reliability)
+    crystal_map = to_crystal_map(result, **cutoffs)  # type: ignore[arg-type]
     stream = io.BytesIO()
     file_writer(stream, crystal_map)
     return stream.getbuffer()

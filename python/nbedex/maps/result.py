@@ -38,7 +38,7 @@ class Status(IntEnum):
     NOT_DONE = 7, "Outside the chosen region, or the run stopped before it got here."
 
 
-# name -> (dtype, the axes after (ny, nx)); "n" rivals, "p" phases
+# name -> (dtype, the axes after (ny, nx)); "n" rivals, "p" phases, "m" crystals after the first
 ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "phase_id": ("int16", ()),
     "orientation": ("float64", (4,)),
@@ -47,6 +47,8 @@ ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "phase_reliability": ("float32", ()),
     "mirror_margin": ("float32", ()),
     "half_turn_margin": ("float32", ()),
+    "probability": ("float32", ()),
+    "uncertainty_deg": ("float32", ()),
     "center": ("float32", (2,)),
     "status": ("uint8", ()),
     "rival_phase_id": ("int16", ("n",)),
@@ -55,12 +57,17 @@ ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "phase_score": ("float32", ("p",)),
     "template_id": ("int32", ()),
     "mirrored": ("bool", ()),
+    "overlap_phase_id": ("int16", ("m",)),
+    "overlap_orientation": ("float64", ("m", 4)),
+    "overlap_share": ("float32", ("m",)),
+    "overlap_probability": ("float32", ("m",)),
 }
 # what an array holds where nothing is known; NaN for the rest
 _NOTHING: dict[str, float] = {
     "phase_id": -1,
     "rival_phase_id": -1,
     "template_id": -1,
+    "overlap_phase_id": -1,
     "mirrored": 0,
     "status": Status.NOT_DONE,
 }
@@ -91,6 +98,11 @@ class IndexingResult:
     mirror_margin, half_turn_margin
         (ny, nx) float32, percent, the same against the winner's mirror image and against the winner
         turned by 180 degrees about the beam; NaN where symmetry makes that rival equivalent.
+    probability
+        (ny, nx) float32 in [0, 1], that phase and orientation (within 2 degrees) are right, calibrated on simulated
+        patterns (docs/decisions/confidence.md); 0 where no phase fits.
+    uncertainty_deg
+        (ny, nx) float32, angle within which 68 % of right orientations lie; NaN where it is not known.
     center
         (ny, nx, 2) float32, position (row, column) of the direct beam, pixels.
     status
@@ -104,6 +116,9 @@ class IndexingResult:
         (ny, nx) int32, number of the winning template in the library, -1 where there is none.
     mirrored
         (ny, nx) bool, whether the winning template was used as its mirror image.
+    overlap_phase_id, overlap_orientation, overlap_share, overlap_probability
+        (ny, nx, m), (ny, nx, m, 4), (ny, nx, m), (ny, nx, m): crystals after the first in the same pattern, -1 and NaN
+        where there is none; m is 0 unless they were looked for. `share` is theirs of the intensity in spots.
     calibration
         The geometry that was used, scan step included.
     provenance
@@ -124,6 +139,8 @@ class IndexingResult:
     phase_reliability: NDArray[np.float32]
     mirror_margin: NDArray[np.float32]
     half_turn_margin: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    uncertainty_deg: NDArray[np.float32]
     center: NDArray[np.float32]
     status: NDArray[np.uint8]
     rival_phase_id: NDArray[np.int16]
@@ -132,6 +149,10 @@ class IndexingResult:
     phase_score: NDArray[np.float32]
     template_id: NDArray[np.int32]
     mirrored: NDArray[np.bool_]
+    overlap_phase_id: NDArray[np.int16]
+    overlap_orientation: NDArray[np.float64]
+    overlap_share: NDArray[np.float32]
+    overlap_probability: NDArray[np.float32]
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,12 +167,13 @@ class IndexingResult:
         calibration: Calibration,
         *,
         n_rivals: int = 5,
+        n_more: int = 0,
         provenance: dict[str, Any] | None = None,
     ) -> IndexingResult:
         """Result of `shape` (ny, nx) in which every pixel is NOT_DONE, to be filled block by block."""
         arrays: dict[str, Any] = {}
         for name, (dtype, axes) in ARRAYS.items():
-            full = (*shape, *_sizes(axes, n_rivals=n_rivals, n_phases=len(phases)))
+            full = (*shape, *_sizes(axes, n=n_rivals, p=len(phases), m=n_more))
             arrays[name] = np.full(full, _NOTHING.get(name, np.nan), dtype=dtype)
         return cls(phases=phases, calibration=calibration, provenance=dict(provenance or {}), **arrays)
 
@@ -171,18 +193,26 @@ class IndexingResult:
         """(ny, nx), True where the pixel has a phase and an orientation."""
         return np.asarray(self.phase_id >= 0)
 
-    def accepted(self, *, min_index: float | None = None, min_reliability: float | None = None) -> NDArray[np.bool_]:
+    def accepted(
+        self,
+        *,
+        min_index: float | None = None,
+        min_reliability: float | None = None,
+        min_probability: float | None = None,
+    ) -> NDArray[np.bool_]:
         """(ny, nx), True where indexed and not under the cut-offs.
 
-        `min_index` is a correlation in [-1, 1], `min_reliability` a percentage. A pixel without a rival
-        (reliability NaN) is not cut off.
+        `min_index` is a correlation in [-1, 1], `min_reliability` a percentage, `min_probability` in [0, 1]. A pixel
+        without a rival (reliability NaN) is not cut off.
         """
-        check_cutoffs(min_index, min_reliability)
+        check_cutoffs(min_index, min_reliability, min_probability)
         keep = self.indexed
         if min_index is not None:
             keep &= ~(self.index < min_index)
         if min_reliability is not None:
             keep &= ~(self.reliability < min_reliability)
+        if min_probability is not None:
+            keep &= ~(self.probability < min_probability)
         return keep
 
     def validate(self) -> None:
@@ -206,14 +236,14 @@ class IndexingResult:
             raise ArgumentError(f"rival_phase_id must have 3 axes (ny, nx, n), got {self.rival_phase_id.shape}")
         for name, (dtype, axes) in ARRAYS.items():
             array = getattr(self, name)
-            shape = (*self.shape, *_sizes(axes, n_rivals=self.n_rivals, n_phases=len(self.phases)))
+            shape = (*self.shape, *_sizes(axes, n=self.n_rivals, p=len(self.phases), m=self.overlap_phase_id.shape[-1]))
             if array.shape != shape:
                 raise ArgumentError(f"{name} must have the shape {shape}, got {array.shape}")
             if array.dtype != np.dtype(dtype):
                 raise ArgumentError(f"{name} must be {dtype}, got {array.dtype}")
 
     def _check_values(self) -> None:
-        for name in ("phase_id", "rival_phase_id"):
+        for name in ("phase_id", "rival_phase_id", "overlap_phase_id"):
             ids = getattr(self, name)
             if ids.size and not (ids.min() >= -1 and ids.max() < len(self.phases)):
                 raise ArgumentError(
@@ -229,6 +259,7 @@ class IndexingResult:
                 raise ArgumentError(f"{name} must hold numbers, or NaN where not known, got infinity")
         _check_orientations("orientation", self.orientation, self.indexed)
         _check_orientations("rival_orientation", self.rival_orientation, self.rival_phase_id >= 0)
+        _check_orientations("overlap_orientation", self.overlap_orientation, self.overlap_phase_id >= 0)
         if bool(np.any(np.abs(self.index) > 1 + 1e-5)):
             raise ArgumentError(f"index must lie in [-1, 1], got up to {np.nanmax(np.abs(self.index))}")
         if bool(np.any(np.isnan(self.index[self.indexed]))):
@@ -256,7 +287,7 @@ class IndexingResult:
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
 
 
-def check_cutoffs(min_index: float | None, min_reliability: float | None) -> None:
+def check_cutoffs(min_index: float | None, min_reliability: float | None, min_probability: float | None = None) -> None:
     """Raise ArgumentError unless the cut-offs are None or within their range."""
     if min_index is not None and not -1 <= min_index <= 1:
         raise ArgumentError(
@@ -266,8 +297,7 @@ def check_cutoffs(min_index: float | None, min_reliability: float | None) -> Non
         raise ArgumentError(f"min_reliability must lie between -100 and 100 percent, got {min_reliability!r}")
 
 
-def _sizes(axes: tuple[int | str, ...], *, n_rivals: int, n_phases: int) -> tuple[int, ...]:
-    known = {"n": n_rivals, "p": n_phases}
+def _sizes(axes: tuple[int | str, ...], **known: int) -> tuple[int, ...]:
     return tuple(known[axis] if isinstance(axis, str) else axis for axis in axes)
 
 

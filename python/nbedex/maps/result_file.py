@@ -24,7 +24,7 @@ from nbedex.maps.result import ARRAYS, IndexingResult
 from nbedex.maps.stored import one_nan, read_array, read_text, to_json, write_array, write_text
 
 FORMAT = "nbedex-result"
-VERSION = 1
+VERSION = 2
 _TEXTS = ("phases", "calibration", "provenance")
 
 

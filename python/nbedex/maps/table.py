@@ -57,10 +57,17 @@ class Table:
 
     @classmethod
     def of(
-        cls, result: IndexingResult, *, min_index: float | None = None, min_reliability: float | None = None
+        cls,
+        result: IndexingResult,
+        *,
+        min_index: float | None = None,
+        min_reliability: float | None = None,
+        min_probability: float | None = None,
     ) -> Table:
         """Columns of `result`; coordinates in nm, or in pixels where the step is not known."""
-        keep = result.accepted(min_index=min_index, min_reliability=min_reliability).ravel()
+        keep = result.accepted(
+            min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
+        ).ravel()
         ny, nx = result.shape
         step = result.calibration.step
         dy, dx = step or (1.0, 1.0)

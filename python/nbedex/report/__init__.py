@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
-from nbedex.report.figures import DEFAULT_MIN_INDEX, DEFAULT_MIN_RELIABILITY, KINDS, draw, plot_maps
+from nbedex.report.boundaries import BOUNDARY_FIGURES, draw_boundaries, plot_boundaries
+from nbedex.report.dark_field import draw_dark_field, overlay, plot_dark_field
+from nbedex.report.figures import DEFAULT_MIN_PROBABILITY, KINDS, draw, plot_maps
+from nbedex.report.grains import GRAIN_FIGURES, draw_grains, plot_grains
 
-__all__ = ["DEFAULT_MIN_INDEX", "DEFAULT_MIN_RELIABILITY", "KINDS", "draw", "plot_maps"]
+__all__ = [
+    "BOUNDARY_FIGURES",
+    "DEFAULT_MIN_PROBABILITY",
+    "GRAIN_FIGURES",
+    "KINDS",
+    "draw",
+    "draw_boundaries",
+    "draw_dark_field",
+    "draw_grains",
+    "overlay",
+    "plot_boundaries",
+    "plot_dark_field",
+    "plot_grains",
+    "plot_maps",
+]

@@ -1,4 +1,4 @@
-"""Charts of a boundary network in a field: blocking against its direction, class shares, the pole figure of planes."""
+"""Charts of a boundary network in a field: blocking against its direction, and class shares."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass, Medium
+from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass
 from nbedex.blockade.expected import Comparison
 from nbedex.blockade.sweep import Sweep
-from nbedex.blockade.texture import Texture
 from nbedex.report.blockade_maps import CLASS_COLOURS
 from nbedex.report.panels import FONT
 
@@ -75,34 +74,3 @@ def draw_bars(axes: Axes, comparison: Comparison, blocks_at: float) -> None:
     axes.set_title("Classes; bold: published as blocking", fontsize=FONT + 1, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=FONT, loc="upper left")
-
-
-def draw_pole_figure(axes: Axes, blockade: Blockade, texture: Texture) -> None:
-    """Normals of the conduction planes in equal-area projection, the area of a dot that of the grain."""
-    grains = blockade.network.grain_map.grains
-    rows = np.flatnonzero(blockade.media.medium == Medium.PLANES)
-    n = blockade.media.normal[rows]
-    n = n * np.where(n[:, 2] < 0, -1.0, 1.0)[:, None]
-    flat = n[:, :2] / np.sqrt(1 + n[:, 2:])  # Lambert: the rim is at radius 1
-    area = grains.area[rows]
-    size = 400 * area / max(float(area.sum()), 1e-300)
-    axes.scatter(flat[:, 0], flat[:, 1], s=np.clip(size, 1.0, 80.0), color="#0072B2", alpha=0.6, linewidths=0)
-    circle = np.linspace(0, 2 * np.pi, 181)
-    axes.plot(np.cos(circle), np.sin(circle), color="black", linewidth=0.8)
-    axes.set_xlim(-1.15, 1.15)
-    axes.set_ylim(1.15, -1.15)
-    axes.set_aspect("equal")
-    axes.axis("off")
-    axes.text(1.04, 0, "X", fontsize=FONT, va="center")
-    axes.text(0, 1.06, "Y", fontsize=FONT, ha="center", va="top")
-    angle = blockade.field.get("direction_deg")
-    if angle is not None:
-        x, y = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "-|>", "color": "0.3", "linewidth": 1.0})
-    axes.set_title("Normals of conduction planes", fontsize=FONT + 1, loc="left")
-    lines = [f"{texture.n_grains} grains (as {texture.effective_grains:.0f} of one size)"]
-    if texture.n_grains:
-        lines += [f"strength {texture.strength:.2f}", f"mean |n·E| {texture.along_field:.2f} (random 0.50)",
-                  f"σ along E {texture.conductivity:.2f} σ_ip (random 0.67)", "within 15°, × random:",
-                  *(f"  {name}  {value:.1f}" for name, value in texture.multiples.items())]  # fmt: skip
-    axes.text(1.12, 1.0, "\n".join(lines), transform=axes.transAxes, fontsize=FONT, va="top", linespacing=1.5)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass, Medium
-from nbedex.blockade.tables import length_unit
+from nbedex.report.grains import GrainCanvas, inner_points
 from nbedex.report.panels import FONT, frame
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ _COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00")
 CLASS_COLOURS = {0: "#999999"} | {code: _COLOURS[(code - 1) // 2] for code in range(1, len(BoundaryClass))}
 _DASHES = (3.0, 1.2)
 _WIDTH, _BLOCKING_WIDTH = 1.2, 2.6
-ARROW = 0.3  # half an arrow of a plane on edge, in units of the square root of its grain's area
+ARROW = (
+    0.8  # half an arrow of a plane on edge, in units of the distance from the grain's innermost point to its outline
+)
 _MEDIA = {
     Medium.PLANES: "#FFFFFF",
     Medium.ISOTROPIC: "#F4F1DF",
@@ -31,28 +32,7 @@ _MEDIA = {
 }
 
 
-@dataclass(frozen=True)
-class MapPage:
-    """Where the map lies; see `panels.Page`. The middle of the first pixel is at (0, 0)."""
-
-    extent: tuple[float, float, float, float]
-    unit: str
-
-    @property
-    def aspect(self) -> float:
-        """Height over width."""
-        left, right, bottom, top = self.extent
-        return (bottom - top) / (right - left)
-
-
-def page_of(blockade: Blockade) -> MapPage:
-    """The page of a blockade's map."""
-    source = blockade.network.grain_map.source
-    (ny, nx), (dy, dx) = source.shape, source.step
-    return MapPage((-dx / 2, (nx - 0.5) * dx, (ny - 0.5) * dy, -dy / 2), length_unit(blockade))
-
-
-def draw_classes(axes: Axes, blockade: Blockade, page: MapPage) -> None:
+def draw_classes(axes: Axes, blockade: Blockade, page: GrainCanvas) -> None:
     """Every stretch in its class, thick where the class is published as blocking, dotted over where undecided."""
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
@@ -85,7 +65,7 @@ def draw_classes(axes: Axes, blockade: Blockade, page: MapPage) -> None:
     _legend(axes, handles, "1 — E across, 2 -- E along\nthick: published as blocking\n")
 
 
-def draw_accumulation(axes: Axes, blockade: Blockade, page: MapPage) -> None:
+def draw_accumulation(axes: Axes, blockade: Blockade, page: GrainCanvas) -> None:
     """Net accumulation: red piles up, blue is depleted, thicker for more."""
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
@@ -119,7 +99,7 @@ def stretch_lines(blockade: Blockade) -> list[Floats]:
     return [points[segment][first : last + 1] for segment, first, last in zip(s.segment, s.first, s.last, strict=True)]
 
 
-def draw_media(axes: Axes, blockade: Blockade, page: MapPage) -> None:
+def draw_media(axes: Axes, blockade: Blockade, page: GrainCanvas) -> None:
     """Regions in pale colours by what they are for Na+."""
     from matplotlib.colors import to_rgb
 
@@ -131,20 +111,21 @@ def draw_media(axes: Axes, blockade: Blockade, page: MapPage) -> None:
 def draw_traces(axes: Axes, blockade: Blockade) -> None:
     """Traces of the conduction planes as arrows to both sides, longest for planes on edge; a dot for planes in the
     surface."""
-    grains = blockade.network.grain_map.grains
+    grain_map = blockade.network.grain_map
     rows = np.flatnonzero(blockade.media.medium == Medium.PLANES)
     if not len(rows):
         return
-    normal, middle = blockade.media.normal[rows], grains.centroid[rows]
+    normal = blockade.media.normal[rows]
+    middle, deep = (values[rows] for values in inner_points(grain_map))
     # Z x n is as long as the plane is steep: sin(alpha)
     trace = np.stack([-normal[:, 1], normal[:, 0]], axis=1)
-    half = ARROW * np.sqrt(grains.area[rows])[:, None] * trace
+    half = ARROW * deep[:, None] * trace
     for arrow in (half, -half):  # a trace has no sense
         axes.quiver(
             *middle.T, *arrow.T, angles="xy", scale_units="xy", scale=1, units="dots", width=1.4, headwidth=4,
             headlength=5, headaxislength=4, minlength=0, color="0.45", zorder=1,
         )  # fmt: skip
-    flat = np.isnan(grains.trace_deg[rows])
+    flat = np.isnan(grain_map.grains.trace_deg[rows])
     axes.plot(*middle[flat].T, linestyle="none", marker="o", markersize=1.8, color="0.45", zorder=1)
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 # With flat exponents a rival that is nearly as good is 1 percent behind, and unrelated patterns score 0.03 to 0.05
 # (nbedex.indexing.noise); ASTAR's usual limits belong to its own scores.
-DEFAULT_MIN_RELIABILITY = 1.0
-DEFAULT_MIN_INDEX = 0.06
+DEFAULT_MIN_PROBABILITY = 0.5
 
-MAPS = ("ipf-z", "ipf-x", "ipf-y", "phase", "index", "reliability", "phase-reliability", "status")
+MAPS = ("ipf-z", "ipf-x", "ipf-y", "phase", "index", "reliability", "phase-reliability", "probability", "status")
+OVERVIEW = ("ipf-x", "ipf-y", "ipf-z", "phase", "index", "reliability", "probability", "status")
 KINDS = (*MAPS, "overview", "all")
 
 _MAP_WIDTH = 4.2  # inches, of a single map
@@ -41,6 +41,7 @@ def plot_maps(
     kind: str = "all",
     min_index: float | None = None,
     min_reliability: float | None = None,
+    min_probability: float | None = None,
     overwrite: bool = False,
     dpi: int = 200,
 ) -> list[Path]:
@@ -55,10 +56,10 @@ def plot_maps(
         files are called after their kind, "ipf-z.png" and so on.
     kind
         One of `KINDS`: the crystal direction along the sample's X, Y or Z (Z is the beam), the phase,
-        numbers, the status, "overview" for all of them on one page, "all" for every file.
-    min_index, min_reliability
-        Pixels under these are black in all maps but that of the status. None: 0.06 and 1 percent. -1 and
-        -100 switch them off.
+        numbers, the status, "overview" for most of them on one page, "all" for every file.
+    min_index, min_reliability, min_probability
+        Pixels under these are black in all maps but that of the status. None: a probability of 0.5, which 0
+        switches off, and nothing for the others.
     overwrite
         Whether files that are already there may be replaced.
     dpi
@@ -84,7 +85,9 @@ def plot_maps(
         check_output(target, overwrite=overwrite)
     written = []
     for name, target in targets.items():
-        figure = draw(result, kind=name, min_index=min_index, min_reliability=min_reliability)
+        figure = draw(
+            result, kind=name, min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
+        )
         written.append(write_atomically(target, [_png(figure, dpi)], overwrite=overwrite))
     return written
 
@@ -95,19 +98,23 @@ def draw(
     kind: str = "overview",
     min_index: float | None = None,
     min_reliability: float | None = None,
+    min_probability: float | None = None,
 ) -> Figure:
     """Draw one kind of figure (not "all"); see `plot_maps`. The Figure is not known to pyplot."""
     if kind not in (*MAPS, "overview"):
         raise ArgumentError(f"expected one of {', '.join((*MAPS, 'overview'))}, got {kind!r}")
-    check_cutoffs(min_index, min_reliability)
+    check_cutoffs(min_index, min_reliability, min_probability)
     result.validate()
-    low_index = DEFAULT_MIN_INDEX if min_index is None else min_index
-    low_reliability = DEFAULT_MIN_RELIABILITY if min_reliability is None else min_reliability
+    least = DEFAULT_MIN_PROBABILITY if min_probability is None else min_probability
+    limits = [f"probability < {least:g}"]
+    if min_index is not None:
+        limits.append(f"index < {min_index:g}")
+    if min_reliability is not None:
+        limits.append(f"reliability < {min_reliability:g} %")
     view = View(
         result=result,
-        keep=result.accepted(min_index=low_index, min_reliability=low_reliability),
-        min_index=low_index,
-        min_reliability=low_reliability,
+        keep=result.accepted(min_index=min_index, min_reliability=min_reliability, min_probability=least),
+        limits=", ".join(limits),
     )
     return _overview(view) if kind == "overview" else _single(view, kind)
 
@@ -166,6 +173,7 @@ _DIRECTION = {"x": " (right)", "y": " (down)", "z": " (beam)"}
 _VALUES: dict[str, Callable[[IndexingResult], tuple[str, str, Any, float, float]]] = {
     "index": lambda r: ("Index", "correlation", r.index, 0.0, 1.0),
     "reliability": lambda r: ("Reliability", "percent", r.reliability, 0.0, 100.0),
+    "probability": lambda r: ("Probability", "of being right", r.probability, 0.0, 1.0),
     "phase-reliability": lambda r: ("Phase reliability", "percent", r.phase_reliability, 0.0, 100.0),
 }
 
@@ -190,14 +198,14 @@ def _single(view: View, kind: str) -> Figure:
 
 
 def _overview(view: View) -> Figure:
-    """All maps in rows of three, the colour keys in the last cell."""
+    """The maps of `OVERVIEW` in rows of three, the colour keys in the last cell."""
     from matplotlib.figure import Figure
 
     width, height = _map_size(view, _PANEL_WIDTH)
     cell_width = max(width, _LEAST_WIDTH) + _SIDE
     cell_height = max(height, _LEAST_HEIGHT) + 0.6
     figure = Figure(figsize=(3 * cell_width, 3 * cell_height + _BELOW))
-    for number, kind in enumerate(("ipf-x", "ipf-y", "ipf-z", *MAPS[3:])):
+    for number, kind in enumerate(OVERVIEW):
         row, column = divmod(number, 3)
         top = _BELOW + (3 - row) * cell_height - 0.3
         axes = _add_axes(figure, column * cell_width, top - height, width, height)
@@ -250,7 +258,7 @@ def _footnote(figure: Figure, view: View, *, kind: str, y: float) -> None:
     """What is black, in small print, `y` inches from the lower edge."""
     if kind == "status":
         return
-    text = f"Black: not indexed, index < {view.min_index:g}, or reliability < {view.min_reliability:g} %."
+    text = f"Black: not indexed, or {view.limits}."
     if kind in ("overview", "reliability", "phase-reliability"):
         text += " Grey: no rival to compare with."
     y /= figure.get_size_inches()[1]

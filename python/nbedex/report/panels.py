@@ -46,18 +46,24 @@ STATUS_LABELS = {
 }
 
 
-class Page(Protocol):
-    """Where a map lies on its axes."""
+class Canvas(Protocol):
+    """What a panel needs of a map: which pixels are shown, and where it lies on paper."""
+
+    @property
+    def keep(self) -> NDArray[np.bool_]:
+        """(ny, nx), True where shown."""
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """Left, right, bottom, top in `unit`; rows run down."""
-        ...
+        """Left, right, bottom, top of the map in `unit`; rows run down."""
 
     @property
     def unit(self) -> str:
-        """nm or px."""
-        ...
+        """Unit of `extent`."""
+
+    @property
+    def aspect(self) -> float:
+        """Height over width of the map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +72,7 @@ class View:
 
     result: IndexingResult
     keep: NDArray[np.bool_]
-    min_index: float
-    min_reliability: float
+    limits: str  # of what is shown, in words
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -106,13 +111,13 @@ def phase_image(view: View) -> NDArray[np.float64]:
     return np.asarray(table[np.where(view.keep, view.result.phase_id + 1, 0)])
 
 
-def draw_rgb(axes: Axes, view: View, image: NDArray[np.float64], title: str) -> None:
+def draw_rgb(axes: Axes, view: Canvas, image: NDArray[np.float64], title: str) -> None:
     """A map that is its own colour."""
     axes.imshow(image, extent=view.extent, interpolation="nearest")
     frame(axes, view, title)
 
 
-def draw_values(axes: Axes, view: View, values: NDArray[Any], title: str, label: str, limits: Any) -> None:
+def draw_values(axes: Axes, view: Canvas, values: NDArray[Any], title: str, label: str, limits: Any) -> None:
     """A map of numbers with a colour bar; black where not shown, grey where there is no number."""
     import matplotlib
 
@@ -206,7 +211,7 @@ def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
     )
 
 
-def frame(axes: Axes, view: Page, title: str) -> None:
+def frame(axes: Axes, view: Canvas, title: str) -> None:
     """Title above, scale bar below, no ticks."""
     axes.set_title(title, fontsize=FONT + 1, loc="left", pad=4)
     axes.set_xticks([])
@@ -216,7 +221,7 @@ def frame(axes: Axes, view: Page, title: str) -> None:
     _scale_bar(axes, view)
 
 
-def _scale_bar(axes: Axes, view: Page) -> None:
+def _scale_bar(axes: Axes, view: Canvas) -> None:
     """A bar of 1, 2 or 5 times a power of ten, about a quarter of the map, under its left corner."""
     from matplotlib.transforms import ScaledTranslation
 

@@ -1,0 +1,217 @@
+"""The orientations a pattern may have: searched on the grid of templates, refined below it, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex import _core
+from nbedex.calibration import electron_wavelength
+from nbedex.maps.orientation import canonical, disorientation_angle, half_turned, multiply
+
+if TYPE_CHECKING:
+    from nbedex.indexing.block import Engine
+
+Array = NDArray[np.float64]
+Match = dict[str, NDArray[Any]]
+
+_HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
+_HALF_TURN_Z = np.array([0.0, 0.0, 0.0, 1.0])
+# How far refinement looks about each axis, in steps of the template grid. The nearest template is within half a
+# step; the one that scored best may be its neighbour.
+REACH = 0.7
+# Width of the rocking curve while refining, in units of the library's largest excitation error.
+EXCITATION_WIDTH = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Distinct orientations of n patterns over all phases, the best of k first.
+
+    Attributes
+    ----------
+    phase_id : (n, k) int16
+        -1: there is none.
+    orientation : (n, k, 4) float64
+        Sample to crystal; NaN where there is none.
+    score : (n, k) float32
+        Zero-mean normalised correlation; NaN where there is none.
+    spread : (n, k) float32
+        How flat the maximum is, radians^2 (`cpp/include/nbedex/refine.hpp`); NaN where it was not refined.
+    template_id : (n, k) int32
+        The template it was found by, in its phase; -1 where there is none.
+    mirrored : (n, k) bool
+        Whether that was its mirror image.
+    mirror_margin : (n,) float32
+        Percent, of the first one against its mirror image, both as the search scored them; NaN where the first one
+        is not the one of its phase that the search had in front, or where symmetry makes them equivalent.
+    half_turn_score : (n,) float32
+        Of the first one turned by half about the beam, or of the best candidate that is it turned by half about an
+        axis near the beam; NaN where those are equivalent or there is none.
+    """
+
+    phase_id: NDArray[np.int16]
+    orientation: Array
+    score: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    template_id: NDArray[np.int32]
+    mirrored: NDArray[np.bool_]
+    mirror_margin: NDArray[np.float32]
+    half_turn_score: NDArray[np.float32]
+
+
+def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
+    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them."""
+    options = _core.MatchOptions(
+        n_best=engine.settings.match.n_best,
+        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
+        rival_share=engine.settings.match.rival_share,
+        threads=threads,
+    )
+    search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
+    return search(engine.templates, patterns, options)[0]
+
+
+def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
+    """Quaternions (n, k, 4), sample to crystal, of matches; NaN where there is none.
+
+    O = O_template [R_y(180 deg) if mirrored] R_z(-azimuth), with the azimuth interpolated between bins.
+    """
+    missing = match["template_id"] < 0
+    base = orientations[np.where(missing, 0, match["template_id"])]
+    base = np.where((match["mirrored"] != 0)[..., None], multiply(base, _HALF_TURN_Y), base)
+    half = np.pi * (match["azimuth"] + match["azimuth_offset"].astype(np.float64)) / n_azimuths
+    zero = np.zeros_like(half)
+    turned = canonical(multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1)))
+    turned[missing] = np.nan
+    return turned
+
+
+def searched(matches: list[Match], engine: Engine) -> Candidates:
+    """The `n_best` best over all phases and the best of each phase; equals in the order of phases and ranks."""
+    n_best = engine.settings.match.n_best
+    score = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in matches], axis=1)
+    n, n_phases, n_ranks = score.shape
+    flat = score.reshape(n, -1)
+    place = np.argsort(best_first(flat), axis=1, kind="stable")  # of each in the order of scores
+    wanted = (place < n_best) | (np.arange(flat.shape[1]) % n_ranks == 0)
+    order = best_first(np.where(wanted, flat, np.nan))[:, : n_best + n_phases - 1]
+    found_score = np.take_along_axis(np.where(wanted, flat, np.nan), order, axis=1)
+    none = np.isnan(found_score)
+
+    def chosen(values: list[NDArray[Any]]) -> NDArray[Any]:
+        joined = np.concatenate(values, axis=1)
+        return np.take_along_axis(joined, order.reshape(*order.shape, *[1] * (joined.ndim - 2)), axis=1)
+
+    orientation = [
+        matched_orientations(m, o, engine.grid.n_azimuths) for m, o in zip(matches, engine.orientations, strict=True)
+    ]
+    phase_id = np.where(none, -1, order // n_ranks).astype(np.int16)
+    pixel, first = np.arange(n), phase_id[:, 0]
+    mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, first]
+    found = Candidates(
+        phase_id=phase_id,
+        orientation=np.where(none[..., None], np.nan, chosen(orientation)),
+        score=found_score.astype(np.float32),
+        spread=np.full(order.shape, np.nan, dtype=np.float32),
+        template_id=np.where(none, -1, chosen([m["template_id"] for m in matches])),
+        mirrored=~none & (chosen([m["mirrored"] for m in matches]) != 0),
+        mirror_margin=margin(found_score[:, 0], mirror),
+        half_turn_score=np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, first],
+    )
+    return with_turned_rivals(found, engine)
+
+
+def refined(found: Candidates, patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> Candidates:
+    """The candidates refined on the full patterns (n, rings, azimuths), without those that met, best first."""
+    better = refine(found.phase_id, found.orientation, patterns, engine, threads=threads)
+    gone = np.isnan(better["score"])
+    order = best_first(better["score"])
+
+    def chosen(values: NDArray[Any]) -> NDArray[Any]:
+        return np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 2)), axis=1)
+
+    phase_id = chosen(np.where(gone, -1, found.phase_id).astype(np.int16))
+    orientation = chosen(better["orientation"])
+    turned = multiply(orientation[:, :1], _HALF_TURN_Z)
+    half_turn = refine(phase_id[:, :1], turned, patterns, engine, threads=threads)["score"][:, 0]
+    for number, symmetry in enumerate(engine.symmetries):
+        same = disorientation_angle(orientation[:, 0], turned[:, 0], symmetry) < np.deg2rad(
+            engine.settings.match.distinct_deg
+        )
+        half_turn[same & (phase_id[:, 0] == number)] = np.nan
+    now = Candidates(
+        phase_id=phase_id,
+        orientation=orientation,
+        score=chosen(better["score"]),
+        spread=chosen(better["spread"]),
+        template_id=chosen(np.where(gone, -1, found.template_id)),
+        mirrored=chosen(found.mirrored & ~gone),
+        mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.nan).astype(np.float32),
+        half_turn_score=half_turn,
+    )
+    return with_turned_rivals(now, engine)
+
+
+def refine(
+    phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
+) -> _core.RefinedCandidates:
+    """Orientations (n, k, 4) near the given ones, their scores and spreads; NaN where none is or another is as good."""
+    return _core.refine(
+        engine.crystals,
+        patterns,
+        engine.grid,
+        np.ascontiguousarray(phase_id),
+        np.ascontiguousarray(np.where(phase_id[..., None] < 0, 0.0, orientation)),
+        refine_options(engine, threads=threads),
+    )
+
+
+def refine_options(engine: Engine, *, threads: int) -> _core.RefineOptions:
+    """The core's options of refinement."""
+    simulation = engine.simulation
+    width = engine.settings.refine.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error
+    return _core.RefineOptions(
+        wavelength=electron_wavelength(simulation.voltage),
+        excitation_width=width,
+        precession_angle=float(np.deg2rad(simulation.precession_deg)),
+        reach=float(np.deg2rad(REACH * simulation.step_deg)),
+        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
+        threads=threads,
+    )
+
+
+def with_turned_rivals(found: Candidates, engine: Engine) -> Candidates:
+    """With the scores of rivals of the winner's phase that are it turned by half about an axis near the beam."""
+    best = found.half_turn_score.copy()
+    for number, symmetry in enumerate(engine.symmetries):
+        where = found.phase_id[:, 0] == number
+        turned = half_turned(found.orientation[where, :1], found.orientation[where, 1:], symmetry)
+        turned &= found.phase_id[where, 1:] == number
+        best[where] = np.fmax(best[where], best_where(turned, found.score[where, 1:]))
+    return replace(found, half_turn_score=best)
+
+
+def best_first(score: NDArray[Any]) -> NDArray[np.intp]:
+    """Order of scores along the last axis, NaN last, equals as they stand."""
+    return np.argsort(np.where(np.isnan(score), np.inf, -score), axis=-1, kind="stable")
+
+
+def best_where(mask: NDArray[np.bool_], score: NDArray[Any]) -> NDArray[Any]:
+    """Largest score along the last axis where `mask` is set; NaN where it is nowhere."""
+    best = np.where(mask & ~np.isnan(score), score, -np.inf).max(axis=-1)
+    return np.asarray(np.where(np.isinf(best), np.nan, best))
+
+
+def margin(best: NDArray[Any], rival: NDArray[Any], *, without_rival: float = np.nan) -> NDArray[np.float32]:
+    """100 (1 - rival / best) in percent, between 0 and 100; NaN where there is no positive best score.
+
+    Where there is no rival, `without_rival`: NaN, or the percentage below which one would have been found.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = np.clip(100.0 * (1.0 - np.maximum(rival, 0.0) / best), 0.0, 100.0)
+    percent = np.where(np.isnan(rival), without_rival, percent)
+    return np.asarray(np.where(best > 0, percent, np.nan), dtype=np.float32)

@@ -1,0 +1,283 @@
+"""Figures of grains: numbers, misorientation within grains, conduction planes on the map and as a pole figure."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.errors import ArgumentError, OutputError
+from nbedex.files import check_output, write_atomically
+from nbedex.grains import GrainMap, Role, grain_reference_deviation, kernel_average_misorientation
+from nbedex.report import panels
+from nbedex.report.poles import draw_poles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 5.0  # inches of a map
+_SIDE = 1.7
+_TITLE = 0.35
+_BELOW = 0.45
+_LEAST_DIAMETER = 2.2  # of a grain that gets its number, in widths of the text
+ROLE_COLOURS = {Role.INSULATOR: "#404040", Role.ELECTRODE: "#e6b800", Role.NOT_INDEXED: "#000000", Role.HOLE: "#ffffff"}
+ROLE_LABELS = {
+    Role.INSULATOR: "insulator",
+    Role.ELECTRODE: "electrode",
+    Role.NOT_INDEXED: "not indexed",
+    Role.HOLE: "hole",
+}
+# light, so that black numbers and lines show on them; neighbours never get the same
+_FILLS = ("#a6cee3", "#fdbf6f", "#b2df8a", "#cab2d6", "#fb9a99", "#ffff99", "#8dd3c7", "#d9c7a0", "#bc80bd", "#ccebc5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrainCanvas:
+    """A grain map as it is drawn."""
+
+    grain_map: GrainMap
+    keep: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, grain_map: GrainMap) -> GrainCanvas:
+        """All of it."""
+        return cls(grain_map=grain_map, keep=np.ones(grain_map.grain_id.shape, dtype=bool))
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top in `unit`: pixel (0, 0) has its middle at the origin."""
+        ny, nx = self.grain_map.grain_id.shape
+        dy, dx = self.grain_map.source.step
+        return -dx / 2, (nx - 0.5) * dx, (ny - 0.5) * dy, -dy / 2
+
+    @property
+    def unit(self) -> str:
+        """nm, or px where the step isn't known."""
+        return "nm" if self.grain_map.source.step_known else "px"
+
+    @property
+    def aspect(self) -> float:
+        """Height over width."""
+        left, right, bottom, top = self.extent
+        return (bottom - top) / (right - left)
+
+
+def plot_grains(
+    grain_map: GrainMap, folder: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 200, threads: int = 0
+) -> list[Path]:
+    """Draw all figures of grains and write them as PNG into a folder, made if it does not exist.
+
+    Raises
+    ------
+    ArgumentError
+        If `dpi` doesn't lie between 50 and 1200.
+    OutputError
+        If a file exists and `overwrite` is not given, or it can't be written.
+    """
+    if not 50 <= dpi <= 1200:
+        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
+    target = Path(folder)
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"can't make the folder {target}: {error.strerror}") from error
+    kinds = [kind for kind in GRAIN_FIGURES if kind not in _OF_PLANES or _has_planes(grain_map)]
+    for kind in kinds:
+        check_output(target / f"{kind}.png", overwrite=overwrite)
+    written = []
+    for kind in kinds:
+        figure = draw_grains(grain_map, kind=kind, threads=threads)
+        written.append(write_atomically(target / f"{kind}.png", [png(figure, dpi)], overwrite=overwrite))
+    return written
+
+
+def draw_grains(grain_map: GrainMap, *, kind: str = "grains", threads: int = 0) -> Figure:
+    """Draw one figure of grains.
+
+    Parameters
+    ----------
+    grain_map
+        What to draw.
+    kind
+        "grains": regions with their numbers. "kam", "grod": misorientation within grains. "planes": inclination of the
+        conduction planes as colour, their traces as lines, the longer the steeper the planes. "poles": their normals
+        as a pole figure.
+    threads
+        0: all available.
+    """
+    from matplotlib.figure import Figure
+
+    if kind not in GRAIN_FIGURES:
+        raise ArgumentError(f"expected one of {', '.join(GRAIN_FIGURES)}, got {kind!r}")
+    if kind in _OF_PLANES and not _has_planes(grain_map):
+        raise ArgumentError("no phase of the map has conduction planes; say which phase is which (--phase NAME=KEY)")
+    if kind == "poles":
+        return draw_poles(grain_map)
+    canvas = GrainCanvas.of(grain_map)
+    width, height = _WIDTH, _WIDTH * canvas.aspect
+    if height > 1.6 * width:
+        width, height = 1.6 * width / canvas.aspect, 1.6 * width
+    size = (max(width, 1.4) + _SIDE, _BELOW + height + _TITLE)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0.0, _BELOW / size[1], width / size[0], height / size[1]))
+    GRAIN_FIGURES[kind](axes, canvas, threads)
+    return figure
+
+
+def outlines(axes: Axes, canvas: GrainCanvas, colour: str = "black", width: float = 0.5) -> None:
+    """Edges of pixels between regions, as lines."""
+    from matplotlib.collections import LineCollection
+
+    region = canvas.grain_map.grain_id
+    dy, dx = canvas.grain_map.source.step
+    row, column = np.nonzero(region[:, 1:] != region[:, :-1])
+    upright = np.stack([(column + 0.5) * dx, (row - 0.5) * dy, (column + 0.5) * dx, (row + 0.5) * dy], axis=-1)
+    row, column = np.nonzero(region[1:] != region[:-1])
+    level = np.stack([(column - 0.5) * dx, (row + 0.5) * dy, (column + 0.5) * dx, (row + 0.5) * dy], axis=-1)
+    segments = np.concatenate([upright, level]).reshape(-1, 2, 2)
+    axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=width, capstyle="round"))
+
+
+def inner_points(grain_map: GrainMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Position (n, 2) in each region farthest from its outline, and that distance (n,), in nm."""
+    from scipy import ndimage
+
+    region = grain_map.grain_id
+    edge = np.zeros(region.shape, dtype=bool)
+    for a, b in ((np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])):
+        different = region[a] != region[b]
+        edge[a] |= different
+        edge[b] |= different
+    padded = np.pad(~edge, 1)
+    depth = ndimage.distance_transform_edt(padded, sampling=grain_map.source.step)[1:-1, 1:-1]
+    places = np.array(ndimage.maximum_position(depth, region, np.arange(len(grain_map.grains))), dtype=np.int64)
+    deep = depth[places[:, 0], places[:, 1]] + min(grain_map.source.step) / 2
+    return places[:, ::-1] * np.array(grain_map.source.step[::-1]), deep
+
+
+def fills(grain_map: GrainMap) -> NDArray[np.float64]:
+    """A colour (n, 3) for every region: by role, grains in light colours that differ from their neighbours'."""
+    from matplotlib.colors import to_rgb
+
+    n = len(grain_map.grains)
+    near: list[list[int]] = [[] for _ in range(n)]
+    for a, b in grain_map.neighbours.tolist():
+        near[a].append(b)
+        near[b].append(a)
+    chosen = [-1] * n
+    for g in range(n):
+        taken = {chosen[other] for other in near[g]}
+        # begin at another colour each time, or most would have the first few
+        order = [(g * 7 + i) % len(_FILLS) for i in range(len(_FILLS))]
+        chosen[g] = next((i for i in order if i not in taken), order[0])
+    colours = np.array([to_rgb(_FILLS[i]) for i in chosen])
+    for role, colour in ROLE_COLOURS.items():
+        colours[grain_map.grains.role == role] = to_rgb(colour)
+    return colours
+
+
+def _draw_numbers(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
+    grain_map = canvas.grain_map
+    panels.draw_rgb(axes, canvas, fills(grain_map)[grain_map.grain_id], _count_text(grain_map))
+    outlines(axes, canvas)
+    place, deep = inner_points(grain_map)
+    per_point = (canvas.extent[1] - canvas.extent[0]) / (_WIDTH * 72)  # nm on paper
+    for g in range(len(grain_map.grains)):
+        text = str(g)
+        size = float(np.clip(2 * deep[g] / per_point / (0.62 * len(text) * _LEAST_DIAMETER / 2), 0, panels.FONT))
+        if grain_map.grains.role[g] in (Role.GRAIN, Role.ELECTRODE, Role.INSULATOR) and size >= 3.5:
+            colour = "white" if grain_map.grains.role[g] == Role.INSULATOR else "black"
+            axes.text(
+                float(place[g, 0]),
+                float(place[g, 1]),
+                text,
+                fontsize=size,
+                ha="center",
+                va="center",
+                color=colour,
+                clip_on=True,
+            )
+    there = [role for role in ROLE_COLOURS if bool((grain_map.grains.role == role).any())]
+    if there:
+        panels.legend(axes, [(ROLE_COLOURS[role], role.name.lower().replace("_", " ")) for role in there])
+
+
+def _count_text(grain_map: GrainMap) -> str:
+    mine = grain_map.grains.role == Role.GRAIN
+    if not mine.any():
+        return "No grains"
+    unit = "nm" if grain_map.source.step_known else "px"
+    diameter = np.sqrt(4 * grain_map.grains.area[mine] / np.pi)
+    return f"{int(mine.sum())} grains, median diameter {np.median(diameter):.3g} {unit}"
+
+
+def _draw_kam(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
+    kam = kernel_average_misorientation(canvas.grain_map, threads=threads)
+    _draw_angles(axes, canvas, kam, "Kernel average misorientation")
+
+
+def _draw_grod(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
+    grod = grain_reference_deviation(canvas.grain_map, threads=threads)
+    _draw_angles(axes, canvas, grod, "Deviation from the grain's mean orientation")
+
+
+def _draw_angles(axes: Axes, canvas: GrainCanvas, values: NDArray[np.float32], title: str) -> None:
+    known = values[np.isfinite(values)]
+    top = float(np.percentile(known, 99)) if known.size else 1.0
+    shown = GrainCanvas(grain_map=canvas.grain_map, keep=np.isfinite(values))
+    panels.draw_values(axes, shown, values, title, "degrees", (0.0, max(top, 0.1)))
+    outlines(axes, canvas, "white", 0.3)
+
+
+def _draw_planes(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
+    grains = canvas.grain_map.grains
+    alpha = grains.inclination_deg[canvas.grain_map.grain_id]
+    shown = GrainCanvas(grain_map=canvas.grain_map, keep=np.isfinite(alpha))
+    title = "Conduction planes: inclination, and traces on the surface"
+    panels.draw_values(axes, shown, alpha, title, "inclination α (degrees)", (0.0, 90.0))
+    outlines(axes, canvas, "white", 0.4)
+    place, deep = inner_points(canvas.grain_map)
+    for g in np.flatnonzero(np.isfinite(grains.inclination_deg)):
+        x, y = place[g]
+        if not np.isfinite(grains.trace_deg[g]):
+            axes.plot(x, y, marker="o", markersize=2.5, color="white", markeredgecolor="black", markeredgewidth=0.4)
+            continue
+        reach = 0.9 * deep[g] * np.sin(np.deg2rad(grains.inclination_deg[g]))
+        theta = np.deg2rad(grains.trace_deg[g])
+        ends = np.array([[-1.0], [1.0]]) * reach * np.array([np.cos(theta), np.sin(theta)]) + (x, y)
+        for width, colour in ((2.2, "black"), (1.2, "white")):
+            axes.plot(*ends.T, color=colour, linewidth=width, solid_capstyle="round")
+
+
+def _has_planes(grain_map: GrainMap) -> bool:
+    return bool(np.isfinite(grain_map.grains.inclination_deg).any())
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """The figure as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(
+        stream, format="png", dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.06,
+        metadata={"Software": "nbedex"},
+    )  # fmt: skip
+    return stream.getvalue()
+
+
+_OF_PLANES = ("planes", "poles")
+GRAIN_FIGURES: dict[str, Callable[[Axes, GrainCanvas, int], Any]] = {
+    "grains": _draw_numbers,
+    "kam": _draw_kam,
+    "grod": _draw_grod,
+    "planes": _draw_planes,
+    "poles": lambda axes, canvas, threads: None,  # a figure of its own, without a map
+}
