@@ -36,6 +36,7 @@ COMMANDS = (
     "grains",
     "boundaries",
     "blockade",
+    "transport",
     "analyse",
     "vdf",
     "show_config",
