@@ -15,7 +15,8 @@ from nbedex.maps import read_result, write_result
 from nbedex.progress import Progress, silent
 from nbedex.provenance import software
 from nbedex.settings import settings_from_dict
-from nbedex.workflow import RunSettings, inputs, opened
+from nbedex.workflow import RunSettings
+from nbedex.workflow.inputs import gather, opened
 
 
 def pool(
@@ -64,10 +65,16 @@ def pool(
     settings = settings_from_dict(RunSettings, made, where=os.fspath(result_path))
     if scan is not None:
         settings = msgspec.structs.replace(settings, scan=msgspec.structs.replace(settings.scan, path=os.fspath(scan)))
-    with opened(settings) as data:
-        calibration, library, mask = inputs(settings, data, progress)
+    with opened(settings.scan) as data:
+        inputs = gather(settings, data, progress=progress)
         engine, _ = prepare(
-            data, library, calibration, settings=settings.indexing(), mask=mask, threads=threads, progress=progress
+            data,
+            inputs.library,
+            inputs.calibration,
+            settings=inputs.settings,
+            mask=inputs.mask,
+            threads=threads,
+            progress=progress,
         )
         found = pool_patterns(data, result, engine, settings=pooling, threads=threads, progress=progress)
     found.result.provenance["pooling"] = {
