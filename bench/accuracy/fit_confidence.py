@@ -2,7 +2,7 @@
 
     python bench/accuracy/fit_confidence.py --n 50
 
-needs the spots of generate.py for the conditions named. Each condition in turn is left out of the fit, and judged by it.
+needs the spots of generate.py for the conditions named. Each condition in turn is left out of the fit and judged.
 """
 
 from __future__ import annotations

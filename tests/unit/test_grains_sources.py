@@ -83,6 +83,15 @@ def test_a_crystal_map_pixel_by_pixel() -> None:
     np.testing.assert_array_equal(part.orientation, source.orientation[1:4, 2:7])
 
 
+def test_lines_of_points() -> None:
+    """Maps of one row or one column."""
+    source = from_crystal_map(crystal_map())
+    for rows, columns in ((slice(1, 2), slice(None)), (slice(None), slice(4, 5))):
+        line = from_crystal_map(crystal_map()[rows, columns])
+        np.testing.assert_array_equal(line.phase_id, source.phase_id[rows, columns])
+        assert line.step_known
+
+
 def test_a_phase_of_ours_by_name() -> None:
     source = from_crystal_map(crystal_map(), phases={"Na beta": load_phase("beta2-alumina")})
     (phase,) = source.phases
