@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.grains.model import Floats, GrainMap
-from nbedex.indexing.pipeline import read_ahead
+from nbedex.indexing.pipeline import read_ahead, whole
 from nbedex.library import SimulationSettings, simulate
 from nbedex.phases import Phase
 from nbedex.progress import Progress, silent
@@ -182,10 +182,10 @@ def virtual_dark_field(
     positions = np.rint(_centers(center, (ny, nx)) * _STEPS).astype(np.int64)
     weights = _Weights(apertures, calibration, scan.frame_shape, background=background, mask=mask)
     images = np.full((len(apertures), ny * nx), np.nan, dtype=np.float32)
-    blocks, done = scan.blocks(_BLOCK), 0
-    with closing(read_ahead(scan, blocks, threads=threads)) as stream:
+    done = 0
+    with closing(read_ahead(scan, whole(scan.iter_blocks(_BLOCK)), threads=threads)) as stream:
         for part in stream:
-            numbers = part.block.patterns
+            numbers = part.patterns
             frames = part.frames.reshape(len(numbers), -1)
             for place in np.unique(positions[numbers], axis=0):
                 here = (positions[numbers] == place).all(axis=1)
