@@ -123,8 +123,6 @@ def test_monoclinic_axis_comes_from_the_cell_not_from_orix(cell: tuple[float, ..
 def test_nzsp_through_orix_keeps_its_symmetry() -> None:
     """Two symmetry-equal orientations of NZSP, which orix 0.15 takes for 180 degrees apart."""
     nzsp = load_phase("nzsp")
-    result = maps_sample.sample_result((4, 4))
-    del result
     (phase,) = from_crystal_map(crystal_map(point_group=None, space_group=15, cell=nzsp.cell)).phases
     q = np.array([0.5, 0.1, -0.7, 0.2]) / np.linalg.norm([0.5, 0.1, -0.7, 0.2])
     same = multiply(nzsp.symmetry_quaternions[1], q)
