@@ -77,6 +77,7 @@ _OPTIONS = (
     ("--conductivity-ratio", "conductivity_ratio", "along over across conduction planes (default 1000)"),
     ("--isotropic-conductivity", "isotropic_conductivity", "of NZSP, in that along planes of beta'' (default 1)"),
     ("--normal-error", "normal_error_deg", "of a boundary's direction, degrees (default 3)"),
+    ("--max-turn", "max_turn_deg", "a boundary is cut where it turns by more, degrees (default 10)"),
     ("--tilt-error", "boundary_tilt_error_deg", "of its inclination, degrees (default 0: on edge)"),
 )
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError, NbedexError
+from nbedex.scan.checks import SingleImageError, check_dimensions
 from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.opening import open_scan
-from nbedex.scan.scan import Scan, SingleImageError, check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import ArraySource
 
 

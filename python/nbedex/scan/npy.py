@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nbedex.errors import DataFormatError
-from nbedex.scan.scan import Scan, check_dimensions
+from nbedex.scan.checks import check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import ArraySource, FrameSource, RawSource, truncated
 
 
-def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
-    """Open a .npy file of a 4D scan or a stack of patterns; see `nbedex.scan.open_scan`."""
+def read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether columns come first, type and place of the numbers in a .npy file."""
     with open(path, "rb") as file:
         try:
             version = np.lib.format.read_magic(file)
@@ -25,6 +27,12 @@ def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
         offset = file.tell()
     if dtype.hasobject:
         raise DataFormatError(f"{path}: holds Python objects, never unpickled here; save a numeric array")
+    return shape, fortran, dtype, offset
+
+
+def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
+    """Open a .npy file of a 4D scan or a stack of patterns; see `nbedex.scan.open_scan`."""
+    shape, fortran, dtype, offset = read_header(path)
     check_dimensions(shape, path)
     source: FrameSource
     if fortran or 0 in shape or dtype.kind not in "biuf":
