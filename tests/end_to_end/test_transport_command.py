@@ -74,6 +74,22 @@ def test_grain_file(grain_file: Path) -> None:
     assert (grain_file / "b.csv").read_text(encoding="utf-8").count("\n") == 2
 
 
+def test_blockade_reads_the_local_field(grain_file: Path) -> None:
+    """The file of the current is a field map for `nbedex blockade`: the same verdicts as from `--blockade`."""
+    two = ("--electrode", "left", "--ground", "right")
+    code, _, err = here(grain_file, "transport", "grains.h5", *two, "-o", "c.h5", "--blockade", "b.csv", "--no-pair")
+    assert code == 0, err
+    code, _, err = here(grain_file, "blockade", "grains.h5", "--field-map", "c.h5", "-o", "blockade/", "--no-figures")
+    assert code == 0, err
+    tables = sorted(path.name for path in (grain_file / "blockade").glob("*.csv"))
+    texts = [(grain_file / "blockade" / name).read_text(encoding="utf-8").splitlines() for name in tables]
+    mine = (grain_file / "b.csv").read_text(encoding="utf-8").splitlines()
+    shared = next(text for text in texts if text[0].split(",")[:3] == mine[0].split(",")[:3] and len(text) == len(mine))
+    column = mine[0].split(",").index("accumulation")
+    there = shared[0].split(",").index("accumulation")
+    assert float(mine[1].split(",")[column]) == pytest.approx(float(shared[1].split(",")[there]), rel=1e-6)
+
+
 def test_configuration_file(image: Path) -> None:
     (image / "run.toml").write_text(
         'insulators = ["rect:40,20,46,26"]\n[[electrode]]\nwhere = "left"\npotential = 0.5\n[[electrode]]\n'

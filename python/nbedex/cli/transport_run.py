@@ -322,6 +322,18 @@ def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:
         rows.append(("boundaries", f"{text} of their length, with the local field"))
     rows += [("note", note) for note in facts["notes"]] + [("wrote", path) for path in facts["written"]]
     show_pairs(rows)
+    if "models" in facts:
+        show_table(
+            ("region", "inclination, °", "trace off X or Y, °", "current, times", "turned, °", "rms change, %"),
+            [
+                (
+                    row["region"], f"{row['inclination_deg']:.0f}", f"{row['off_axis_deg']:.0f}", f"{row['ratio']:.3g}",
+                    f"{row['angle_deg']:.0f}", f"{100 * row['change']:.0f}",
+                )
+                for row in sorted(facts["models"]["regions"], key=lambda row: -row["change"])[:10]
+            ],
+            title="Grains in which ding2024 differs most from tensor",
+        )  # fmt: skip
     worst = (-abs(boundaries.accumulation)).argsort(kind="stable")[:10]
     show_table(
         ("boundary", "class", "accumulation", "across, A/m²", "jump, V"),

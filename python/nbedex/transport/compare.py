@@ -34,7 +34,7 @@ class ModelDifference:
     angle_deg
         (n,) between the mean current densities.
     change
-        (n,) root mean square difference over the root mean square of model `tensor`.
+        (n,) root mean square difference in the region over the root mean square of model `tensor` in the whole map.
     """
 
     resistance_ratio: float
@@ -85,7 +85,7 @@ def compare_models(published: Solution, tensor: Solution) -> ModelDifference:
     size_a, size_b = mean(np.linalg.norm(a, axis=1)), mean(np.linalg.norm(b, axis=1))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = np.einsum("nk,nk->n", mean_a, mean_b) / np.linalg.norm(mean_a, axis=1) / np.linalg.norm(mean_b, axis=1)
-        change = np.sqrt(mean(((a - b) ** 2).sum(axis=1)) / mean((b**2).sum(axis=1)))
+        change = np.sqrt(mean(((a - b) ** 2).sum(axis=1)) / (b**2).sum(axis=1).mean())
         ratio = size_a / size_b
     both = published.resistance is not None and tensor.resistance is not None
     return ModelDifference(

@@ -33,7 +33,7 @@ class Solution:
     problem, settings
         What was solved.
     potential
-        (ny, nx) V; NaN where nothing conducts and where no electrode reaches.
+        (ny, nx) V; that of the electrode in its metal, NaN where nothing conducts and where no electrode reaches.
     current_density
         (ny, nx, 2) A/m^2 along X and Y; 0 where nothing conducts or flows, NaN never.
     field
@@ -204,6 +204,8 @@ def solve_once(problem: Problem, settings: TransportSettings) -> Solution:
         )
     two = len(problem.electrodes) == 2
     fields = _fields(system, problem, faces, currents, settings.model)
+    metal = problem.of_cell
+    fields["potential"] = np.where(metal >= 0, potential[metal], fields["potential"])
     return Solution(
         problem=problem,
         settings=settings,
