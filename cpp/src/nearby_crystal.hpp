@@ -19,7 +19,7 @@ using Tilt = std::array<double, 2>;  ///< rotation vector in the plane of X and 
 
 // Weights of evidence, by logistic regression on the tuning patterns of bench/accuracy; and by how much misfits there are larger
 // than independent ones would be, because the model is not perfect.
-inline constexpr double likelihood_weight = 0.54, score_weight = 35, kinematical_weight = 56;
+inline constexpr double likelihood_weight = 0.45, score_weight = 62, kinematical_weight = 0.15;
 inline constexpr double tilt_excess = 10, thickness_excess = 3;
 inline constexpr double least_misfit = 1e-4;
 inline constexpr float rocking_width = 0.0015F;   ///< 1/angstrom
@@ -169,7 +169,7 @@ public:
     /// What a score may lose by chance, were misfits independent: the misfit left, shared among as many spots as are seen.
     [[nodiscard]] double chance(double score) const { return std::max(1 - score, least_misfit) / freedom(); }
 
-    /// How much speaks for a candidate: differences are logarithms of odds.
+    /// How much speaks for a candidate, `kinematical` being the logarithm of its likelihood by matching: differences are logarithms of odds.
     [[nodiscard]] double evidence(double score, double kinematical) const {
         return -likelihood_weight / 2 * freedom() * std::log(std::max(1 - score, least_misfit)) + score_weight * score +
                kinematical_weight * kinematical;

@@ -13,7 +13,7 @@
 namespace nbedex {
 namespace {
 
-constexpr double search_weight = 0.4;  ///< of the kinematical score while searching
+constexpr double search_weight = 0.002;  ///< of the kinematical likelihood while searching, against the score
 constexpr double probe = 0.05 * std::numbers::pi / 180;  ///< radians: how far off the best tilt the score is looked at
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 const std::array<Tilt, 6> hexagon{{{1, 0}, {0.5, std::numbers::sqrt3 / 2}, {-0.5, std::numbers::sqrt3 / 2},

@@ -37,7 +37,7 @@ struct RerankOptions {
 struct RerankCandidate {
     Quaternion orientation;   ///< sample to crystal
     std::int32_t phase = -1;  ///< negative: not tried
-    double kinematical = 0;   ///< score of matching
+    double kinematical = 0;   ///< logarithm of its likelihood by matching
 };
 
 /// What was found for a candidate; NaN where it was not tried.
