@@ -1,5 +1,5 @@
 // Bloch waves many times over near one orientation of a crystal with a centre of symmetry: what BlochSolver (bloch.cpp) computes,
-// in single precision, with the couplings of the beams that matter gathered once.
+// in single precision.
 //
 // Tridiagonal form as there; then exp(-2 pi i T t) e_0 = sum over k of c_k(t) T_k(T~) e_0 for all depths t at once: the polynomials
 // are real and the same for all of them. Their coefficients depend only on the width of T's spectrum, which is rounded up, so
@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <numbers>
@@ -67,10 +68,10 @@ private:
     std::vector<std::uint32_t> first_;
 };
 
-/// Couplings between all beams near one orientation, and which of them are excited: input of FastWaves.
+/// Where couplings of beams are found: that of beams i and j at coupling[index[i] - index[j]], 1/angstrom.
 struct NearbyBeams {
-    std::vector<float> coupling;  ///< (n, n), 1/angstrom; the first beam is the direct one
-    std::size_t n = 0;
+    const double* coupling;
+    std::span<const std::ptrdiff_t> index;  ///< by beam, the first is the direct one
 };
 
 class FastWaves {
@@ -109,16 +110,19 @@ private:
               std::span<const double> excitation_error, std::size_t stride) {
         const std::size_t n = strong.size();
         matrix_.assign(n * stride, 0.0F);
+        to_strong_.resize(n);
+        for (std::size_t i = 0; i < n; ++i) to_strong_[i] = beams.index[strong[i]];
         for (std::size_t i = 0; i < n; ++i) {
-            const float* const row = &beams.coupling[strong[i] * beams.n];
-            for (std::size_t j = 0; j < n; ++j) matrix_[i * stride + j] = row[strong[j]];
+            const double* const from = beams.coupling + to_strong_[i];
+            for (std::size_t j = 0; j < i; ++j)
+                matrix_[i * stride + j] = matrix_[j * stride + i] = static_cast<float>(*(from - to_strong_[j]));
             matrix_[i * stride + i] = static_cast<float>(excitation_error[strong[i]]);
         }
         to_weak_.assign(weak.size() * stride, 0.0F);
         inverse_s_.resize(weak.size());
         for (std::size_t w = 0; w < weak.size(); ++w) {
-            const float* const row = &beams.coupling[weak[w] * beams.n];
-            for (std::size_t j = 0; j < n; ++j) to_weak_[w * stride + j] = row[strong[j]];
+            const double* const from = beams.coupling + beams.index[weak[w]];
+            for (std::size_t j = 0; j < n; ++j) to_weak_[w * stride + j] = static_cast<float>(*(from - to_strong_[j]));
             inverse_s_[w] = static_cast<float>(1 / excitation_error[weak[w]]);
         }
     }
@@ -176,6 +180,7 @@ private:
     double center_ = 0;
     std::vector<float> matrix_, to_weak_, inverse_s_, reflector_, diagonal_, off_diagonal_, beta_, sign_, on_, off_, wave_, free_, intensity_,
         scratch_;
+    std::vector<std::ptrdiff_t> to_strong_;
     std::vector<SeriesTable> tables_;
 };
 

@@ -61,11 +61,12 @@ public:
         std::ranges::stable_sort(found, {}, &Found::distance);
         g_.push_back({0, 0, 0});
         reflection_.push_back(-1);
+        index_.push_back(0);
         for (const Found& f : found) {
             g_.push_back(f.g);
             reflection_.push_back(static_cast<std::ptrdiff_t>(f.index));
+            index_.push_back(crystal.index_[f.index]);
         }
-        if (crystal.is_real()) gather_couplings();
         slot_.assign(g_.size(), none);
     }
 
@@ -154,7 +155,7 @@ public:
             }
         const std::size_t columns = depths.padded();
         std::span<const float> intensity;
-        if (crystal_.is_real()) intensity = waves.solve(beams_, strong_, weak_, error_, depths);
+        if (crystal_.is_real()) intensity = waves.solve({crystal_.re_.data() + crystal_.origin_, index_}, strong_, weak_, error_, depths);
         else intensity = solve_complex(tilt, choice, depths, wavelength);
         score_.resize(columns);
         scratch_.resize(5 * columns);
@@ -204,18 +205,6 @@ private:
 
     [[nodiscard]] double freedom() const { return std::max(static_cast<double>(spots_seen_) - 4.0, 1.0); }
 
-    void gather_couplings() {
-        beams_.n = g_.size();
-        beams_.coupling.resize(beams_.n * beams_.n);
-        for (std::size_t i = 0; i < beams_.n; ++i)
-            for (std::size_t j = 0; j <= i; ++j) {
-                const auto at = crystal_.origin_ + index(i) - index(j);
-                beams_.coupling[i * beams_.n + j] = beams_.coupling[j * beams_.n + i] = static_cast<float>(crystal_.re_[static_cast<std::size_t>(at)]);
-            }
-    }
-    [[nodiscard]] std::ptrdiff_t index(std::size_t beam) const {
-        return reflection_[beam] < 0 ? 0 : crystal_.index_[static_cast<std::size_t>(reflection_[beam])];
-    }
 
     void fill_rocking(double wavelength) {
         const std::size_t n = Depths::padded_to_lanes(faintest_.size());
@@ -227,7 +216,7 @@ private:
             rocking_.error[at] = static_cast<float>(g[2] - 0.5 * wavelength * (g[0] * g[0] + g[1] * g[1]));
             rocking_.per_x[at] = static_cast<float>(g[1]);  // z of the tilt's rotation vector times g
             rocking_.per_y[at] = static_cast<float>(-g[0]);
-            const auto table = static_cast<std::size_t>(crystal_.origin_ + index(i));
+            const auto table = static_cast<std::size_t>(crystal_.origin_ + index_[i]);
             rocking_.strength[at] = static_cast<float>(std::sqrt(std::hypot(crystal_.re_[table], crystal_.is_real() ? 0.0 : crystal_.im_[table])));
             rocking_.measured[at] = fourth_root_[at];
         }
@@ -261,7 +250,7 @@ private:
     Quaternion orientation_;
     std::vector<std::array<double, 3>> g_;      // sample frame, before tilting; the first is the direct beam
     std::vector<std::ptrdiff_t> reflection_;
-    NearbyBeams beams_;
+    std::vector<std::ptrdiff_t> index_;  // in the crystal's table of couplings
     std::vector<std::uint32_t> slot_;
     std::vector<float> fourth_root_, root_, faintest_;
     kernels::MeasuredSpots measured_{};

@@ -46,7 +46,7 @@ struct Point {
 
 struct Reranker::State {
     State(std::span<const BlochCrystal* const> of, const RerankOptions& with)
-        : crystals(of.begin(), of.end()), options(with), net_step(with.step / 3), net(hexagonal_net(with.reach / net_step)),
+        : crystals(of.begin(), of.end()), options(with), net_step(with.step / 2), net(hexagonal_net(with.reach / net_step)),
           fine{with.thickness, with.thickness_step, static_cast<std::size_t>(with.thicknesses)},
           coarse{with.thickness, 2 * with.thickness_step, static_cast<std::size_t>((with.thicknesses + 1) / 2)} {
         for (const Tilt& tilt : net)

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 def record_dtype(settings: IndexingSettings, n_phases: int) -> np.dtype[Any]:
     """Layout of one pixel's record; the fields are those of `IndexingResult`."""
-    n_best, n_more = settings.match.n_best, settings.overlap.max_crystals - 1
+    n_best, n_more = settings.n_candidates, settings.overlap.max_crystals - 1
     return np.dtype(
         [
             ("phase_id", "<i2"),

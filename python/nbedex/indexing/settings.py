@@ -161,7 +161,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     candidate_share
         Candidates that score less than this share of the best are not tried.
     max_candidates
-        At most so many are tried.
+        At most so many are tried, and at least so many looked for.
     min_thickness_nm, max_thickness_nm, thickness_step_nm
         Thicknesses tried.
     spot_width
@@ -184,7 +184,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     mode: Literal["off", "ambiguous", "all"] = "off"
     gate: Annotated[float, Meta(gt=0, le=1)] = 0.85
     candidate_share: Annotated[float, Meta(gt=0, le=1)] = 0.7
-    max_candidates: Annotated[int, Meta(ge=1, le=50)] = 5
+    max_candidates: Annotated[int, Meta(ge=1, le=50)] = 8
     min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
     max_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 200.0
     thickness_step_nm: Annotated[float, Meta(ge=1, le=100)] = 4.0
@@ -193,7 +193,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     reach_deg: Annotated[float, Meta(ge=0, le=5)] = 2.5
     step_deg: Annotated[float, Meta(ge=0.05, le=2)] = 0.2
     starts: Annotated[int, Meta(ge=1, le=50)] = 8
-    points: Annotated[int, Meta(ge=1, le=200)] = 20
+    points: Annotated[int, Meta(ge=1, le=200)] = 12
     halvings: Annotated[int, Meta(ge=1, le=8)] = 4
 
     def __post_init__(self) -> None:
@@ -220,3 +220,8 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
         k_min, k_max = self.preprocess.k_min, self.preprocess.k_max
         if k_max is not None and k_max <= k_min:
             raise ArgumentError(f"k_max must exceed k_min, got k_max = {k_max:g}, k_min = {k_min:g} 1/angstrom")
+
+    @property
+    def n_candidates(self) -> int:
+        """Distinct orientations looked for in each phase, and kept per pixel."""
+        return max(self.match.n_best, self.rerank.max_candidates if self.rerank.mode != "off" else 0)
