@@ -30,9 +30,9 @@ Array = NDArray[np.float64]
 # Largest and strong excitation errors, 1/angstrom: while searching, and for what is reported.
 COARSE, FINE = (0.02, 0.0075), (0.03, 0.01)
 # Of the probability: constant, lead, score.
-_COEFFICIENTS = (-6.0, 0.8, 7.0)
+_COEFFICIENTS = (-4.48, 1.63, 4.0)
 # 68 % of the errors of right orientations lie within this many standard deviations of a tilt; and the least anyone knows.
-_WITHIN_68, _LEAST_UNCERTAINTY_DEG = 1.5, 0.03
+_WITHIN_68, _LEAST_UNCERTAINTY_DEG = 2.0, 0.03
 _BEAMS_BEYOND = 1.05  # beams outside the annulus that is compared take part, too
 
 
