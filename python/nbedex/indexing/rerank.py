@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 COARSE, FINE = (0.02, 0.0075), (0.03, 0.01)
 # Of the probability: constant, lead, score.
 _COEFFICIENTS = (-4.48, 1.63, 4.0)
-# 68 % of the errors of right orientations lie within this many standard deviations of a tilt; and the least anyone knows.
+# 68 % of the errors of right orientations lie within so many standard deviations of a tilt; and the least one knows.
 _WITHIN_68, _LEAST_UNCERTAINTY_DEG = 2.0, 0.03
 _BEAMS_BEYOND = 1.05  # beams outside the annulus that is compared take part, too
 
