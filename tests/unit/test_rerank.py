@@ -15,14 +15,8 @@ from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
-from nbedex.indexing.rerank import (
-    RerankEngine,
-    in_question,
-    make_rerank_engine,
-    rerank_grain,
-    rerank_patterns,
-    rerank_records,
-)
+from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_grain, rerank_patterns
+from nbedex.indexing.rerank_records import in_question, rerank_records
 from nbedex.library import DynamicalCrystal
 from nbedex.library.dynamical import on_lattice
 from nbedex.maps import Status, conjugate, disorientation_angle, multiply, rotate

@@ -20,7 +20,8 @@ from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.records import empty_records, fill, refuse
-from nbedex.indexing.rerank import RerankEngine, rerank_engine_of, rerank_records
+from nbedex.indexing.rerank import RerankEngine
+from nbedex.indexing.rerank_records import rerank_engine_of, rerank_records
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, kinematical_intensities
