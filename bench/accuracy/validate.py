@@ -38,7 +38,7 @@ import nbedex
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.indexing import index_scan
 from nbedex.indexing.block import index_block, make_engine
-from nbedex.indexing.settings import CenterSettings, IndexingSettings
+from nbedex.indexing.settings import CenterSettings, IndexingSettings, RerankSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.library.library import library_hash
 from nbedex.phases import load_phase
@@ -136,7 +136,9 @@ def answers_of(found: dict[str, Any], phase: str, names: list[str]) -> Answers:
 
 def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list[str]], list[tuple[str, Scores]]]:
     simulation = SimulationSettings(voltage=300.0, k_max=arguments.k_max, step_deg=arguments.step_deg)
-    settings = IndexingSettings(center=CenterSettings(method="per-pattern"))
+    settings = IndexingSettings(
+        center=CenterSettings(method="per-pattern"), rerank=RerankSettings(mode=arguments.rerank)
+    )
     joint = cached_library([load_phase(name) for name in arguments.library], simulation, threads=arguments.threads)
     comparison = SimulationSettings(voltage=300.0, k_max=arguments.k_max, max_excitation_error=0.015)
     rows, confusion, everything = [], [], []
@@ -188,6 +190,7 @@ def main() -> None:
     parser.add_argument("--library", nargs="+", default=list(MAIN), help="phases that compete")
     parser.add_argument("--rivals", action="store_true", help="phases and library: all that are confused; see RIVALS")
     parser.add_argument("--alone", action="store_true", help="each phase against its own library only")
+    parser.add_argument("--rerank", choices=("off", "ambiguous", "all"), default="off", help="by Bloch waves")
     parser.add_argument("--centers", choices=("found", "true"), default="found", help="of the direct beam")
     parser.add_argument("--n", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="10 patterns, library at 3 degrees")

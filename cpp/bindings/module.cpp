@@ -397,6 +397,7 @@ PYBIND11_MODULE(_core, m) {
               },
               py::arg("phases"), py::arg("patterns"), py::arg("options"));
     bind_grains(m);
+    bind_rerank(m);
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,
                         py::arg("openmp") = has_openmp(), py::arg("isa") = active_isa(),

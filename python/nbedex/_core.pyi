@@ -108,6 +108,52 @@ class BlochCrystal:
     def size(self) -> int: ...
     def patterns(self, orientations: NDArray[np.float64], options: BlochOptions, threads: int) -> DynamicalBeams: ...
 
+class RerankOptions:
+    def __init__(
+        self,
+        *,
+        detector_from_sample: NDArray[np.float64],
+        k_min: float,
+        k_max: float,
+        spot_width: float,
+        wavelength: float,
+        coarse: tuple[float, float],
+        fine: tuple[float, float],
+        reach: float,
+        step: float,
+        starts: int,
+        points: int,
+        halvings: int,
+        each_alone: bool,
+        thickness: float,
+        thickness_step: float,
+        thicknesses: int,
+        faintest: float,
+    ) -> None: ...
+
+class RerankedCandidates(TypedDict):
+    orientation: NDArray[np.float64]
+    score: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    thickness: NDArray[np.float64]
+    orientation_error: NDArray[np.float64]
+    thickness_error: NDArray[np.float64]
+    spots: NDArray[np.float64]
+    rocking: NDArray[np.float64]
+    explained: NDArray[np.float64]
+    simulated: NDArray[np.int32]
+
+def rerank(
+    frames: Frames,
+    centers: NDArray[np.float64],
+    mask: Mask,
+    crystals: Sequence[BlochCrystal],
+    orientations: NDArray[np.float64],
+    phases: NDArray[np.int32],
+    kinematical: NDArray[np.float64],
+    options: RerankOptions,
+    threads: int,
+) -> RerankedCandidates: ...
 def simulate_patterns(
     g: NDArray[np.float64],
     intensity: NDArray[np.float64],

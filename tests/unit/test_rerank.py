@@ -1,95 +1,223 @@
-"""Dynamical re-ranking on patterns without noise, where the answer is known."""
+"""Dynamical re-ranking: against a slow twin, on patterns whose truth is known, and what is refused."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nbedex import _core
+from cif_builder import cif
+from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.rerank import (
-    Candidates,
-    PolarPattern,
-    RerankSettings,
-    hexagonal_net,
-    rerank,
-    tilted_orientations,
-)
-from nbedex.library import DynamicalCrystal, DynamicalSettings
-from nbedex.maps import disorientation_angle, multiply
-from nbedex.phases import load_phase
-from oracles.laue_groups import matrix, random_quaternions
+from nbedex.indexing import IndexingSettings, RerankSettings
+from nbedex.indexing.records import empty_records
+from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_grain, rerank_patterns
+from nbedex.indexing.rerank_records import in_question, rerank_records
+from nbedex.library import DynamicalCrystal
+from nbedex.library.dynamical import on_lattice
+from nbedex.maps import Status, conjugate, disorientation_angle, multiply, rotate
+from nbedex.phases import Phase, load_phase, reflections
+from oracles import rerank_oracle
+from oracles.laue_groups import random_quaternions
 
-GRID = _core.PolarGrid(n_rings=88, n_azimuths=360, k_min=0.07, k_max=1.17)
-SETTINGS = RerankSettings(reach_deg=0.5, step_deg=0.25, starts=2)
+SIZE, PIXEL, CENTER = 200, 0.0125, (98.3, 100.9)
+K = {"k_min": 0.07, "k_max": 1.1}
+CALIBRATION = Calibration(pixel_size=PIXEL, voltage=300.0, rotation_deg=23.0, flipped=True)
 
 
 @pytest.fixture(scope="module")
-def crystal() -> DynamicalCrystal:
-    return DynamicalCrystal(load_phase("na2au"), DynamicalSettings(voltage=300.0, max_excitation_error=0.02))
+def na2au() -> Phase:
+    return load_phase("na2au")
 
 
-def polar(crystal: DynamicalCrystal, orientation: np.ndarray, thickness_nm: float) -> PolarPattern:
-    """Gaussian spots on the bins, to the power of a quarter."""
+@pytest.fixture(scope="module")
+def engine(na2au: Phase) -> RerankEngine:
+    return make_rerank_engine([na2au], CALIBRATION, RerankSettings(mode="all"), **K)
+
+
+def tilted(orientation: np.ndarray, x_deg: float, y_deg: float, turn_deg: float = 0.0) -> np.ndarray:
+    """The crystal tilted about X and Y, then turned with its pattern from X to Y."""
+    x, y, turn = np.deg2rad([x_deg, y_deg, turn_deg]) / 2
+    out = multiply(orientation, np.array([np.cos(x), -np.sin(x), 0, 0]))
+    out = multiply(out, np.array([np.cos(y), 0, -np.sin(y), 0]))
+    return np.asarray(multiply(out, np.array([np.cos(turn), 0, 0, -np.sin(turn)])))
+
+
+def frame(
+    crystal: DynamicalCrystal,
+    orientation: np.ndarray,
+    thickness_nm: float,
+    *,
+    counts: float = 4e4,
+    stretch: float = 1.0,
+) -> np.ndarray:
+    """Gaussian spots, a falling background and Poisson noise; half of the counts are in the direct beam."""
+    rows, columns = np.indices((SIZE, SIZE))
     beams = crystal.patterns(orientation[None], [thickness_nm], threads=1).pattern(0)
-    k = GRID.k_min + (np.arange(GRID.n_rings) + 0.5) * (GRID.k_max - GRID.k_min) / GRID.n_rings
-    angle = np.arange(GRID.n_azimuths) * 2 * np.pi / GRID.n_azimuths
-    x, y = k[:, None] * np.cos(angle), k[:, None] * np.sin(angle)
-    image = np.zeros(x.shape)
-    for kx, ky, intensity in zip(beams["kx"][1:], beams["ky"][1:], beams["intensity"][1:, 0], strict=True):
-        image += intensity * np.exp(-((x - kx) ** 2 + (y - ky) ** 2) / (2 * 0.012**2))
-    image[image < 1e-4] = 0
-    return PolarPattern((image**0.25).astype(np.float32), GRID)
+    at = np.stack([beams["kx"], beams["ky"]], axis=1) @ CALIBRATION.detector_from_sample().T * stretch
+    share = beams["intensity"][:, 0] / beams["intensity"][1:, 0].sum() * 0.3
+    share[0] = 0.4
+    image = 0.3 * np.exp(-np.hypot(rows - CENTER[0], columns - CENTER[1]) * PIXEL / 0.25)
+    image *= 0.3 / image.sum()
+    for (x, y), s in zip(at, share, strict=True):
+        image += s / (2 * np.pi) * np.exp(-((columns - CENTER[1] - x) ** 2 + (rows - CENTER[0] - y) ** 2) / 2)
+    return np.random.default_rng(5).poisson(counts * image).astype(np.uint16)
 
 
-def test_finds_tilt_turn_thickness_and_the_right_candidate(crystal: DynamicalCrystal) -> None:
-    truth, other = random_quaternions(2, seed=14)
-    start = tilted_orientations(truth, np.array([[0.31, -0.22]]))[0]
-    half = np.deg2rad(0.4) / 2
-    start = np.asarray(multiply(start, np.array([np.cos(half), 0, 0, -np.sin(half)])))
-    candidates = Candidates(
-        orientation=np.array([other, start, [np.nan] * 4]),
-        phase_id=np.array([0, 0, -1]),
-        score=np.array([0.3, 0.29, np.nan]),
+def tried(engine: RerankEngine, shown: np.ndarray, candidates: np.ndarray, **more: int):
+    n = len(candidates)
+    return rerank_patterns(
+        shown[None], np.array([CENTER]), candidates[None], np.zeros((1, n), int), np.zeros((1, n)), engine, **more
     )
-    found = rerank(polar(crystal, truth, 74.0), candidates, [crystal], SETTINGS)
-    assert found.order.tolist() == [1, 0, 2]
-    symmetry = crystal.phase.symmetry_quaternions
-    assert np.rad2deg(disorientation_angle(truth, start, symmetry)) > 0.45
-    assert np.rad2deg(disorientation_angle(truth, found.orientation[0], symmetry)) < 0.12
-    assert abs(found.thickness_nm[0] - 74.0) <= 4.0
-    assert found.score[0] > found.score[1] + 0.2
-    assert np.isnan(found.score[2]) and np.isnan(found.thickness_nm[2])
 
 
-def test_candidates_beyond_the_gate_stay_as_they_are(crystal: DynamicalCrystal) -> None:
-    truth, other = random_quaternions(2, seed=15)
-    candidates = Candidates(orientation=np.array([truth, other]), phase_id=np.array([0, 0]), score=np.array([0.3, 0.2]))
-    found = rerank(polar(crystal, truth, 40.0), candidates, [crystal], RerankSettings(gate=0.9, halvings=1))
-    assert found.order.tolist() == [0, 1]
-    np.testing.assert_array_equal(found.orientation[1], other)
-    assert np.isfinite(found.score[0]) and np.isnan(found.score[1])
+@pytest.mark.parametrize("name", ["na2au", "beta2-alumina", "no centre of symmetry"])
+def test_score_is_that_of_the_slow_twin(name: str, tmp_path: Path) -> None:
+    if name == "no centre of symmetry":
+        sites = (("Au", 0.1, 0.2, 0.05), ("O", 0.37, 0.61, 0.31), ("Na", 0.72, 0.15, 0.7))
+        (tmp_path / "x.cif").write_text(cif(cell=(4.1, 5.3, 6.2, 81, 95, 103), sites=sites, u_iso=0.02))
+        phase = load_phase(tmp_path / "x.cif")
+    else:
+        phase = load_phase(name)
+    settings = RerankSettings(mode="all", reach_deg=0.0, step_deg=0.05, starts=1, points=1, halvings=1)
+    made = make_rerank_engine([phase], CALIBRATION, settings, **K)
+    crystal = made.crystals[0]
+    assert crystal.is_real == (name != "no centre of symmetry")
+    truth = random_quaternions(1, seed=8)[0]
+    start = tilted(truth, 0.02, -0.03, 0.4)
+    shown = frame(crystal, truth, 57.0, stretch=1.004)
+    found = tried(made, shown, start[None])
+    hkl = reflections(phase, k_max=1.155)
+    hkl = hkl[on_lattice(phase, hkl)]
+    g = rotate(conjugate(start), hkl @ phase.reciprocal_basis.T)
+    near = np.abs(g[:, 2] - 0.0098 * (g[:, :2] ** 2).sum(axis=1)) < 0.0306
+    setup = rerank_oracle.Setup(CALIBRATION.detector_from_sample(), spot_width=0.0126, faintest=2.0, **K)
+    slow = rerank_oracle.score(
+        shown, CENTER, setup, found.orientation[0, 0], np.arange(20.0, 201.0, 4.0), crystal, hkl[near], g[near]
+    )
+    assert found.score[0, 0] == pytest.approx(slow.max(), abs=2e-3)
+    assert found.score[0, 0] > 0.8
+    assert abs(found.thickness_nm[0, 0] - (20 + 4 * slow.argmax())) <= 2.0
+    turn = disorientation_angle(truth, found.orientation[0, 0], phase.symmetry_quaternions)
+    assert np.rad2deg(turn) < 0.1  # 0.4 degrees of turn were found from the peaks
 
 
-def test_a_tilt_leaves_the_pattern_where_it_is() -> None:
-    q = random_quaternions(1, seed=3)[0]
-    tilted = tilted_orientations(q, np.array([[0.0, 0.0], [0.6, -0.8]]))
-    np.testing.assert_allclose(tilted[0], q, atol=1e-15)
-    turn = matrix(q).T @ matrix(tilted[1])
-    assert np.rad2deg(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(1.0, abs=1e-6)
-    assert turn[0, 1] == pytest.approx(turn[1, 0])  # no turn about Z
+def test_finds_tilt_turn_thickness_and_the_right_candidate(engine: RerankEngine, na2au: Phase) -> None:
+    truth, other = random_quaternions(2, seed=14)
+    start = tilted(truth, 1.1, -0.6, 0.5)
+    candidates = np.array([other, start, [np.nan] * 4])
+    found = rerank_patterns(
+        frame(engine.crystals[0], truth, 74.0)[None],
+        np.array([CENTER]),
+        candidates[None],
+        np.array([[0, 0, -1]]),
+        np.array([[2.0, 0.0, np.nan]]),
+        engine,
+    )
+    assert found.order.tolist() == [[1, 0, 2]]
+    assert found.tried.tolist() == [[True, True, False]]
+    error = np.rad2deg(disorientation_angle(truth, found.orientation[0, 1], na2au.symmetry_quaternions))
+    assert error < 0.15
+    assert abs(found.thickness_nm[0, 1] - 74.0) < 3 * found.thickness_error_nm[0, 1] + 1
+    assert 0 < found.orientation_error_deg[0, 1] < 0.3
+    assert found.lead[0] > 5 and found.score[0, 1] > found.score[0, 0] + 0.1
+    assert np.isnan(found.score[0, 2]) and np.isnan(found.orientation[0, 2]).all()
 
 
-def test_hexagonal_net() -> None:
-    assert [len(hexagonal_net(radius)) for radius in (0.0, 1.0, 1.8, 2.0)] == [1, 7, 13, 19]
-    net = hexagonal_net(3.3)
-    distance = np.hypot(*(net[:, None] - net[None]).transpose(2, 0, 1)) + 9 * np.eye(len(net))
-    np.testing.assert_allclose(distance.min(axis=0), 1.0)
-    np.testing.assert_array_equal(net[0], [0, 0])
+def test_spots_under_a_mask_are_left_out(engine: RerankEngine) -> None:
+    truth = random_quaternions(1, seed=14)[0]
+    shown = frame(engine.crystals[0], truth, 60.0)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[:, 130:150] = 1
+    spoilt = np.where(mask, 60000, shown).astype(np.uint16)
+    whole, masked = (tried(engine, shown, truth[None]), tried(engine, spoilt, truth[None], mask=mask))
+    assert masked.score[0, 0] == pytest.approx(whole.score[0, 0], abs=0.03)
+    assert tried(engine, spoilt, truth[None]).score[0, 0] < 0.8
 
 
-def test_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"polar must have shape \(88, 360\), got \(2, 3\)"):
-        PolarPattern(np.zeros((2, 3), dtype=np.float32), GRID)
+SAME_BITS = """
+import numpy as np, sys
+sys.path.insert(0, {tests!r})
+from unit.test_rerank import *
+made = make_rerank_engine([load_phase("na2au")], CALIBRATION, RerankSettings(mode="all"), **K)
+truth = random_quaternions(3, seed=2)
+shown = np.stack([frame(made.crystals[0], q, 50.0) for q in truth])
+found = rerank_patterns(shown, np.array([CENTER] * 3), np.stack([truth, truth[::-1]], axis=1), np.zeros((3, 2), int),
+                        np.zeros((3, 2)), made, threads={threads})
+sys.stdout.write("".join(a.tobytes().hex() for a in (found.orientation, found.evidence, found.thickness_nm)))
+"""
+
+
+def test_same_bits_with_any_threads_and_instruction_set() -> None:
+    tests = str(Path(__file__).parents[1])
+
+    def bits(threads: int, **environment: str) -> str:
+        code = SAME_BITS.format(tests=tests, threads=threads)
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **environment})
+        assert answer.returncode == 0, answer.stderr.decode()
+        return answer.stdout.decode()
+
+    expected = bits(1)
+    assert len(expected) > 100
+    assert bits(2) == expected
+    assert bits(1, NBEDEX_ISA="baseline") == expected
+
+
+def test_a_grain_is_judged_by_all_its_patterns(na2au: Phase) -> None:
+    settings = RerankSettings(mode="all", reach_deg=0.6, starts=2, points=2, halvings=2)
+    made = make_rerank_engine([na2au], CALIBRATION, settings, **K, each_alone=True)
+    truth, other = random_quaternions(2, seed=21)
+    shown = np.stack([frame(made.crystals[0], tilted(truth, t, 0.0), 60.0, counts=3e3) for t in (-0.2, 0.3)])
+    grain = rerank_grain(
+        shown, np.array([CENTER] * 2), np.stack([other, truth]), np.array([0, 0]), np.zeros((2, 2)), made
+    )
+    assert grain.order.tolist() == [1, 0]
+    np.testing.assert_allclose(grain.evidence, grain.patterns.evidence.sum(axis=0))
+    for number, tilt in enumerate((-0.2, 0.3)):  # each pattern keeps its own tilt
+        error = disorientation_angle(
+            tilted(truth, tilt, 0.0), grain.patterns.orientation[number, 1], na2au.symmetry_quaternions
+        )
+        assert np.rad2deg(error) < 0.25
+
+
+def test_records(engine: RerankEngine) -> None:
+    truth, other = random_quaternions(2, seed=30)
+    shown = frame(engine.crystals[0], truth, 80.0)
+    records = empty_records(3, IndexingSettings(), 1, Status.OK)
+    records["center"] = CENTER
+    records["phase_id"] = [0, 0, -1]
+    records["rival_phase_id"][:, :2] = 0
+    records["rival_orientation"][:, :2] = [other, truth]
+    records["orientation"] = other
+    records["rival_score"][:, :2] = [[0.2, 0.195], [0.2, 0.1], [0.2, 0.195]]
+    records["index"], records["reliability"], records["template_id"] = 0.2, 2.5, 7
+    assert in_question(records, RerankSettings(mode="ambiguous", gate=0.9)).tolist() == [True, False, False]
+    assert in_question(records, RerankSettings(mode="all")).tolist() == [True, True, False]
+    before = records.copy()
+    ambiguous = RerankEngine(engine.crystals, engine.options, RerankSettings(mode="ambiguous", gate=0.9))
+    rerank_records(records, np.stack([shown] * 3), ambiguous, mask=None, n_bins=32000, threads=1)
+    assert records["reranked"].tolist() == [True, False, False]
+    assert records[1:].tobytes() == before[1:].tobytes()
+    now = records[0]
+    assert (
+        np.rad2deg(disorientation_angle(truth, now["orientation"], engine.crystals[0].phase.symmetry_quaternions)) < 0.2
+    )
+    np.testing.assert_array_equal(now["orientation"], now["rival_orientation"][0])
+    np.testing.assert_allclose([now["index"], *now["rival_score"][:2]], [0.195, 0.195, 0.2], rtol=1e-6)
+    assert now["reliability"] == 0 and now["template_id"] == -1
+    assert now["thickness_nm"] == pytest.approx(80, abs=5) and now["probability"] > 0.5
+
+
+def test_refused(engine: RerankEngine) -> None:
     with pytest.raises(ArgumentError, match="max_thickness_nm must not be below min_thickness_nm, got 10 and 20"):
-        RerankSettings(max_thickness_nm=10.0).thicknesses()
+        RerankSettings(max_thickness_nm=10.0)
+    with pytest.raises(
+        ArgumentError, match=r"score must have shapes .* got \(1, 4, 4\), \(1, 2\), \(1, 2, 4\), \(1, 3\)"
+    ):
+        rerank_patterns(
+            np.zeros((1, 4, 4)), np.zeros((1, 2)), np.zeros((1, 2, 4)), np.zeros((1, 3), int), np.zeros((1, 3)), engine
+        )

@@ -69,6 +69,7 @@ private:
 
     template <bool complex_valued>
     friend class BlochSolver;
+    friend class NearbyCrystal;
 };
 
 }  // namespace nbedex

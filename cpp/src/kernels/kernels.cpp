@@ -121,6 +121,6 @@ std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& giv
 }  // namespace
 
 extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, block_bounds,
-                             &frame_kernels, &value_kernels, &rocking_kernels};
+                             &frame_kernels, &value_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

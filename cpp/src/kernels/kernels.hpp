@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/frames.hpp"
+#include "kernels/waves.hpp"
 
 namespace nbedex::kernels {
 
@@ -110,6 +111,7 @@ struct Kernels {
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;
     const RockingKernels* rocking;
+    const WaveKernels* waves;  ///< see waves.hpp
 };
 
 #define NBEDEX_DECLARE_KERNELS(isa)                   \
@@ -118,6 +120,7 @@ struct Kernels {
     extern const FrameKernelTable frame_kernels;      \
     extern const ValueKernels value_kernels;          \
     extern const RockingKernels rocking_kernels;      \
+    extern const WaveKernels wave_kernels;            \
     }
 NBEDEX_DECLARE_KERNELS(baseline)
 NBEDEX_DECLARE_KERNELS(avx2)

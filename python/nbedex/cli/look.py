@@ -47,9 +47,13 @@ def run(args: argparse.Namespace) -> int:
         "index": float(view.record["index"]),
         "reliability": float(view.record["reliability"]),
         "center": view.center.tolist(),
+        "reranked": bool(view.record["reranked"]),
+        "dynamical_score": float(view.record["dynamical_score"]),
+        "thickness_nm": float(view.record["thickness_nm"]),
     }
     if args.json:
         show_json(facts)
     elif not args.quiet:
-        print(f"{view.status.sentence} wrote {written}")
+        thickness = f" Thickness {facts['thickness_nm']:.0f} nm." if facts["reranked"] else ""
+        print(f"{view.status.sentence}{thickness} wrote {written}")
     return 0

@@ -157,6 +157,13 @@ MATCH_FLAGS = (
     ),
     _flag("--no-refine", "refine.enabled", "leave orientations on the grid of templates", None, value=False),
     _flag("--crystals", "overlap.max_crystals", "overlapping crystals looked for in a pattern, 1 (default) to 3", int),
+    _flag(
+        "--rerank",
+        "rerank.mode",
+        "compare candidates by Bloch waves: off (default), ambiguous ones, or all; up to 50 ms a pattern and core",
+        str,
+        metavar="off|ambiguous|all",
+    ),
 )
 GROUPS = (
     ("data", SCAN_FLAGS),

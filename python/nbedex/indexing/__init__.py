@@ -14,6 +14,7 @@ from nbedex.indexing.settings import (
     OverlapSettings,
     PreprocessSettings,
     RefineSettings,
+    RerankSettings,
 )
 from nbedex.indexing.task import Plan
 
@@ -28,6 +29,7 @@ __all__ = [
     "PreprocessSettings",
     "RefineSettings",
     "Region",
+    "RerankSettings",
     "index_block",
     "index_scan",
     "look_at",

@@ -20,6 +20,8 @@ from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.records import empty_records, fill, refuse
+from nbedex.indexing.rerank import RerankEngine
+from nbedex.indexing.rerank_records import rerank_engine_of, rerank_records
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, kinematical_intensities
@@ -55,6 +57,8 @@ class Engine:
         Options of matching.
     template_skewness
         What the noise level depends on, by phase; see `nbedex.indexing.noise`.
+    rerank
+        For dynamical re-ranking; None where that is off.
     """
 
     sampler: _core.PolarSampler
@@ -69,6 +73,7 @@ class Engine:
     symmetries: tuple[Array, ...]
     settings: IndexingSettings
     template_skewness: tuple[float, ...]
+    rerank: RerankEngine | None = None
 
 
 def make_engine(
@@ -138,6 +143,7 @@ def make_engine(
         template_skewness=tuple(
             template_skewness(spots, grid, settings.match.template_exponent) for spots in library.spots
         ),
+        rerank=rerank_engine_of(library, calibration, settings.rerank, grid),
     )
 
 
@@ -228,6 +234,8 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     usable = np.flatnonzero(status == Status.OK)
     if len(usable):
         records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
+    if engine.rerank is not None:
+        rerank_records(records, frames, engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads)
     return records
 
 

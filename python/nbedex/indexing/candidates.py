@@ -66,7 +66,7 @@ class Candidates:
 def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
     """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them."""
     options = _core.MatchOptions(
-        n_best=engine.settings.match.n_best,
+        n_best=engine.settings.n_candidates,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
         rival_share=engine.settings.match.rival_share,
         threads=threads,
@@ -92,7 +92,7 @@ def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> 
 
 def searched(matches: list[Match], engine: Engine) -> Candidates:
     """The `n_best` best over all phases and the best of each phase; equals in the order of phases and ranks."""
-    n_best = engine.settings.match.n_best
+    n_best = engine.settings.n_candidates
     score = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in matches], axis=1)
     n, n_phases, n_ranks = score.shape
     flat = score.reshape(n, -1)

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 def record_dtype(settings: IndexingSettings, n_phases: int) -> np.dtype[Any]:
     """Layout of one pixel's record; the fields are those of `IndexingResult`."""
-    n_best, n_more = settings.match.n_best, settings.overlap.max_crystals - 1
+    n_best, n_more = settings.n_candidates, settings.overlap.max_crystals - 1
     return np.dtype(
         [
             ("phase_id", "<i2"),
@@ -36,6 +36,10 @@ def record_dtype(settings: IndexingSettings, n_phases: int) -> np.dtype[Any]:
             ("phase_score", "<f4", (n_phases,)),
             ("template_id", "<i4"),
             ("mirrored", "?"),
+            ("reranked", "?"),
+            ("dynamical_score", "<f4"),
+            ("thickness_nm", "<f4"),
+            ("thickness_error_nm", "<f4"),
             ("overlap_phase_id", "<i2", (n_more,)),
             ("overlap_orientation", "<f8", (n_more, 4)),
             ("overlap_share", "<f4", (n_more,)),

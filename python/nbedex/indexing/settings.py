@@ -147,6 +147,64 @@ class OverlapSettings(Settings, frozen=True, kw_only=True):
     min_probability: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
 
+class RerankSettings(Settings, frozen=True, kw_only=True):
+    """Dynamical re-ranking: candidates compared, and refined, by Bloch waves. For patterns without precession.
+
+    Attributes
+    ----------
+    mode
+        off: never. ambiguous: where the second best candidate scores at least `gate` times the best. all: every pattern
+        that is indexed, which refines all orientations and gives the thickness everywhere. Costs 10 to 50 ms a pattern
+        and core (docs/decisions/re-ranking.md).
+    gate
+        See `mode`.
+    candidate_share
+        Candidates that score less than this share of the best are not tried.
+    max_candidates
+        At most so many are tried, and at least so many looked for.
+    min_thickness_nm, max_thickness_nm, thickness_step_nm
+        Thicknesses tried.
+    spot_width
+        Standard deviation of a spot, 1/angstrom: about half the radius of its disk. Spots are read with this width; the
+        default suits 0.5 mrad at 300 kV, and smaller spots blurred by the camera.
+    faintest
+        Spots below so many standard deviations of the background's noise are taken for lost in it.
+    reach_deg
+        Largest tilt away from a candidate.
+    step_deg
+        Tilts followed are at least so far apart.
+    starts
+        At most so many tilts of a candidate are followed.
+    points
+        So many of all candidates' are followed together; with each halving of the step, half as many.
+    halvings
+        How often the step is halved.
+    """
+
+    mode: Literal["off", "ambiguous", "all"] = "off"
+    gate: Annotated[float, Meta(gt=0, le=1)] = 0.85
+    candidate_share: Annotated[float, Meta(gt=0, le=1)] = 0.7
+    max_candidates: Annotated[int, Meta(ge=1, le=50)] = 8
+    min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
+    max_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 200.0
+    thickness_step_nm: Annotated[float, Meta(ge=1, le=100)] = 4.0
+    spot_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0126
+    faintest: Annotated[float, Meta(ge=0, le=20)] = 2.0
+    reach_deg: Annotated[float, Meta(ge=0, le=5)] = 2.5
+    step_deg: Annotated[float, Meta(ge=0.05, le=2)] = 0.2
+    starts: Annotated[int, Meta(ge=1, le=50)] = 8
+    points: Annotated[int, Meta(ge=1, le=200)] = 12
+    halvings: Annotated[int, Meta(ge=1, le=8)] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_thickness_nm < self.min_thickness_nm:
+            raise ArgumentError(
+                f"max_thickness_nm must not be below min_thickness_nm, got {self.max_thickness_nm:g} and"
+                f" {self.min_thickness_nm:g}"
+            )
+
+
 class IndexingSettings(Settings, frozen=True, kw_only=True):
     """All options of indexing that are not calibration, library or files."""
 
@@ -155,9 +213,15 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
     match: MatchSettings = MatchSettings()
     refine: RefineSettings = RefineSettings()
     overlap: OverlapSettings = OverlapSettings()
+    rerank: RerankSettings = RerankSettings()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         k_min, k_max = self.preprocess.k_min, self.preprocess.k_max
         if k_max is not None and k_max <= k_min:
             raise ArgumentError(f"k_max must exceed k_min, got k_max = {k_max:g}, k_min = {k_min:g} 1/angstrom")
+
+    @property
+    def n_candidates(self) -> int:
+        """Distinct orientations looked for in each phase, and kept per pixel."""
+        return max(self.match.n_best, self.rerank.max_candidates if self.rerank.mode != "off" else 0)

@@ -178,7 +178,7 @@ def make_task(
         calibration=replace(calibration, step=step),
         provenance=facts | dict(provenance or {}),
         shape=region.map_shape,
-        n_rivals=settings.match.n_best,
+        n_rivals=settings.n_candidates,
         n_more=settings.overlap.max_crystals - 1,
     )
     return Task(scan, engine, centers, head, region, wanted, identity, plan, threads)

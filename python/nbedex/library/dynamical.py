@@ -119,6 +119,11 @@ class DynamicalCrystal:
         )
 
     @property
+    def core(self) -> _core.BlochCrystal:
+        """As the compiled core has it."""
+        return self._core
+
+    @property
     def is_real(self) -> bool:
         """Whether all couplings are real, as in crystals with a centre of symmetry; that is cheaper."""
         return self._core.is_real

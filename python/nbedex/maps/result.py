@@ -57,6 +57,10 @@ ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "phase_score": ("float32", ("p",)),
     "template_id": ("int32", ()),
     "mirrored": ("bool", ()),
+    "reranked": ("bool", ()),
+    "dynamical_score": ("float32", ()),
+    "thickness_nm": ("float32", ()),
+    "thickness_error_nm": ("float32", ()),
     "overlap_phase_id": ("int16", ("m",)),
     "overlap_orientation": ("float64", ("m", 4)),
     "overlap_share": ("float32", ("m",)),
@@ -69,6 +73,7 @@ _NOTHING: dict[str, float] = {
     "template_id": -1,
     "overlap_phase_id": -1,
     "mirrored": 0,
+    "reranked": 0,
     "status": Status.NOT_DONE,
 }
 
@@ -116,6 +121,13 @@ class IndexingResult:
         (ny, nx) int32, number of the winning template in the library, -1 where there is none.
     mirrored
         (ny, nx) bool, whether the winning template was used as its mirror image.
+    reranked
+        (ny, nx) bool, whether Bloch waves had the last word about phase and orientation (`--rerank`).
+    dynamical_score
+        (ny, nx) float32 in [0, 1], agreement of the spots with those of the crystal at its best tilt and thickness; NaN
+        where not reranked.
+    thickness_nm, thickness_error_nm
+        (ny, nx) float32, thickness of the crystal along the beam, and its standard deviation; NaN where not reranked.
     overlap_phase_id, overlap_orientation, overlap_share, overlap_probability
         (ny, nx, m), (ny, nx, m, 4), (ny, nx, m), (ny, nx, m): crystals after the first in the same pattern, -1 and NaN
         where there is none; m is 0 unless they were looked for. `share` is theirs of the intensity in spots.
@@ -149,6 +161,10 @@ class IndexingResult:
     phase_score: NDArray[np.float32]
     template_id: NDArray[np.int32]
     mirrored: NDArray[np.bool_]
+    reranked: NDArray[np.bool_]
+    dynamical_score: NDArray[np.float32]
+    thickness_nm: NDArray[np.float32]
+    thickness_error_nm: NDArray[np.float32]
     overlap_phase_id: NDArray[np.int16]
     overlap_orientation: NDArray[np.float64]
     overlap_share: NDArray[np.float32]

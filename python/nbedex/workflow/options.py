@@ -13,6 +13,7 @@ from nbedex.indexing import (
     OverlapSettings,
     PreprocessSettings,
     RefineSettings,
+    RerankSettings,
 )
 from nbedex.library import SimulationSettings
 from nbedex.settings import Settings, settings_from_dict
@@ -126,6 +127,7 @@ class RunSettings(Settings, frozen=True, kw_only=True):
     match: MatchSettings = MatchSettings()
     refine: RefineSettings = RefineSettings()
     overlap: OverlapSettings = OverlapSettings()
+    rerank: RerankSettings = RerankSettings()
     output: OutputOptions = OutputOptions()
     work: WorkOptions = WorkOptions()
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
@@ -137,4 +139,5 @@ class RunSettings(Settings, frozen=True, kw_only=True):
             match=self.match,
             refine=self.refine,
             overlap=self.overlap,
+            rerank=self.rerank,
         )
