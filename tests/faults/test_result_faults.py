@@ -62,6 +62,8 @@ def test_cut_short(copy: Path, share: float) -> None:
 def test_one_flipped_bit_is_found(copy: Path, name: str) -> None:
     with h5py.File(copy) as file:
         offset, size = file[name].id.get_offset(), file[name].nbytes
+    if not size:
+        pytest.skip("no element, no bit")
     data = bytearray(copy.read_bytes())
     data[offset + size // 2] ^= 0x10
     copy.write_bytes(data)
@@ -96,7 +98,7 @@ def change(copy: Path, edit: Any) -> None:
     [
         (lambda f: f.attrs.__delitem__("format"), "HDF5 but no result of nbedex: .* got None"),
         (lambda f: f.attrs.__setitem__("format", b"nbedex-library"), "got 'nbedex-library'"),
-        (lambda f: f.attrs.__setitem__("version", 2), "is a result of version .*2.*, this nbedex reads version 1"),
+        (lambda f: f.attrs.__setitem__("version", 1), "is a result of version .*1.*, this nbedex reads version 2"),
         (lambda f: f.attrs.__setitem__("version", b"1"), "is a result of version"),
         (lambda f: f.__delitem__("status"), "lacks the dataset 'status'"),
         (lambda f: f.__delitem__("provenance"), "lacks the dataset 'provenance'"),
