@@ -41,6 +41,7 @@ def start(folder: Path, arguments: tuple[str, ...], hook: Callable[[], None] | N
     code = 70
     try:
         os.chdir(folder)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background jobs ignore it
         said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(said, 1)
         os.dup2(said, 2)
