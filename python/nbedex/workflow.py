@@ -33,6 +33,7 @@ from nbedex.maps import IndexingResult, write_result
 from nbedex.phases import load_phase
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan, ScanMetadata, open_scan
+from nbedex.scan.npy import read_npy
 from nbedex.settings import Settings, settings_from_dict, settings_to_toml
 
 if TYPE_CHECKING:
@@ -352,11 +353,11 @@ def _index_array(array: NDArray[Any], settings: RunSettings) -> IndexingResult:
 def load_mask(path: str) -> NDArray[np.bool_]:
     """A mask from a .npy file: boolean (det_y, det_x), true where a pixel must not be used."""
     try:
-        mask = np.load(path, allow_pickle=False)
+        mask = read_npy(Path(path))
     except OSError as error:
         raise DataFormatError(f"can't read the mask {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise DataFormatError(f"the mask {path} is not a .npy file of booleans") from error
+    except DataFormatError as error:
+        raise DataFormatError(f"the mask can't be read: {error}") from error
     if mask.dtype != bool or mask.ndim != 2:
         raise DataFormatError(f"the mask {path} must be a 2D array of booleans, got {mask.ndim}D {mask.dtype}")
     return np.asarray(mask)

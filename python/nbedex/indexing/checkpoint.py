@@ -73,6 +73,8 @@ class Checkpoint:
             before = json.loads(description.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ArgumentError(f"{description} can't be read ({error}); start over with --overwrite") from error
+        if not isinstance(before, dict):
+            raise ArgumentError(f"{description} is damaged; start over with --overwrite")
         changed = [key for key in self._identity if before.get(key) != self._identity[key]]
         if changed:
             raise ArgumentError(

@@ -103,7 +103,7 @@ def save_library(library: TemplateLibrary, path: str | Path, *, overwrite: bool 
     OutputError
         The file exists and `overwrite` is not set, or it can't be written.
     """
-    image = _to_bytes(library)
+    image = library_to_bytes(library)
     return write_atomically(path, [image], overwrite=overwrite, n_bytes=len(image))
 
 
@@ -117,12 +117,28 @@ def load_library(path: str | Path) -> TemplateLibrary:
     DataFormatError
         Not a library, of an unknown version, or damaged.
     """
-    import h5py
-
     if not Path(path).is_file():
         raise ArgumentError(f"no template library at {path}; build one with `nbedex library build`")
+    return _load(path, path)
+
+
+def library_from_bytes(image: bytes, *, where: str = "library in memory") -> TemplateLibrary:
+    """A library from the content of its file, as `library_to_bytes` gives it; `where` names it in messages.
+
+    Raises
+    ------
+    DataFormatError
+        Not a library, of an unknown version, or damaged.
+    """
+    return _load(io.BytesIO(image), where)
+
+
+def _load(source: Any, path: str | Path) -> TemplateLibrary:
+    """A library from anything that h5py opens."""
+    import h5py
+
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(source, "r") as file:
             if file.attrs.get("format") != FORMAT:
                 raise DataFormatError(f"{path} is not a template library (expected HDF5 with format={FORMAT!r})")
             if file.attrs.get("version") != VERSION:
@@ -169,8 +185,8 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbedex"
 
 
-def _to_bytes(library: TemplateLibrary) -> bytes:
-    """The file as HDF5 bytes, made in memory: HDF5 itself crashes on a full disk."""
+def library_to_bytes(library: TemplateLibrary) -> bytes:
+    """The content of a library file. Made in memory: HDF5 itself crashes on a full disk."""
     import h5py
 
     buffer = io.BytesIO()
