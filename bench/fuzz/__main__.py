@@ -61,7 +61,8 @@ def main() -> int:
 def as_dict(found: Findings) -> dict[str, object]:
     return {
         "target": found.target, "inputs": found.inputs, "answers": found.answers, "refusals": found.refusals,
-        "cpu seconds": round(found.seconds, 1), "findings": dict(found.kinds), "examples": list(found.examples.values()),
+        "cpu seconds": round(found.seconds, 1), "findings": dict(found.kinds),
+        "examples": list(found.examples.values()),
     }  # fmt: skip
 
 

@@ -166,16 +166,19 @@ def _confine(folder: Path) -> None:
                 raise Breach(f"opened {path}")
         elif event in _FORBIDDEN and not (event == "pickle.find_class" and _called_by("dask.tokenize")):
             raise Breach(f"{event} {arguments!r}"[:200])
-        elif event == "exec" and getattr(arguments[0], "co_filename", "") == "<string>":
-            # these evaluate annotations and templates of their own callers' source, never data
-            if sys._getframe(1).f_globals.get("__name__") not in ("typing", "dataclasses", "collections"):
-                raise Breach("evaluated text as code")
+        elif event == "exec" and getattr(arguments[0], "co_filename", "") == "<string>" and not _own_text():
+            raise Breach("evaluated text as code")
 
     sys.addaudithook(watch)
 
 
+def _own_text() -> bool:
+    """Whether one evaluates text who does so with annotations and templates in source code, never with data."""
+    return sys._getframe(2).f_globals.get("__name__") in ("typing", "dataclasses", "collections")
+
+
 def _called_by(module: str) -> bool:
-    """Whether a function of a module is at work. (Dask pickles its own functions, to name them, and reads that back.)"""
+    """Whether a function of a module is at work. (Dask pickles its own functions to name them, and reads that back.)"""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__") != module:
         frame = frame.f_back  # type: ignore[assignment]

@@ -357,7 +357,7 @@ def load_mask(path: str) -> NDArray[np.bool_]:
     except OSError as error:
         raise DataFormatError(f"can't read the mask {path}: {error.strerror or error}") from error
     except DataFormatError as error:
-        raise DataFormatError(f"the mask can't be read: {error}") from error
+        raise DataFormatError(f"the mask {path} is not a .npy file of booleans: {error}") from error
     if mask.dtype != bool or mask.ndim != 2:
         raise DataFormatError(f"the mask {path} must be a 2D array of booleans, got {mask.ndim}D {mask.dtype}")
     return np.asarray(mask)

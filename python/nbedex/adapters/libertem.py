@@ -51,9 +51,7 @@ class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
     def get_result_buffers(self) -> dict[str, Any]:
         dtype = self.params.recipe.dtype
         channels = {
-            name: self.buffer(
-                kind="nav", dtype=dtype[name].base, extra_shape=dtype[name].shape, use="result_only"
-            )
+            name: self.buffer(kind="nav", dtype=dtype[name].base, extra_shape=dtype[name].shape, use="result_only")
             for name in _CHANNELS
         }
         return channels | {

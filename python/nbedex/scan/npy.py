@@ -15,7 +15,6 @@ from nbedex.errors import DataFormatError
 from nbedex.scan.scan import Scan, check_dimensions
 from nbedex.scan.sources import ArraySource, FrameSource, RawSource, truncated
 
-
 _LONGEST_HEADER = 10_000  # bytes; NumPy's own limit, which it checks after it has read them
 
 
