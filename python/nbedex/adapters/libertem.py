@@ -61,7 +61,7 @@ class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
 
     def get_task_data(self) -> dict[str, Any]:
         """The engine is made on first use in each worker; here is room for a batch of patterns."""
-        return {"frames": [], "indices": [], "records": []}
+        return {"frames": [], "indices": [], "records": [], "order": []}
 
     def process_frame(self, frame: NDArray[Any]) -> None:
         """Keep a pattern until there are enough to be matched together.
@@ -79,13 +79,17 @@ class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
         work = self.task_data
         if work.frames:
             work.records.append(self.params.recipe.index(np.stack(work.frames), np.array(work.indices)))
+            work.order.extend(work.indices)
             work.frames.clear()
             work.indices.clear()
 
     def postprocess(self) -> None:
-        """Once for each partition: what is left over, and the records of all its patterns."""
+        """Once for each partition: what is left over, and the records of all its patterns in the order of the scan.
+
+        Patterns come in another order where chunks of a file span several scan rows.
+        """
         self._match()
-        records = np.concatenate(self.task_data.records)
+        records = np.concatenate(self.task_data.records)[np.argsort(self.task_data.order)]
         self.results.records[:] = records.view(np.uint8).reshape(len(records), -1)
         self.results.done[:] = True
 
