@@ -8,6 +8,7 @@ import json
 import random
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ class Target:
 def targets() -> list[Target]:
     """All of them; the examples are made here."""
     return [
-        *_texts(), *_arrays(), _checkpoint(), _run_description(), _result(), _library(), *_hdf5(), _zspy(), *_raw(),
+        *_texts(), *_arrays(), *_checkpoint(), _run_description(), _result(), _library(), *_hdf5(), _zspy(), *_raw(),
         *_foreign(),
     ]  # fmt: skip
 
@@ -102,14 +103,14 @@ def _texts() -> list[Target]:
             [{"a.toml": text.encode()} for text in (run, measured)],
             lambda folder, _: _ignore(settings_from_toml(RunSettings, folder / "a.toml")),
             damaged_text,
-            250,
+            130,
         ),
         Target(
             "CIF",
             [{"a.cif": text} for text in structures],
             lambda folder, _: _ignore(read_cif(folder / "a.cif")),
             damaged_text,
-            50,
+            35,
         ),
     ]
 
@@ -135,8 +136,8 @@ def _arrays() -> list[Target]:
         load_mask(str(folder / "m.npy"))
 
     return [
-        Target("mask (.npy)", [{"m.npy": _npy(data[0, 0] > 99)}], read_mask, header, 130),
-        Target("scan .npy", [{"a.npy": _npy(scan)} for scan in scans], _opener("a.npy"), header, 120),
+        Target("mask (.npy)", [{"m.npy": _npy(data[0, 0] > 99)}], read_mask, header, 180),
+        Target("scan .npy", [{"a.npy": _npy(scan)} for scan in scans], _opener("a.npy"), header, 110),
         Target("pattern .npy", [{"a.npy": _npy(data[0, 0])}], _opener("a.npy", single=True), header, 40),
     ]  # fmt: skip
 
@@ -171,8 +172,8 @@ def read_some(scan: Any) -> None:
     describe(scan)
 
 
-def _checkpoint() -> Target:
-    from nbedex.indexing.block import empty_records
+def _checkpoint() -> list[Target]:
+    from nbedex.indexing.records import empty_records
     from nbedex.indexing.checkpoint import Checkpoint
     from nbedex.maps import Status
 
@@ -188,8 +189,20 @@ def _checkpoint() -> Target:
             raise SilentDamage("records that were not saved")
 
     files = files_of(write)
-    blocks = [name for name in files if name != "run.json"]
-    return Target("checkpoint block", [files], read, damaged_bytes, 180, blocks)
+    (block,) = (name for name in files if name != "run.json")
+
+    def with_right_checksum(rng: random.Random, data: bytes) -> bytes:
+        """Damaged behind the checksum, which is then made right."""
+        inside = (_damaged_npy_header if rng.random() < 0.5 else damaged_bytes)(rng, data[4:])
+        return zlib.crc32(inside, zlib.crc32(block.encode())).to_bytes(4, "little") + inside
+
+    def read_forged(folder: Path, _: int) -> None:
+        Checkpoint(folder, {"input": "abc"}, resume=True).load(4, 7, records.dtype)
+
+    return [
+        Target("checkpoint block", [files], read, damaged_bytes, 150, [block]),
+        Target("checkpoint block, forged", [files], read_forged, with_right_checksum, 150, [block]),
+    ]
 
 
 def _run_description() -> Target:
@@ -201,7 +214,7 @@ def _run_description() -> Target:
         Checkpoint(folder, identity, resume=True)
 
     files = files_of(lambda folder: Checkpoint(folder, identity, resume=True))
-    return Target("checkpoint run.json", [files], read, damaged_text, 130, ["run.json"])
+    return Target("checkpoint run.json", [files], read, damaged_text, 160, ["run.json"])
 
 
 def _result() -> Target:
@@ -216,7 +229,7 @@ def _result() -> Target:
                 if getattr(again, name).tobytes() != getattr(result, name).tobytes():
                     raise SilentDamage(f"a map {name} that was not written")
 
-    return Target("result file", [whole], read, any_of((4, damaged_bytes), (1, _rewritten_result)), 20)
+    return Target("result file", [whole], read, any_of((4, damaged_bytes), (1, _rewritten_result)), 14)
 
 
 _REWRITTEN = b"rewritten by the fuzzer"
@@ -278,7 +291,7 @@ def _library() -> Target:
                 spots.offset, spots.kx, spots.ky, spots.intensity, grid, 0.3, spots.orientation, np.eye(4)[:1]
             )
 
-    return Target("library file", [whole], read, any_of((4, damaged_bytes), (1, _rewritten_library)), 12)
+    return Target("library file", [whole], read, any_of((4, damaged_bytes), (1, _rewritten_library)), 8)
 
 
 def _rewritten_library(rng: random.Random, data: bytes) -> bytes:

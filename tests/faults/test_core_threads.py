@@ -18,7 +18,13 @@ CENTERS = np.array([23.5, 24.5]) + RNG.uniform(-1, 1, (24, 2))
 MASK = (RNG.random((48, 50)) < 0.01).astype(np.uint8)
 SAMPLER = _core.PolarSampler(GRID, np.array([[22.0, 0.5], [-0.5, 22.0]]))
 OPTIONS = _core.Preprocessing(
-    remove_background=True, background_sigma=1.0, exponent=0.4, saturation=65535.0, max_saturated=0.1, max_non_finite=0.0
+    remove_background=True,
+    background_sigma=1.0,
+    peak_sigma=2.0,
+    exponent=0.4,
+    saturation=65535.0,
+    max_saturated=0.1,
+    max_non_finite=0.0,
 )
 SEARCH = _core.BeamSearch(row=23.5, column=24.5, search_radius=6.0, beam_radius=2.0)
 
@@ -38,7 +44,7 @@ TEMPLATES = templates()
 
 
 def prepare(threads: int) -> list[np.ndarray]:
-    return list(_core.prepare_patterns(FRAMES, CENTERS, SAMPLER, OPTIONS, MASK, threads))
+    return [a for a in _core.prepare_patterns(FRAMES, CENTERS, SAMPLER, OPTIONS, MASK, threads, True) if a is not None]
 
 
 def beams(threads: int) -> list[np.ndarray]:
@@ -50,6 +56,23 @@ def match(threads: int, search: Callable[..., Any] = _core.match_pruned) -> list
     options = _core.MatchOptions(n_best=3, distinct_angle=0.1, rival_share=0.5, threads=threads)
     found, _ = search([TEMPLATES, TEMPLATES], polar, options)
     return [one[name] for one in found for name in sorted(one)]
+
+
+def refine(threads: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(6)
+    polar = _core.prepare_patterns(FRAMES, CENTERS, SAMPLER, OPTIONS, MASK, 1)[0]
+    start = rng.normal(size=(len(polar), 4, 4))
+    start /= np.linalg.norm(start, axis=2, keepdims=True)
+    hkl = np.array([[h, k, m] for h in range(-3, 4) for k in range(-3, 4) for m in range(-3, 4) if h or k or m])
+    crystal = _core.KinematicCrystal(
+        g=hkl * 0.25, intensity=1.0 / (1 + (hkl**2).sum(1)), template_exponent=0.3, symmetry=np.eye(4)[:1]
+    )
+    options = _core.RefineOptions(
+        wavelength=0.0197, excitation_width=0.02, precession_angle=0.0, reach=0.05, distinct_angle=0.1, threads=threads
+    )
+    which = rng.integers(-1, 2, (len(polar), 4)).astype(np.int16)
+    found = _core.refine([crystal, crystal], polar, GRID, which, start, options)
+    return [found[name] for name in sorted(found)]
 
 
 def exhaustive(threads: int) -> list[np.ndarray]:
@@ -69,7 +92,7 @@ def simulate(threads: int) -> list[np.ndarray]:
     return [spots[name] for name in sorted(spots)]
 
 
-@pytest.mark.parametrize("work", [prepare, beams, match, exhaustive, simulate])
+@pytest.mark.parametrize("work", [prepare, beams, match, exhaustive, refine, simulate])
 def test_many_callers_at_once(work: Callable[[int], list[np.ndarray]]) -> None:
     expected = [array.tobytes() for array in work(1)]
     assert sum(map(len, expected)) > 100

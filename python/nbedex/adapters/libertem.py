@@ -13,7 +13,7 @@ from nbedex.adapters.recipe import Recipe, SampledSource, make_recipe
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings
-from nbedex.indexing.block import empty_records
+from nbedex.indexing.records import empty_records
 from nbedex.library import TemplateLibrary
 from nbedex.maps import IndexingResult, Status
 from nbedex.scan import Scan

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings
-from nbedex.indexing.block import Engine, index_block, make_engine, record_dtype
+from nbedex.indexing.block import Engine, index_block, make_engine
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.records import record_dtype
 from nbedex.library import TemplateLibrary, library_from_bytes, library_to_bytes, load_library
 from nbedex.maps import IndexingResult
 from nbedex.provenance import software

@@ -103,7 +103,11 @@ class Checkpoint:
         if len(data) < 4 or _checksum(path, data[4:]) != int.from_bytes(data[:4], "little"):
             log.warning("%s is damaged: these patterns are indexed again", path.name)
             return None
-        records = np.load(io.BytesIO(data[4:]), allow_pickle=False)
+        try:
+            records = np.load(io.BytesIO(data[4:]), allow_pickle=False)
+        except Exception as error:  # a forged block: NumPy raises anything at a damaged head
+            log.warning("%s is damaged (%s): these patterns are indexed again", path.name, type(error).__name__)
+            return None
         return records if records.dtype == dtype and records.shape == (count or stop - start,) else None
 
     def save(self, start: int, stop: int, records: NDArray[Any]) -> None:
