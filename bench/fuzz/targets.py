@@ -173,8 +173,8 @@ def read_some(scan: Any) -> None:
 
 
 def _checkpoint() -> list[Target]:
-    from nbedex.indexing.records import empty_records
     from nbedex.indexing.checkpoint import Checkpoint
+    from nbedex.indexing.records import empty_records
     from nbedex.maps import Status
 
     records = empty_records(3, 2, 2, Status.NO_MATCH)

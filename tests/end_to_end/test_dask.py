@@ -78,9 +78,7 @@ def test_a_stack_and_an_array_in_memory(data: np.ndarray, library: TemplateLibra
 
 
 def test_records_stay_lazy_and_can_be_cut(data: np.ndarray, library: TemplateLibrary, local: IndexingResult) -> None:
-    records = dask_records(
-        da.from_array(data, chunks=(2, 3, -1, -1)), library, CALIBRATION, settings=PER_PATTERN
-    )
+    records = dask_records(da.from_array(data, chunks=(2, 3, -1, -1)), library, CALIBRATION, settings=PER_PATTERN)
     assert isinstance(records, da.Array) and records.shape == (5, 7) and records.chunks == ((2, 2, 1), (3, 3, 1))
     corner = records[3:, 5:]["orientation"].compute(scheduler="synchronous")
     np.testing.assert_array_equal(corner, local.orientation[3:, 5:])

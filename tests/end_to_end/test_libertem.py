@@ -72,9 +72,7 @@ def test_partitions_and_batches_of_any_size(
     assert_same_maps(libertem_index(inline, dataset, library, CALIBRATION, settings=PER_PATTERN), local)
 
 
-def test_two_processes(
-    tmp_path: Path, data: np.ndarray, library: TemplateLibrary, local: IndexingResult
-) -> None:
+def test_two_processes(tmp_path: Path, data: np.ndarray, library: TemplateLibrary, local: IndexingResult) -> None:
     np.save(tmp_path / "a.npy", data)
     with api.Context.make_with("dask", cpus=2) as context:
         dataset = context.load("npy", path=str(tmp_path / "a.npy"))

@@ -36,7 +36,7 @@ def test_patterns_beyond_two_thousand_million_pixels(dtype: str) -> None:
     frames[-1, row:, column:] = small
     here = np.array([[60.25, 65.5]])
     near = _core.unwrap(small[None], here, SAMPLER, None, 1)
-    far = _core.unwrap(frames, np.repeat(here + [row, column], n, axis=0), SAMPLER, None, 1)
+    far = _core.unwrap(frames, np.repeat(here + np.array([row, column]), n, axis=0), SAMPLER, None, 1)
     assert near.max() > 0 and not far[:-1].any()
     np.testing.assert_allclose(far[-1:], near, rtol=1e-3)  # places are single precision: 1/2000 pixel out there
 

@@ -1,4 +1,4 @@
-"""The core called by several threads at once, each of which starts more: the same bits, and no race (bench/sanitize.sh)."""
+"""The core called by several threads at once, each of which starts more: the same bits; no race (bench/sanitize.sh)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def templates(n: int = 40, spots: int = 15) -> _core.TemplateSet:
     q /= np.linalg.norm(q, axis=1, keepdims=True)
     radius, angle = rng.uniform(0.1, 1.0, n * spots), rng.uniform(0, 2 * np.pi, n * spots)
     return _core.pack_templates(
-        np.arange(0, n * spots + 1, spots), (radius * np.cos(angle)).astype("f4"), (radius * np.sin(angle)).astype("f4"),
+        np.arange(0, n * spots + 1, spots),
+        (radius * np.cos(angle)).astype("f4"), (radius * np.sin(angle)).astype("f4"),
         rng.uniform(0.1, 9, n * spots).astype("f4"), GRID, 0.3, q, np.array([[1.0, 0, 0, 0], [0, 0, 1.0, 0]]),
     )  # fmt: skip
 

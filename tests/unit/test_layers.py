@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport",),
     ("report",),
     ("microstructure", "workflow"),
-    ("demo",),
+    ("demo", "installation"),
     ("cli",),
     ("__main__",),
 )

@@ -38,6 +38,7 @@ COMMANDS = (
     "analyse",
     "vdf",
     "show_config",
+    "doctor",
 )
 
 
