@@ -103,7 +103,7 @@ def _texts() -> list[Target]:
             [{"a.toml": text.encode()} for text in (run, measured)],
             lambda folder, _: _ignore(settings_from_toml(RunSettings, folder / "a.toml")),
             damaged_text,
-            130,
+            120,
         ),
         Target(
             "CIF",
@@ -136,9 +136,9 @@ def _arrays() -> list[Target]:
         load_mask(str(folder / "m.npy"))
 
     return [
-        Target("mask (.npy)", [{"m.npy": _npy(data[0, 0] > 99)}], read_mask, header, 180),
-        Target("scan .npy", [{"a.npy": _npy(scan)} for scan in scans], _opener("a.npy"), header, 110),
-        Target("pattern .npy", [{"a.npy": _npy(data[0, 0])}], _opener("a.npy", single=True), header, 40),
+        Target("mask (.npy)", [{"m.npy": _npy(data[0, 0] > 99)}], read_mask, header, 230),
+        Target("scan .npy", [{"a.npy": _npy(scan)} for scan in scans], _opener("a.npy"), header, 100),
+        Target("pattern .npy", [{"a.npy": _npy(data[0, 0])}], _opener("a.npy", single=True), header, 30),
     ]  # fmt: skip
 
 
@@ -200,8 +200,8 @@ def _checkpoint() -> list[Target]:
         Checkpoint(folder, {"input": "abc"}, resume=True).load(4, 7, records.dtype)
 
     return [
-        Target("checkpoint block", [files], read, damaged_bytes, 150, [block]),
-        Target("checkpoint block, forged", [files], read_forged, with_right_checksum, 150, [block]),
+        Target("checkpoint block", [files], read, damaged_bytes, 200, [block]),
+        Target("checkpoint block, forged", [files], read_forged, with_right_checksum, 60, [block]),
     ]
 
 
@@ -214,7 +214,7 @@ def _run_description() -> Target:
         Checkpoint(folder, identity, resume=True)
 
     files = files_of(lambda folder: Checkpoint(folder, identity, resume=True))
-    return Target("checkpoint run.json", [files], read, damaged_text, 160, ["run.json"])
+    return Target("checkpoint run.json", [files], read, damaged_text, 200, ["run.json"])
 
 
 def _result() -> Target:
