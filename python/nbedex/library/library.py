@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.files import write_atomically
@@ -206,12 +207,37 @@ def library_to_bytes(library: TemplateLibrary) -> bytes:
 def _from_file(file: Any, path: str | Path) -> TemplateLibrary:
     settings = settings_from_dict(SimulationSettings, json.loads(file.attrs["settings"]), where=str(path))
     phases, spots = [], []
-    for number in range(len(file["phases"])):
-        group = file["phases"][str(number)]
-        phases.append(Phase.from_dict(json.loads(bytes(group["phase"][()])), where=str(path)))
-        spots.append(Spots(**{name: group[name][()] for name in _ARRAYS}))
+    all_phases = _inside(file, "phases", path)
+    for number in range(len(all_phases)):
+        group = _inside(all_phases, str(number), path)
+        phases.append(Phase.from_dict(json.loads(bytes(_own_array(group, "phase", path))), where=str(path)))
+        spots.append(Spots(**{name: _own_array(group, name, path) for name in _ARRAYS}))
         _check_spots(spots[-1], path)
     return TemplateLibrary(settings=settings, phases=tuple(phases), spots=tuple(spots))
+
+
+def _inside(group: Any, name: str, path: str | Path) -> Any:
+    """What a group itself holds under a name: links, to other files or within this one, are not followed."""
+    import h5py
+
+    link = group.get(name, getlink=True)
+    if link is not None and not isinstance(link, h5py.HardLink):
+        raise DataFormatError(f"{path}: {name!r} is a link ({type(link).__name__}); a library holds its own data")
+    return group[name]
+
+
+def _own_array(group: Any, name: str, path: str | Path) -> NDArray[Any]:
+    """The array of that name, only if its numbers lie in this very file, all of them."""
+    import h5py
+
+    node = _inside(group, name, path)
+    if not isinstance(node, h5py.Dataset) or node.external or node.is_virtual:
+        raise DataFormatError(f"{path}: {name!r} must be a dataset with its data in this file")
+    if node.id.get_storage_size() != node.nbytes:  # before memory is taken for what the file does not hold
+        raise DataFormatError(
+            f"{path}: {name!r} should take {node.nbytes} bytes, the file holds {node.id.get_storage_size()} of it"
+        )
+    return np.asarray(node[()])
 
 
 def _check_spots(spots: Spots, path: str | Path) -> None:
