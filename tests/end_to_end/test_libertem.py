@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +108,45 @@ def test_a_recipe_of_one_scan_serves_another(
     found = inline.run_udf(inline.load("memory", data=data), OrientationUDF(recipe), roi=region)
     np.testing.assert_array_equal(found["orientation"].data[region], local.orientation[region])
     assert found["phase_id"].raw_data.shape == (5,)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_worker_killed_in_the_middle_changes_nothing(
+    tmp_path: Path, data: np.ndarray, library: TemplateLibrary, local: IndexingResult
+) -> None:
+    """Each pattern is noted by the process that gets it; one process is killed when its first notes are there."""
+    notes = str(tmp_path / "notes")
+    os.mkdir(notes)
+
+    class Slow(OrientationUDF):  # in here, so that workers get it by value
+        def process_frame(self, frame: np.ndarray) -> None:
+            with open(os.path.join(notes, str(os.getpid())), "a") as file:
+                file.write("x")
+            time.sleep(0.2)
+            super().process_frame(frame)
+
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not killed:
+            for name in os.listdir(notes):
+                if os.path.getsize(os.path.join(notes, name)) >= 2:
+                    os.kill(int(name), signal.SIGKILL)
+                    killed.append(int(name))
+                    return
+            time.sleep(0.01)
+
+    np.save(tmp_path / "a.npy", data)
+    with api.Context.make_with("dask", cpus=2) as context:
+        dataset = context.load("npy", path=str(tmp_path / "a.npy"), num_partitions=8)
+        recipe = libertem_recipe(context, dataset, library, CALIBRATION, settings=PER_PATTERN)
+        killer = threading.Thread(target=kill_one)
+        killer.start()
+        found = context.run_udf(dataset, Slow(recipe))
+        killer.join(10)
+    assert killed
+    assert found["done"].data.all()
+    for name in ("phase_id", "orientation", "index", "status"):
+        assert np.ascontiguousarray(found[name].data).tobytes() == getattr(local, name).tobytes(), name
+    read = sum(note.stat().st_size for note in (tmp_path / "notes").iterdir())
+    assert read > len(data.reshape(-1, *data.shape[2:])), "nothing was lost and done again"
