@@ -11,6 +11,9 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 build=${BUILD:-build/$kind}
 here=$PWD
+mkdir -p "$build"
+report=$(cd "$build" && pwd)/report # in files: pytest would swallow what a process says as it ends
+rm -f "$report".*
 
 # kernels with AVX-512 included: all instruction sets of the machine run
 core="tests/unit/test_core_beam.py tests/unit/test_core_preprocess.py tests/unit/test_match_oracle.py
@@ -21,19 +24,20 @@ case $kind in
     tests="$core tests/faults/test_match_processes.py tests/faults/test_core_sizes.py"
     runtime="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so)"
     # Python keeps what it allocates until it ends: leaks can't be told from that
-    export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+    export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$report
+    export UBSAN_OPTIONS=print_stacktrace=1:log_path=$report
     ;;
   tsan)
     tests="tests/faults/test_core_threads.py"
     runtime=$(g++ -print-file-name=libtsan.so)
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:log_path=$report
     ;;
   *) echo "expected asan or tsan, got $kind" >&2; exit 2 ;;
 esac
 
 cmake --preset "$kind" -B "$build" -DPython_EXECUTABLE="$(command -v "$python")" -DSKBUILD_PROJECT_VERSION=sanitized \
-  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" > "$build.log"
-cmake --build "$build" >> "$build.log"
+  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" > "$build/configure.log"
+cmake --build "$build" > "$build/build.log" || { tail -40 "$build/build.log" >&2; exit 1; }
 package=$build/package
 rm -rf "$package" && mkdir -p "$package"
 cp -r python templates "$package"
@@ -43,4 +47,9 @@ export PYTHONPATH=$(cd "$package" && pwd)/python PYTHONDONTWRITEBYTECODE=1 OPENB
 cd "$here"
 # setarch: this TSan can't place its shadow memory where the kernel randomises addresses with more than 28 bits
 # shellcheck disable=SC2086
-LD_PRELOAD="$runtime" setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:faulthandler --timeout 1800 $tests "${@:2}"
+LD_PRELOAD="$runtime" setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:faulthandler --timeout 1800 $tests "${@:2}" ||
+  failed=$?
+for file in "$report".*; do
+  [ -e "$file" ] && { cat "$file" >&2; failed=1; }
+done
+exit "${failed:-0}"
