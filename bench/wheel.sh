@@ -20,7 +20,7 @@ wheel=$(ls -t "$dist"/nbedex-*manylinux*.whl | head -1)
 # a fresh environment, and a path on which there is no compiler
 "$python" -m venv "$work/user"
 mkdir "$work/path"
-for tool in env sh bash ls cat rm mkdir tar uname; do ln -s "$(command -v "$tool")" "$work/path/$tool"; done
+for tool in env sh bash ls cat rm mkdir tar gzip uname stat; do ln -s "$(command -v "$tool")" "$work/path/$tool"; done
 export PATH="$work/user/bin:$work/path"
 if command -v cc g++ gcc clang cmake ninja; then echo "a compiler is still on the path" >&2; exit 1; fi
 export NBEDEX_CACHE=$work/cache
