@@ -173,11 +173,12 @@ def read_some(scan: Any) -> None:
 
 
 def _checkpoint() -> list[Target]:
+    from nbedex.indexing import IndexingSettings
     from nbedex.indexing.checkpoint import Checkpoint
     from nbedex.indexing.records import empty_records
     from nbedex.maps import Status
 
-    records = empty_records(3, 2, 2, Status.NO_MATCH)
+    records = empty_records(3, IndexingSettings(), 2, Status.NO_MATCH)
     records["index"] = [0.5, 0.25, 0.125]
 
     def write(folder: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.indexing import IndexingSettings
 from nbedex.indexing.checkpoint import Checkpoint
 from nbedex.indexing.records import empty_records
 from nbedex.maps import Status, export, read_crystal_map
@@ -47,7 +48,7 @@ def _objects() -> bytes:
 )  # fmt: skip
 def test_a_forged_block_is_indexed_again(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Its checksum is right, so someone made it; nothing in it is unpickled."""
-    records = empty_records(3, 2, 2, Status.NO_MATCH)
+    records = empty_records(3, IndexingSettings(), 2, Status.NO_MATCH)
     store = Checkpoint(tmp_path / "part", IDENTITY, resume=False)
     store.save(0, 3, records)
     (block,) = (tmp_path / "part").glob("patterns_*")

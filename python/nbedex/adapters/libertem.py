@@ -25,15 +25,18 @@ except ImportError as error:
 
 _BATCH = 64  # patterns that are matched together
 # Fields of a record that are result channels of their own, to be shown while the scan goes on.
-_CHANNELS = ("phase_id", "orientation", "index", "reliability", "phase_reliability", "center", "status")
+_CHANNELS = (
+    "phase_id", "orientation", "index", "reliability", "phase_reliability", "probability", "uncertainty_deg", "center",
+    "status",
+)  # fmt: skip
 
 
 class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
     """Orientation and phase of every pattern, for `Context.run_udf` and LiberTEM's live processing.
 
     Result channels are the maps of `IndexingResult` over the scan: phase_id (-1 where there is none, or not yet),
-    orientation (w, x, y, z; NaN where there is none), index, reliability, phase_reliability, center, status; and
-    `records` with all of them. With a region of interest, only what `valid_mask` of a channel says is meant.
+    orientation (w, x, y, z; NaN where there is none), index, reliability, phase_reliability, probability,
+    uncertainty_deg, center, status; and `records` with all of them. With a region of interest, only what `valid_mask` of a channel says is meant.
 
     Parameters
     ----------
@@ -102,8 +105,7 @@ class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
 
 def as_records(raw: NDArray[np.uint8], done: NDArray[np.bool_], recipe: Recipe) -> NDArray[Any]:
     """Structured records, of the shape of `done`, from the bytes of them; empty where there are none yet."""
-    n_best, n_phases = recipe.settings.match.n_best, len(recipe.phase_names)
-    records = empty_records(done.size, n_best, n_phases, Status.NO_MATCH)
+    records = empty_records(done.size, recipe.settings, len(recipe.phase_names), Status.NO_MATCH)
     flat = np.ascontiguousarray(done).reshape(-1).astype(bool)
     values = np.ascontiguousarray(raw).reshape(flat.size, -1)[flat]
     records[flat] = values.view(recipe.dtype).reshape(-1)

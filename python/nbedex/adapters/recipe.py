@@ -86,7 +86,7 @@ class Recipe:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of a pixel's record."""
-        return record_dtype(self.settings.match.n_best, len(self.phase_names))
+        return record_dtype(self.settings, len(self.phase_names))
 
     def engine(self) -> Engine:
         """The engine, made once in each process."""
