@@ -36,7 +36,8 @@ class OrientationUDF(UDF):  # type: ignore[misc,unused-ignore]
 
     Result channels are the maps of `IndexingResult` over the scan: phase_id (-1 where there is none, or not yet),
     orientation (w, x, y, z; NaN where there is none), index, reliability, phase_reliability, probability,
-    uncertainty_deg, center, status; and `records` with all of them. With a region of interest, only what `valid_mask` of a channel says is meant.
+    uncertainty_deg, center, status; and `records` with all of them. With a region of interest, only what
+    `valid_mask` of a channel says is meant.
 
     Parameters
     ----------
