@@ -265,6 +265,8 @@ NPY_HEADS = {
     "beyond 64 bits": b"{'descr': '<u2', 'fortran_order': False, 'shape': (99999999999999999999, 5, 17, 19), }",
     "no such type": b"{'descr': '<q9', 'fortran_order': False, 'shape': (3, 5, 17, 19), }",
     "deep": b"(" * 5000,
+    "truth values": b"{'descr': '|b1', 'fortran_order': False, 'shape': (True, True), }",
+    "deeper": b"[" * 9000,
     "a word": b"{'descr': '<u2', 'fortran_order': os, 'shape': (3, 5, 17, 19), }",
 }
 
@@ -298,3 +300,16 @@ def test_an_array_longer_than_its_file_takes_no_memory(tmp_path: Path) -> None:
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
     with pytest.raises(DataFormatError, match=r"truncated, expected 1000000000082 bytes, the file has 82;"):
         load_mask(str(path))
+
+
+def test_an_unknown_version_of_npy(tmp_path: Path) -> None:
+    from nbedex.workflow import load_mask
+
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((20, 20), bool))
+    content = bytearray(path.read_bytes())
+    content[7] = 4
+    path.write_bytes(content)
+    for read in (open_scan, lambda p: load_mask(str(p))):
+        with pytest.raises(DataFormatError, match=r"a\.npy: not a NumPy \.npy file, it starts with"):
+            read(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import tokenize
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,14 +38,17 @@ def npy_header(path: Path) -> NpyHeader:
         head = file.read(12)
         size = 2 if head[6:7] == b"\x01" else 4
         length = int.from_bytes(head[8 : 8 + size], "little")
-        if head[:6] != np.lib.format.MAGIC_PREFIX or not 0 < length <= _LONGEST_HEADER:
+        known = head[6:8] in (b"\x01\x00", b"\x02\x00", b"\x03\x00")
+        if head[:6] != np.lib.format.MAGIC_PREFIX or not known or not 0 < length <= _LONGEST_HEADER:
             raise DataFormatError(f"{path}: not a NumPy .npy file, it starts with {head!r}")
         stream = io.BytesIO(head + file.read(length))
     read = np.lib.format.read_array_header_1_0 if size == 2 else np.lib.format.read_array_header_2_0
     try:
         np.lib.format.read_magic(stream)
         shape, fortran, dtype = read(stream)
-    except (ValueError, TypeError, SyntaxError, RecursionError, OverflowError, tokenize.TokenError) as error:
+    except (
+        Exception
+    ) as error:  # it is Python source that is parsed: TokenError, SyntaxError, MemoryError for deep nesting
         raise DataFormatError(f"{path}: not a NumPy .npy file ({error})") from error
     if dtype.hasobject:
         raise DataFormatError(f"{path}: holds Python objects, never unpickled here; save a numeric array")
@@ -67,7 +69,10 @@ def read_npy(path: Path) -> NDArray[Any]:
         As for `npy_header`.
     """
     npy_header(path)  # so that nothing is allocated that the file does not hold
-    return np.asarray(np.load(path, allow_pickle=False))
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, TypeError) as error:  # a shape of True and False, for one
+        raise DataFormatError(f"{path}: not a NumPy .npy file ({error})") from error
 
 
 def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
