@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nbedex.indexing.pipeline import read_ahead
+from nbedex.indexing.pipeline import read_ahead, whole
 from nbedex.scan import Scan, open_scan
 
 SHAPE = (8, 128, 256, 256)  # 128 MiB of uint16
@@ -56,7 +56,7 @@ def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_nbedex(scan: Scan, threads: int) -> int:
     """Sum of one pixel of every pattern: the rest is read all the same."""
-    reads = read_ahead(scan, scan.blocks(BLOCK), threads=threads)
+    reads = read_ahead(scan, whole(scan.iter_blocks(BLOCK)), threads=threads)
     return sum(int(read.frames[:, 130, 128].sum()) for read in reads)
 
 

@@ -20,9 +20,19 @@ from typing import Any
 
 import numpy as np
 from validation import exchange
-from validation.conditions import CACHE, CONDITIONS, MAIN, SPLITS, Condition, Split, condition, sha256
+from validation.conditions import CACHE, CONDITIONS, MAIN, RIVALS, SPLITS, Condition, Split, condition, sha256
 from validation.detector import Frames, frames
-from validation.judge import SCORE_COLUMNS, Answers, Scores, confidence_rows, score, score_row, table
+from validation.judge import (
+    CALIBRATION_COLUMNS,
+    SCORE_COLUMNS,
+    Answers,
+    Scores,
+    calibration_rows,
+    confidence_rows,
+    score,
+    score_row,
+    table,
+)
 
 import nbedex
 from nbedex.calibration import Calibration, electron_wavelength
@@ -36,6 +46,7 @@ from nbedex.scan import memory_scan
 
 FIELDS = ("phase_id", "orientation", "index", "reliability", "phase_reliability", "rival_phase_id",
           "rival_orientation", "rival_score", "center", "status")  # fmt: skip
+OPTIONAL = ("probability",)  # judged as soon as indexing has them
 NO_PHASE = ""
 
 
@@ -67,13 +78,13 @@ def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
             memory_scan(shown.images[None]), method.library, calibration, settings=method.settings,
             threads=method.threads,
         )  # fmt: skip
-        return {name: getattr(result, name)[0] for name in FIELDS}
+        return {name: getattr(result, name)[0] for name in (*FIELDS, *OPTIONAL) if hasattr(result, name)}
     engine = make_engine(
         method.library, calibration, method.settings, frame_shape=(detector.size, detector.size),
         center=((detector.size - 1) / 2,) * 2,
     )  # fmt: skip
     records = index_block(shown.images, shown.center, engine, threads=method.threads)
-    return {name: records[name] for name in FIELDS}
+    return {name: records[name] for name in (*FIELDS, *OPTIONAL) if name in (records.dtype.names or ())}
 
 
 def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition, method: Method) -> dict[str, Any]:
@@ -123,7 +134,7 @@ def answers_of(found: dict[str, Any], phase: str, names: list[str]) -> Answers:
     )
 
 
-def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list[str]], list[Scores]]:
+def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list[str]], list[tuple[str, Scores]]]:
     simulation = SimulationSettings(voltage=300.0, k_max=arguments.k_max, step_deg=arguments.step_deg)
     settings = IndexingSettings(center=CenterSettings(method="per-pattern"))
     joint = cached_library([load_phase(name) for name in arguments.library], simulation, threads=arguments.threads)
@@ -141,7 +152,7 @@ def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list
             names = [p.name for p in library.phases]
             truth = exchange.read(where, arguments.n).orientation
             scores = score(load_phase(phase), truth, answers_of(found, phase, names), comparison)
-            everything.append(scores)
+            everything.append((name, scores))
             rows.append([name, phase, *score_row(scores)])
             sys.stderr.write(" | ".join(rows[-1]) + "\n")
             of = [str(int((found["phase_id"] == i).sum())) for i in range(len(names))]
@@ -175,33 +186,36 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=["standard"], metavar="NAME")
     parser.add_argument("--phases", nargs="+", default=list(MAIN))
     parser.add_argument("--library", nargs="+", default=list(MAIN), help="phases that compete")
+    parser.add_argument("--rivals", action="store_true", help="phases and library: all that are confused; see RIVALS")
     parser.add_argument("--alone", action="store_true", help="each phase against its own library only")
     parser.add_argument("--centers", choices=("found", "true"), default="found", help="of the direct beam")
     parser.add_argument("--n", type=int, default=50)
-    parser.add_argument("--quick", action="store_true", help="10 patterns, library at 2 degrees")
+    parser.add_argument("--quick", action="store_true", help="10 patterns, library at 3 degrees")
     parser.add_argument("--k-max", type=float, default=1.2)
-    parser.add_argument("--step-deg", type=float, default=1.0)
+    parser.add_argument("--step-deg", type=float, default=2.0, help="of the library; nbedex's default")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.n, arguments.step_deg = exchange.PER_FILE, 2.0
+        arguments.n, arguments.step_deg = exchange.PER_FILE, 3.0
+    if arguments.rivals:
+        arguments.phases = arguments.library = list(RIVALS)
     if arguments.split == "held-out":
         look_taken(arguments, arguments.output or Path(__file__))
     rows, confusion, everything = judge_all(arguments)
     text = (
         f"{arguments.split} split, {commit()}, abTEM's Bloch waves, library at {arguments.step_deg:g}°, k_max"
         f" {arguments.k_max:g}, centres {arguments.centers}. Shares in percent ± one sigma; orientations of the wrong"
-        " phase count as wrong. plane: median / 90 % of the angle between true and found conduction planes.\n\n"
+        " phase count as wrong. plane: median / mean / 90 % of the angle between true and found conduction planes.\n\n"
     )
     text += table(["condition", "true phase", *SCORE_COLUMNS], rows)
     if not arguments.alone:
         text += "\nFound as:\n\n" + table(["condition", "true phase", *arguments.library, "none"], confusion)
-    calibration, error = confidence_rows(everything)
-    if calibration:
-        text += "\n" + table(["stated, %", "n", "right within 2°, %"], calibration)
-        text += f"\nExpected calibration error {error:.3f}\n"
+    if calibration := calibration_rows(everything):
+        curve, _ = confidence_rows([scores for _, scores in everything])
+        text += "\nWhether the stated probability is true (right: the phase, and within 2°):\n\n"
+        text += table(CALIBRATION_COLUMNS, calibration) + "\n" + table(["stated, %", "n", "right, %"], curve)
     sys.stdout.write(text)
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")

@@ -76,10 +76,10 @@ def main() -> None:
     parser.add_argument("--template-exponent", type=float, default=0.3)
     parser.add_argument("--cache", type=Path, default=CACHE)
     arguments = parser.parse_args()
-    simulation = SimulationSettings(voltage=300.0, k_max=1.2)
+    simulation = SimulationSettings(voltage=300.0, k_max=1.2, step_deg=1.0)
     comparison = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.015)
     settings = IndexingSettings(
-        preprocess=PreprocessSettings(exponent=arguments.image_exponent),
+        preprocess=PreprocessSettings(exponent=arguments.image_exponent, background_sigma=1.0),
         match=MatchSettings(template_exponent=arguments.template_exponent),
     )
     library = cached_library([load_phase(name) for name in MAIN], simulation, threads=1)

@@ -174,35 +174,38 @@ def read_some(scan: Any) -> None:
 
 def _checkpoint() -> list[Target]:
     from nbedex.indexing import IndexingSettings
-    from nbedex.indexing.checkpoint import Checkpoint
+    from nbedex.indexing.checkpoint import Checkpoint, read_part
     from nbedex.indexing.records import empty_records
     from nbedex.maps import Status
 
     records = empty_records(3, IndexingSettings(), 2, Status.NO_MATCH)
     records["index"] = [0.5, 0.25, 0.125]
+    numbers = np.array([4, 5, 6])
 
     def write(folder: Path) -> None:
-        Checkpoint(folder, {"input": "abc"}, resume=True).save(4, 7, records)
+        store = Checkpoint(folder, {"input": "abc"}, resume=True)
+        store.save(numbers, records)
+        store.close()
 
     def read(folder: Path, _: int) -> None:
-        kept = Checkpoint(folder, {"input": "abc"}, resume=True).load(4, 7, records.dtype)
-        if kept is not None and kept.tobytes() != records.tobytes():
+        part = read_part(folder / block, records.dtype)
+        if part is not None and (part.records.tobytes(), part.patterns.tolist()) != (records.tobytes(), [4, 5, 6]):
             raise SilentDamage("records that were not saved")
 
     files = files_of(write)
-    (block,) = (name for name in files if name != "run.json")
+    (block,) = (name for name in files if name.startswith("patterns_"))
 
     def with_right_checksum(rng: random.Random, data: bytes) -> bytes:
         """Damaged behind the checksum, which is then made right."""
-        inside = (_damaged_npy_header if rng.random() < 0.5 else damaged_bytes)(rng, data[4:])
-        return zlib.crc32(inside, zlib.crc32(block.encode())).to_bytes(4, "little") + inside
+        inside = damaged_bytes(rng, data[12:])
+        return data[:8] + zlib.crc32(inside, zlib.crc32(block.encode())).to_bytes(4, "little") + inside
 
     def read_forged(folder: Path, _: int) -> None:
-        Checkpoint(folder, {"input": "abc"}, resume=True).load(4, 7, records.dtype)
+        read_part(folder / block, records.dtype)
 
     return [
-        Target("checkpoint block", [files], read, damaged_bytes, 200, [block]),
-        Target("checkpoint block, forged", [files], read_forged, with_right_checksum, 60, [block]),
+        Target("checkpoint block", [{block: files[block]}], read, damaged_bytes, 200),
+        Target("checkpoint block, forged", [{block: files[block]}], read_forged, with_right_checksum, 60),
     ]
 
 
@@ -212,10 +215,12 @@ def _run_description() -> Target:
     identity = {"input": "abc", "options": {"a": [1, 2.5]}, "mask": ""}
 
     def read(folder: Path, _: int) -> None:
-        Checkpoint(folder, identity, resume=True)
+        Checkpoint(folder, identity, resume=True).close()
 
-    files = files_of(lambda folder: Checkpoint(folder, identity, resume=True))
-    return Target("checkpoint run.json", [files], read, damaged_text, 200, ["run.json"])
+    def write(folder: Path) -> None:
+        Checkpoint(folder, identity, resume=True).close()
+
+    return Target("checkpoint run.json", [files_of(write)], read, damaged_text, 200, ["run.json"])
 
 
 def _result() -> Target:

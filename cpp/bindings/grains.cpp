@@ -42,6 +42,10 @@ std::span<const std::int32_t> labels(const py::array& label, py::ssize_t rows, p
     return values;
 }
 
+void require_angle(double angle, const char* name) {
+    if (!(angle > 0 && angle < 7)) throw py::value_error(std::string(name) + " must be a positive angle in radians");
+}
+
 /// Pixels that count must have a phase, for their symmetry is looked up by it.
 void require_indexed(std::span<const std::uint8_t> own, std::span<const std::int16_t> phase) {
     for (std::size_t p = 0; p < own.size(); ++p)
@@ -65,6 +69,7 @@ py::tuple pair_disorientations(const py::array& first, const py::array& second, 
 
 py::array_t<std::int32_t> segment_pixels(const py::array& phase, const py::array& orientation, const std::vector<py::array>& symmetry,
                                          double threshold, int threads) {
+    require_angle(threshold, "threshold");
     const Map map(phase, orientation, symmetry);
     NewArray<std::int32_t> label({phase.shape(0), phase.shape(1)});
     run([&](const Poll& poll) { join_pixels(map.grid(), threshold, label.span, threads, poll); });
@@ -73,6 +78,7 @@ py::array_t<std::int32_t> segment_pixels(const py::array& phase, const py::array
 
 py::array_t<std::int32_t> merge_regions(const py::array& phase, const py::array& orientation, const std::vector<py::array>& symmetry,
                                         const py::array& own, const py::array& phase_of, double threshold, const py::array& label) {
+    require_angle(threshold, "threshold");
     const Map map(phase, orientation, symmetry);
     const auto mine = view<std::uint8_t>(own, "own", {phase.shape(0), phase.shape(1)});
     const auto phases = view<std::int16_t>(phase_of, "phase_of", {any});
@@ -95,6 +101,7 @@ py::array_t<std::int32_t> changed_labels(const py::array& label, void (*change)(
 }
 
 py::dict shapes(const py::array& label, std::int32_t n) {
+    if (n < 0) throw py::value_error("n must not be negative, got " + std::to_string(n));
     const auto values = labels(label, any, any, n, false);
     std::vector<RegionShape> found;
     std::vector<std::pair<std::int32_t, std::int32_t>> touching;
@@ -157,6 +164,7 @@ py::array_t<float> kernel_misorientation(const py::array& phase, const py::array
                                          const py::array& own, const std::optional<py::array>& label, int radius, double largest,
                                          int threads) {
     if (radius < 1 || radius > 100) throw py::value_error("radius must lie between 1 and 100 pixels");
+    require_angle(largest, "largest");
     const Map map(phase, orientation, symmetry);
     const auto mine = view<std::uint8_t>(own, "own", {phase.shape(0), phase.shape(1)});
     require_indexed(mine, map.grid().phase);

@@ -96,6 +96,24 @@ py::tuple prepare(const py::array& frames, const py::array& centers, const Polar
     return py::make_tuple(polar.array, with_peaks ? py::object(peaks.array) : py::none(), status.array);
 }
 
+/// Patterns, sparser patterns and status of what is already unwrapped.
+py::tuple finish(const py::array& unwrapped, const PolarGrid& grid, const Preprocessing& options, int threads) {
+    const std::span<const float> data = view<float>(unwrapped, "unwrapped", {any, grid.n_rings, grid.n_azimuths});
+    const py::ssize_t n = unwrapped.shape(0);
+    const std::size_t size = grid.size();
+    NewArray<float> polar({n, grid.n_rings, grid.n_azimuths}), peaks({n, grid.n_rings, grid.n_azimuths});
+    NewArray<std::uint8_t> status({n});
+    std::ranges::copy(data, polar.span.begin());
+    run([&](const Poll& poll) {
+        parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+            const auto p = static_cast<std::size_t>(i);
+            status.span[p] = static_cast<std::uint8_t>(
+                finish_pattern(grid, options, polar.span.subspan(p * size, size), peaks.span.subspan(p * size, size)));
+        });
+    });
+    return py::make_tuple(polar.array, peaks.array, status.array);
+}
+
 py::array_t<double> skewness_of(const py::array& patterns, int threads) {
     const std::span<const float> data = view<float>(patterns, "patterns", {any, any, any});
     NewArray<double> out({patterns.shape(0)});
@@ -364,6 +382,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("check_frames", &check, py::arg("frames"), py::arg("options"), py::arg("mask"), py::arg("threads"));
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
           py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false);
+    m.def("finish_patterns", &finish, py::arg("unwrapped"), py::arg("grid"), py::arg("options"), py::arg("threads"));
     m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));

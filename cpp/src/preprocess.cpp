@@ -86,21 +86,27 @@ double skewness(std::span<const float> values) {
     return flat ? 0.0 : cubes / (squares * std::sqrt(squares));
 }
 
+FrameStatus finish_pattern(const PolarGrid& grid, const Preprocessing& options, std::span<float> polar, std::span<float> peaks) {
+    FrameStatus status = FrameStatus::ok;
+    const auto finish = [&](float sigma, std::span<float> pattern) {
+        if (options.remove_background) remove_ring_background(grid, sigma, pattern);
+        apply_exponent(options.exponent, pattern);
+        const std::size_t above = kernels::active().values->count_positive(pattern.data(), pattern.size());
+        if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
+    };
+    std::ranges::copy(polar.first(peaks.size()), peaks.begin());
+    if (!peaks.empty()) finish(options.peak_sigma, peaks);
+    finish(options.background_sigma, polar);
+    return status;
+}
+
 template <class T>
 FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
                             const Preprocessing& options, std::span<float> polar, std::span<float> peaks) {
     FrameStatus status = check_frame(frame, options);
     if (status == FrameStatus::ok) {
         sampler.unwrap(frame, center_row, center_column, polar);
-        const auto finish = [&](float sigma, std::span<float> pattern) {
-            if (options.remove_background) remove_ring_background(sampler.grid(), sigma, pattern);
-            apply_exponent(options.exponent, pattern);
-            const std::size_t above = kernels::active().values->count_positive(pattern.data(), pattern.size());
-            if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
-        };
-        std::ranges::copy(polar.first(peaks.size()), peaks.begin());
-        if (!peaks.empty()) finish(options.peak_sigma, peaks);
-        finish(options.background_sigma, polar);
+        status = finish_pattern(sampler.grid(), options, polar, peaks);
     }
     if (status != FrameStatus::ok) {
         std::ranges::fill(polar, 0.0F);

@@ -130,6 +130,9 @@ def prepare_patterns(
     threads: int,
     with_peaks: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.uint8]]: ...
+def finish_patterns(
+    unwrapped: NDArray[np.float32], grid: PolarGrid, options: Preprocessing, threads: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]: ...
 def skewness(patterns: NDArray[np.float32], threads: int) -> NDArray[np.float64]: ...
 def pack_templates(
     offset: NDArray[np.int64],

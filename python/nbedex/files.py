@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import itertools
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from nbedex.errors import OutputError
 
 _counter = itertools.count()
+_NAME_KEPT = 40
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = False, n_bytes: int = 0) -> Path:
@@ -135,7 +137,7 @@ def replacing(
     """
     target = check_output(path, overwrite=overwrite, n_bytes=n_bytes)
     # the name is cut so that a name of the longest allowed length still has a temporary sibling
-    temporary = target.parent / f".{target.name[:40]}.tmp-{os.getpid()}-{next(_counter)}{suffix}"
+    temporary = target.parent / f".{target.name[:_NAME_KEPT]}.tmp-{os.getpid()}-{next(_counter)}{suffix}"
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -145,6 +147,16 @@ def replacing(
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the unfinished copies of a file that killed processes left beside it; for its only writer."""
+    target = Path(os.path.realpath(os.fspath(path)))
+    if len(target.name) > _NAME_KEPT:  # the copy's name is cut, and may be that of another file's
+        return
+    for copy in target.parent.glob(f".{glob.escape(target.name)}.tmp-*-*"):
+        with contextlib.suppress(OSError):
+            copy.unlink()
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from nbedex.blockade import UniformField, analyse_blockade, class_label
 from nbedex.boundaries import trace_boundaries
-from nbedex.grains import read_grain_map, write_grain_map
+from nbedex.grains import Group, PooledRivals, put_groups, read_grain_map, rivals_group, write_grain_map
 from nbedex.maps import write_result
 from oracles.bicrystals import BLOCKED, chevron, plane
 from oracles.command_line import here, tree
-from oracles.planes_phantom import grain_map, halves, indexing_result, network, voronoi
+from oracles.planes_phantom import grain_map, halves, indexing_result, network, orientation_of, voronoi
 
 
 def polycrystal() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -194,3 +194,31 @@ def test_analyse_writes_nothing_if_something_is_in_the_way(map_file: Path, tmp_p
     code, _, err = here(tmp_path, "analyse", "map.h5", "--field", 0, "-o", "out")
     assert code == 5 and "sweep.csv exists already" in err
     assert tree(tmp_path) == before
+
+
+def test_rivals_in_a_grain_file_count(tmp_path: Path) -> None:
+    """One grain has a second orientation that fits as well: sigma says so; rivals of another map are refused."""
+    one, two = plane(0.0), plane(90.0)
+    grains = grain_map(halves(), np.array([one, two]))
+    quaternion = np.array([orientation_of(one), orientation_of(two)])
+    rivals = PooledRivals(
+        phase_id=np.zeros(2, dtype=np.int16), orientation=quaternion, score=np.full(2, 0.2),
+        rival_phase_id=np.zeros(2, dtype=np.int16), rival_orientation=quaternion[::-1].copy(),
+        rival_score=np.full(2, 0.2), margin_percent=np.array([30.0, 0.0]), significance=np.array([50.0, 0.0]),
+        ambiguous=np.array([False, True]), agrees=np.array([True, True]),
+    )  # fmt: skip
+    write_grain_map(tmp_path / "pair.h5", grains, more={"rivals": rivals_group(rivals)})
+    common = ("--field", 0, "-o", "out", "--no-figures", "--overwrite", "-q")
+    code, _, err = here(tmp_path, "blockade", "pair.h5", *common)
+    assert code == 0, err
+    (row,) = table(tmp_path / "out" / "segments.csv")
+    assert (row["class"], row["verdict"]) == ("II b1", "undecided") and "ambiguous grain" in row["flags"]
+    # half of the time the wall is none: mean and sigma of 1 and 0
+    assert float(row["accumulation_mean"]) == pytest.approx(0.5, abs=0.02)
+    assert float(row["accumulation_sigma"]) == pytest.approx(0.5, abs=0.02)
+    wrong = rivals_group(rivals)
+    broken = Group(arrays={**wrong.arrays, "agrees": np.ones(5, dtype=bool)}, texts=wrong.texts)
+    put_groups(tmp_path / "pair.h5", {"rivals": broken})
+    code, out, err = here(tmp_path, "blockade", "pair.h5", *common)
+    assert (code, out) == (3, "")
+    assert err == "nbedex: pair.h5: the pooled rivals need agrees of shape (2,), one for each of the map's regions\n"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nbedex import read_result
 from nbedex.errors import ArgumentError, Cancelled
 from nbedex.indexing import IndexingSettings, MatchSettings, index_scan
-from nbedex.indexing.checkpoint import Checkpoint, discard
+from nbedex.indexing.checkpoint import Checkpoint, discard, part_names
 from nbedex.library import TemplateLibrary
 from nbedex.scan import memory_scan, open_scan
 from oracles.command_line import environment, nbedex
@@ -34,14 +34,14 @@ MAPS = (
 # The command line with small blocks and a pause after each, so that there is a middle to stop in.
 SLOW = """
 import sys, time
-import nbedex.indexing.run as run
-from nbedex.indexing.checkpoint import Checkpoint
-run._BLOCK_PATTERNS = 4
-save = Checkpoint.save
-def slow(self, *arguments):
-    save(self, *arguments)
+import nbedex.indexing.task as task
+task._BLOCK_PATTERNS = 4
+records = task._records
+def slow(*arguments):
+    found = records(*arguments)
     time.sleep(0.06)
-Checkpoint.save = slow
+    return found
+task._records = slow
 from nbedex.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -133,7 +133,8 @@ def test_ctrl_c_and_resume(folder: Path) -> None:
     # neither by accident from the start, nor with something else
     for more, fragment in [
         ((), "map.h5.part holds an unfinished run: continue it with --resume, or start over with --overwrite"),
-        (("--resume", "--n-best", "3"), "was made with other options"),
+        (("--resume", "--n-best", "3"), "was made with other options (options.match.n_best 5, now 3); resume it as it"),
+        (("--resume", "--roi", "0:4,0:5"), "was made with other region (region.rows [0, 8], now [0, 4]); resume it"),
     ]:
         refused = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", *more, folder=folder)
         assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
@@ -168,7 +169,7 @@ def test_overwrite_starts_over(folder: Path) -> None:
     part = folder / "map.h5.part"
     part.mkdir()
     (part / "run.json").write_text("{}")
-    (part / "patterns_0000000000_0000000010.bin").write_bytes(b"left by another run")
+    (part / "patterns_000000000000_000000000009_10.bin").write_bytes(b"left by another run")
     done = nbedex("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q", "--overwrite", folder=folder)
     assert done.returncode == 0, done.stderr
     assert_finished(folder)
@@ -190,13 +191,14 @@ def test_a_folder_of_the_users_is_left_alone(folder: Path) -> None:
 def test_discard_takes_only_what_is_a_runs(tmp_path: Path) -> None:
     part = tmp_path / "part"
     store = Checkpoint(part, {"a": 1}, resume=False)
-    store.save(0, 1, np.zeros(1))
-    (part / ".patterns_0000000001_0000000002.bin.tmp-12-3").write_bytes(b"of a killed run")
+    store.save(np.arange(1), np.zeros(1))
+    store.close()
+    (part / ".patterns_000000000001_000000000002_2.bin.tmp-12-3").write_bytes(b"of a killed run")
     (part / "notes.txt").write_text("mine")
     discard(part)
     assert [path.name for path in part.iterdir()] == ["notes.txt"]
     (part / "notes.txt").unlink()
-    Checkpoint(part, {"a": 1}, resume=False)  # an empty folder is no obstacle
+    Checkpoint(part, {"a": 1}, resume=False).close()  # an empty folder is no obstacle
     discard(part)
     assert not part.exists()
     discard(part)
@@ -218,7 +220,7 @@ def stopped(
     tmp_path: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """The blocks of a run of which 24 of 40 patterns are done, four a block."""
-    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 4)
+    monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", 4)
     part = tmp_path / "part"
     with pytest.raises(Cancelled, match="stopped after 24 of 40 patterns; what is done is kept"):
         index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=part, progress=Stop(24))
@@ -251,13 +253,18 @@ def test_damaged_block_is_done_again(
 def test_changed_input_is_refused(stopped: Path, frames: NDArray[np.uint16], library: TemplateLibrary) -> None:
     changed = frames.copy()
     changed[0, 0, 3, 3] += 1
-    with pytest.raises(ArgumentError, match=r"was made with other input; resume it as it was"):
+    with pytest.raises(ArgumentError, match=r"was made with other input \(input.fingerprint\); resume it as it was"):
         index_scan(memory_scan(changed), library, CALIBRATION, checkpoint=stopped, resume=True)
     settings = IndexingSettings(match=MatchSettings(distinct_deg=4.0))
-    with pytest.raises(ArgumentError, match=r"was made with other options; resume it as it was"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"was made with other options \(options.match.distinct_deg 5.0, now 4.0\); resume it as it was",
+    ):
         index_scan(memory_scan(frames), library, CALIBRATION, settings=settings, checkpoint=stopped, resume=True)
     other = dataclasses.replace(CALIBRATION, rotation_deg=1.0)
-    with pytest.raises(ArgumentError, match=r"was made with other calibration; resume it as it was"):
+    with pytest.raises(
+        ArgumentError, match=r"was made with other calibration \(calibration.rotation_deg 0.0, now 1.0\); resume it"
+    ):
         index_scan(memory_scan(frames), library, other, checkpoint=stopped, resume=True)
     (stopped / "run.json").write_text("{ not JSON")
     with pytest.raises(ArgumentError, match=r"run.json can't be read .* start over with --overwrite"):
@@ -267,7 +274,7 @@ def test_changed_input_is_refused(stopped: Path, frames: NDArray[np.uint16], lib
 def test_blocks_of_another_size_are_not_mixed_up(
     stopped: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 7)
+    monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", 7)
     resumed = index_scan(memory_scan(frames), library, CALIBRATION, checkpoint=stopped, resume=True)
     assert_same(resumed, index_scan(memory_scan(frames), library, CALIBRATION))
 
@@ -277,27 +284,38 @@ def test_threads_and_blocks_do_not_matter(
     frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch, threads: int, size: int
 ) -> None:
     reference = index_scan(memory_scan(frames), library, CALIBRATION, threads=1)
-    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", size)
+    monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", size)
     assert_same(index_scan(memory_scan(frames), library, CALIBRATION, threads=threads), reference)
 
 
-def test_block_file(tmp_path: Path) -> None:
+def test_part_file(tmp_path: Path) -> None:
+    """Any choice of patterns comes back with its records, to the bit; whatever is wrong with a file, it is left out."""
     store = Checkpoint(tmp_path / "part", {"a": 1}, resume=False)
     records = np.zeros(3, dtype=[("x", "<f4"), ("y", "<i2", (2,))])
     records["x"] = [1, np.nan, -0.0]
-    store.save(5, 8, records)
-    back = store.load(5, 8, records.dtype)
-    assert back is not None and back.tobytes() == records.tobytes()
-    assert store.load(5, 9, records.dtype) is None
-    assert store.load(5, 8, np.dtype("<f4")) is None
+    large = np.array([5, 1 << 40, 8])
+    store.save(large, records, frame_crc=77)
+    store.save(np.arange(3), records[::-1])
+    first, second = store.parts(records.dtype)
+    assert first.patterns.tolist() == [0, 1, 2] and first.records.tobytes() == records[::-1].tobytes()
+    assert second.patterns.tolist() == large.tolist() and second.records.tobytes() == records.tobytes()
+    assert (first.frame_crc, second.frame_crc) == (0, 77)
+    assert [(n.first, n.last, n.count) for n in part_names(store.folder)] == [(0, 2, 3), (5, 1 << 40, 3)]
+    assert list(store.parts(np.dtype("<f4"))) == []
+    path = part_names(store.folder)[0].path
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:11], whole[:-1], whole + b"0", whole[:40] + b"x" + whole[41:], b"y" + whole[1:]):
+        path.write_bytes(damaged)
+        assert len(list(store.parts(records.dtype))) == 1
     assert not [path for path in (tmp_path / "part").iterdir() if "tmp" in path.name]
+    store.close()
 
 
 def test_ctrl_c_and_resume_in_the_order_of_chunks(
     tmp_path: Path, frames: NDArray[np.uint16], library: TemplateLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks are rectangles of the scan then; each keeps its own patterns, and with other blocks none is mixed up."""
-    monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", 4)
+    monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", 4)
     path = write_h5(tmp_path / "a.h5", frames, chunks=(2, 2, *frames.shape[2:]))
     part = tmp_path / "part"
     expected = index_scan(memory_scan(frames), library, CALIBRATION)
@@ -309,7 +327,7 @@ def test_ctrl_c_and_resume_in_the_order_of_chunks(
         assert len(kept) == 6
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("nbedex-")]
         for size, threads in ((7, 1), (4, 3)):
-            monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", size)
+            monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", size)
             resumed = index_scan(scan, library, CALIBRATION, checkpoint=part, resume=True, threads=threads)
             assert_same(resumed, expected)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())  # not done again

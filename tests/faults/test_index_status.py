@@ -196,7 +196,7 @@ def test_per_pattern_centres_do_not_depend_on_the_block(
     settings = IndexingSettings(center=CenterSettings(method="per-pattern", order=1))
     results = []
     for size in (128, 4, 1):
-        monkeypatch.setattr("nbedex.indexing.run._BLOCK_PATTERNS", size)
+        monkeypatch.setattr("nbedex.indexing.task._BLOCK_PATTERNS", size)
         results.append(index(frames, library, settings))
     for other in results[1:]:
         for name in MAPS:

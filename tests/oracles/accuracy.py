@@ -126,6 +126,8 @@ def cosine_of_patterns(
         distance = ((a[0][:, None] - b[0][None]) ** 2).sum(axis=-1)
         return float(a[1] @ np.exp(-distance / (4 * sigma**2)) @ b[1])
 
+    if not (len(first["kx"]) and len(second["kx"])):
+        return 0.0  # small cells off every zone axis may have no spot at all
     a, b = prepared(first), prepared(second)
     return overlap(a, b) / float(np.sqrt(overlap(a, a) * overlap(b, b)))
 

@@ -45,15 +45,23 @@ class Voronoi:
         return difference / np.linalg.norm(difference)
 
 
-def voronoi(n: int, cells: int, seed: int, *, noise: float = 0.0, step: tuple[float, float] = (1.0, 1.0)) -> Voronoi:
+def voronoi(
+    n: int,
+    cells: int,
+    seed: int,
+    *,
+    noise: float = 0.0,
+    step: tuple[float, float] = (1.0, 1.0),
+    turn_deg: float = 0.0,
+) -> Voronoi:
     """Voronoi cells whose numbers follow their first pixels; pixels are looked up up to `noise` pixels off their place.
 
     So within `noise` of a boundary a pixel may belong to the wrong side. Specks that this cuts off go to the cell round
-    them, as in any grain map.
+    them, as in any grain map. `turn_deg` turns the sites about the map's middle, from X towards Y.
     """
     rng = np.random.default_rng(seed)
     dy, dx = step
-    sites = rng.uniform(0, n, (cells, 2)) * [dx, dy]
+    sites = turned(rng.uniform(0, n, (cells, 2)) * [dx, dy], n, step, turn_deg)
     rows, columns = np.mgrid[:n, :n]
     places = np.stack([columns, rows], axis=-1).reshape(-1, 2) + rng.uniform(-noise, noise, (n * n, 2))
     labels = cKDTree(sites).query(places * [dx, dy])[1].reshape(n, n)
@@ -63,6 +71,13 @@ def voronoi(n: int, cells: int, seed: int, *, noise: float = 0.0, step: tuple[fl
     renumbered = np.full(cells, -1)
     renumbered[order] = np.arange(len(order))
     return Voronoi(renumbered[labels], sites[order], step)
+
+
+def turned(places: np.ndarray, n: int, step: tuple[float, float], degrees: float) -> np.ndarray:
+    """Places (k, 2) turned about the middle of a map of n pixels, from X towards Y."""
+    middle = (n - 1) / 2 * np.array([step[1], step[0]])
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return middle + (places - middle) @ np.array([[cos, sin], [-sin, cos]])
 
 
 def _without_specks(labels: np.ndarray) -> np.ndarray:

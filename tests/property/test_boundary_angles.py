@@ -12,7 +12,7 @@ from nbedex.grains import disorientations as grain_disorientations
 from nbedex.maps.orientation import multiply, rotation_angle
 from nbedex.phases import load_phase
 from nbedex.phases.rotations import quaternions
-from oracles.boundary_maps import grain_map, voronoi
+from oracles.boundary_maps import grain_map, turned, voronoi
 from oracles.laue_groups import PROPER, disorientation_deg, matrix, random_quaternions
 
 
@@ -180,6 +180,46 @@ def test_turning_the_map_turns_normals_and_nothing_else(quarter: int) -> None:
         for mine, other in zip(sides, sides[::-1] if swapped else sides, strict=True):
             assert getattr(q, other)[j] == pytest.approx(getattr(p, mine)[i], abs=1e-5, nan_ok=True)
         assert (q.sigma[j], q.csl_label[j], q.phase_boundary[j]) == (p.sigma[i], p.csl_label[i], p.phase_boundary[i])
+
+
+@pytest.mark.parametrize("degrees", [11.0, 37.0, -142.0])
+def test_turning_by_any_angle(degrees: float) -> None:
+    """A specimen turned under the beam: its boundaries' normals and theta turn with it, all other angles stay."""
+    a = np.deg2rad(degrees)
+    one, two = voronoi(260, 60, 8, step=(1.0, 1.0)), voronoi(260, 60, 8, step=(1.0, 1.0), turn_deg=degrees)
+    # cells of the second map by their site in the first
+    distance = np.linalg.norm(turned(two.sites, 260, two.step, -degrees)[:, None] - one.sites[None], axis=2)
+    names = np.where(distance.min(axis=1) < 1e-6, distance.argmin(axis=1), -1)
+    q = random_quaternions(len(one.sites), 8)
+    inverse_turn = np.array([np.cos(a / 2), 0, 0, -np.sin(a / 2)])
+    nets = [
+        trace_boundaries(grain_map(one.labels, [ALUMINA], q)),
+        trace_boundaries(grain_map(two.labels, [ALUMINA], multiply(q[names], inverse_turn))),
+    ]
+    rows = {(int(i), int(j)): k for k, (i, j) in enumerate(_pairs(nets[0]))}
+    p, r = nets[0].boundaries, nets[1].boundaries
+    compared = 0
+    for k, (i, j) in enumerate(_pairs(nets[1])):
+        first, second = int(names[i]), int(names[j])
+        row = rows.get((min(first, second), max(first, second)))
+        if min(first, second) < 0 or row is None:
+            continue
+        for name in ("disorientation_deg", "psi_deg", "delta_theta_deg"):
+            assert getattr(r, name)[k] == pytest.approx(getattr(p, name)[row], abs=1e-6), name
+        assert r.csl_label[k] == p.csl_label[row] and np.allclose(r.axis[k], p.axis[row], atol=1e-7)
+        if min(r.length[k], p.length[row]) > 30:
+            compared += 1
+            sign = 1.0 if first < second else -1.0
+            there = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) @ p.normal[row, :2]
+            assert sign * r.normal[k, :2] @ there > np.cos(np.deg2rad(3.0))
+    assert compared > 20
+    theta = [net.grain_map.grains.trace_deg for net in nets]
+    known = names >= 0
+    assert np.allclose(trace_angle_deg(theta[1][known], theta[0][names[known]] + degrees), 0, atol=1e-6)
+
+
+def _pairs(net: BoundaryNetwork) -> list[tuple[int, int]]:
+    return list(zip(net.boundaries.grain_a, net.boundaries.grain_b, strict=True))
 
 
 def test_angles_of_a_network_one_by_one() -> None:

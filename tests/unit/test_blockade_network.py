@@ -21,6 +21,7 @@ from nbedex.blockade import (
 )
 from nbedex.boundaries import BoundaryNetwork
 from nbedex.errors import ArgumentError
+from nbedex.grains import Role
 from oracles.bicrystals import BICRYSTALS, BLOCKED, RATIO, Bicrystal, M, around_z, chevron, direction, plane
 from oracles.planes_phantom import disc, halves, network, voronoi
 
@@ -123,6 +124,19 @@ def test_phases_without_planes_are_not_forced_into_the_scheme(
     assert bool(s.flags[0] & Flag.ELECTRODE) is (Medium.ELECTRODE in media)
     assert bool(s.flags[0] & Flag.INSULATOR) is (Medium.INSULATOR in media)
     assert s.level[0] == (Level.UNDEFINED if np.isnan(accumulation) else 2 * int(accumulation))
+
+
+def test_a_hole_is_an_insulator_but_a_place_not_indexed_is_unknown() -> None:
+    normals, phase = three_media(0, -1)
+    net = network(halves(), normals, phase=phase)
+    grains = net.grain_map.grains
+    assert list(grains.role) == [Role.GRAIN, Role.NOT_INDEXED]
+    role = np.array([Role.GRAIN, Role.HOLE], dtype=np.int8)
+    holed = replace(net, grain_map=replace(net.grain_map, grains=replace(grains, role=role)))
+    result = analyse_blockade(holed, UniformField(0.0))
+    assert list(result.media.medium) == [Medium.PLANES, Medium.INSULATOR]
+    np.testing.assert_allclose((result.segments.accumulation[0], result.segments.transmission[0]), (1.0, 0.0))
+    assert result.segments.flags[0] & Flag.INSULATOR
 
 
 def test_conductivities_of_single_phases() -> None:
@@ -234,6 +248,17 @@ def test_a_field_map_is_looked_up_on_both_sides() -> None:
     values[0, 0] = 1.0
     result = analyse_blockade(network(labels, normals), field, settings=SURE)
     assert class_label(result.segments.code[0]) == "not in the scheme" and np.isnan(result.segments.accumulation[0])
+
+
+def test_a_field_map_counts_one_pixel_away_from_the_boundary() -> None:
+    """The boundary lies between columns 9 and 10, so the middles between 8 and 9, and between 10 and 11, count."""
+    values = np.zeros((20, 20, 2))
+    values[:, :, 0] = 10.0 ** np.arange(20)
+    values[:, :, 1] = 1.0
+    result = analyse_blockade(network(halves((20, 20)), np.array(chevron(45.0))), FieldMap(values=values, step=(2, 2)))
+    expected = (1e8 + 1e9 + 1e10 + 1e11) / 4
+    np.testing.assert_allclose(result.stretches.field[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(result.stretches.field[:, 1], 1.0, rtol=1e-12)
 
 
 def test_a_field_that_turns_cuts_a_straight_boundary() -> None:

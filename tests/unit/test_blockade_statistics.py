@@ -72,6 +72,20 @@ def test_intervals_of_blocking_directions() -> None:
     assert np.isnan(sweep.worst_deg[0]) and sweep.worst[0] < 1e-9
 
 
+def test_at_the_ends_of_its_interval_a_boundary_just_blocks() -> None:
+    result = analyse_blockade(polycrystal(), UniformField(0.0))
+    sweep = sweep_field(result)
+    ever = np.flatnonzero(np.isfinite(sweep.blocks_from_deg))
+    assert 0 < len(ever) < len(result.segments)
+    np.testing.assert_array_equal(np.isfinite(sweep.blocks_from_deg), sweep.worst >= 0.5)
+    first, last = sweep.blocks_from_deg[ever], sweep.blocks_to_deg[ever]
+    assert (first >= 0).all() and (first < 360).all() and (last > first).all() and (last - first < 180).all()
+    for angle, threshold in ((first, 0.5), (last, 0.5), ((first + last) / 2, sweep.worst[ever])):
+        e = np.stack([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle)), 0 * angle], axis=1)
+        np.testing.assert_allclose((result.segments.vector[ever] * e).sum(axis=1), threshold, atol=1e-9)
+    assert (last > 360).any() and (last < 360).any()
+
+
 @pytest.mark.parametrize("angle", [0, 37, 90])
 def test_random_table_against_plain_monte_carlo(angle: int) -> None:
     classes, blocks = random_table(Tolerances(), 1e3, 0.5)
@@ -217,6 +231,14 @@ def test_summary() -> None:
     assert worst["worst_field_deg"] == pytest.approx(90.0)
     assert found["worst_field_deg"] in sweep.direction_deg
     assert json.dumps(found["settings"])
+    net = network(voronoi((90, 90), 30, 2), units(np.random.default_rng(1), 30), phase=np.arange(30) % 4 - 1)
+    many = analyse_blockade(net, UniformField(10.0))
+    found = summary_of(many, sweep_field(many), compare_with_random(many), map_texture(many), n_worst=4)
+    s = many.segments
+    weight = s.blocking_length * np.nan_to_num(s.highest)
+    best = np.sort(weight[s.blocking_length > 0])[::-1][:4]
+    np.testing.assert_allclose([weight[row["segment"]] for row in found["worst"]], best)
+    assert len(best) == 4 and np.isnan(s.accumulation).any()
     empty = analyse_blockade(network(np.zeros((4, 4), dtype=int), np.array([plane(0)])), UniformField(0.0))
     found = summary_of(empty, sweep_field(empty), compare_with_random(empty), map_texture(empty))
     assert found["worst_field_deg"] is None and found["length"] == 0

@@ -13,6 +13,7 @@ from nbedex.boundaries import (
     midpoints,
     piece_lengths,
     polyline_length,
+    smoothing,
     trace_boundaries,
 )
 from nbedex.boundaries.smoothing import _parameter, _shares, enclosed_area, smooth_open
@@ -107,12 +108,31 @@ def test_smoothing_is_affine_and_linear_curves_stay() -> None:
         assert np.allclose(p * [4.0, 1.5], q, atol=1e-9)
 
 
+def test_tips_of_narrow_grains_are_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A twin that tapers to one pixel inside another grain: its boundary reaches nearly to the end."""
+    labels = np.zeros((60, 60), dtype=int)
+    labels[50:, :] = 2
+    for row in range(12, 50):
+        labels[row, 24 + row // 3 - (row - 12) // 8 : 25 + row // 3 + (row - 12) // 8] = 1
+    b = network(labels).boundaries
+    (twin,) = [k for k in range(len(b)) if (b.grain_a[k], b.grain_b[k]) == (0, 1)]
+    tip = np.array([28.0, 11.5])
+    assert np.linalg.norm(b.points[twin] - tip, axis=1).min() < 2.2
+    # left to the wavelength alone it would end short of the tip
+    monkeypatch.setattr(smoothing, "_DRIFT", np.inf)
+    assert np.linalg.norm(network(labels).boundaries.points[twin] - tip, axis=1).min() > 3.0
+
+
 def test_a_shorter_wavelength_follows_the_pixels() -> None:
-    """A wave of 14 pixels is kept at 4, damped at 60."""
+    """A wave 14 pixels long and 1 high is kept at 4, damped at 40; of one 3 high, no noise, much is always kept."""
     rows, columns = np.mgrid[:60, :90]
-    labels = (rows > 30 + 3.0 * np.sin(2 * np.pi * columns / 14)).astype(int)
-    amplitude = {w: np.ptp(network(labels, smoothing_px=w).boundaries.points[0][20:-20, 1]) / 2 for w in (4.0, 60.0)}
-    assert amplitude[4.0] > 2.4 and amplitude[60.0] < 0.5
+
+    def left(height: float, wavelength: float) -> float:
+        labels = (rows > 30 + height * np.sin(2 * np.pi * columns / 14)).astype(int)
+        return float(np.ptp(network(labels, smoothing_px=wavelength).boundaries.points[0][20:-20, 1]) / 2)
+
+    assert left(1.2, 4.0) > 0.7 and left(1.2, 40.0) < 0.2
+    assert left(3.0, 4.0) > 2.4 and left(3.0, 40.0) > 0.8
 
 
 def test_curves_dont_feel_one_another() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,6 @@ from nbedex.boundaries.csl import coincidence_rotations
 from nbedex.boundaries.csl_labels import csl_names, label_csl, nearest_csl, tolerances_deg, twin_rows
 from nbedex.boundaries.disorientation import reduced
 from nbedex.boundaries.lattice import RationalLattice, rational_lattices
-from nbedex.errors import ArgumentError
 from nbedex.grains import MapPhase
 from nbedex.maps.orientation import multiply
 from nbedex.phases import load_phase
@@ -173,10 +174,15 @@ def test_without_a_cell_only_what_holds_for_any_axial_ratio() -> None:
     assert len(csl_table(phase("-1", None))) == 0
 
 
-def test_a_limit_that_would_take_forever_is_refused() -> None:
-    thin = phase("4/mmm", (1.0, 1.0, 4000.0, 90, 90, 90))
-    with pytest.raises(ArgumentError, match="choose a smaller csl_limit"):
-        csl_table(thin, limit=49)
+def test_a_limit_that_would_take_too_long_is_lowered(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("nbedex"), "propagate", True)  # the command line turns it off
+    thin = phase("4/mmm", (1.0, 1.0, 900.0, 90, 90, 90))
+    with caplog.at_level(logging.WARNING, logger="nbedex"):
+        table = csl_table(thin, limit=49)
+    assert table.limit == 13 and table.sigma.tolist() == [5, 13]
+    assert "coincidences are listed up to Σ13, not Σ49" in caplog.text
 
 
 SETTINGS = BoundarySettings()

@@ -141,6 +141,20 @@ def test_shared_reflections_are_left_out() -> None:
     assert apart.min() >= 0.06
 
 
+def test_chosen_reflections_with_their_equivalents() -> None:
+    """(1 1 0) of tetragonal Na2Au seen along c: the four spots at 45 degrees, and no others of the same length."""
+    found = result()
+    found.orientation[:] = (1.0, 0.0, 0.0, 0.0)
+    grain_map = find_grains(orientation_map(found))
+    choice = ReflectionChoice(hkl=((1, 1, 0),), most=100)
+    (one,) = grain_apertures(grain_map, [0], {"na2au": PHASE}, SIMULATION, radius=0.03, choice=choice)
+    np.testing.assert_allclose(np.hypot(*one.position.T), np.sqrt(2) / 7.415, atol=1e-4)
+    angles = np.sort(np.rad2deg(np.arctan2(one.position[:, 1], one.position[:, 0])))
+    np.testing.assert_allclose(angles, (-135, -45, 45, 135), atol=1e-3)
+    with pytest.raises(ArgumentError, match="hkl must be three Miller indices, not all 0"):
+        ReflectionChoice(hkl=((0, 0, 0),))
+
+
 def test_what_can_not_be_imaged() -> None:
     with pytest.raises(ArgumentError, match="there is no grain 7; the map has regions 0 to 1"):
         grain_apertures(grains(), [7], {"na2au": PHASE}, SIMULATION, radius=0.03)

@@ -14,8 +14,9 @@ import pytest
 
 from nbedex.errors import ArgumentError, OutputError
 from nbedex.maps import FORMATS, SUFFIXES, IndexingResult, Status, disorientation_angle, export, to_crystal_map
+from nbedex.maps.channel_frame import channel_to_ours
 from nbedex.maps.csv_table import csv_cell
-from nbedex.maps.orientation import from_euler, misorientation, rotation_angle
+from nbedex.maps.orientation import from_euler, misorientation, multiply, rotation_angle
 from nbedex.maps.table import channel_code, edax_code, plain_name
 from nbedex.maps.text import join_rows, number_column, text_column
 
@@ -63,7 +64,11 @@ def test_orix_reads_the_same_map(tmp_path: Path, to: str, shape: Any, step: Any)
     indexed = result.indexed.ravel()
     expected = np.where(indexed, result.phase_id.ravel() + first, -1)
     assert (xmap.phase_id == expected).all() and not indexed.all()
-    turned = misorientation(np.asarray(xmap.rotations.data)[indexed], result.orientation[result.indexed])
+    read = np.asarray(xmap.rotations.data)[indexed]
+    if to == "ctf":  # orix takes the file's crystal frame, X || a*, as it stands
+        frames = [channel_to_ours(phase.direct_basis.T, phase.laue_class) for phase in result.phases]
+        read = multiply(np.array(frames)[result.phase_id[result.indexed]], read)
+    turned = misorientation(read, result.orientation[result.indexed])
     assert np.rad2deg(rotation_angle(turned)).max() < rounding
 
 

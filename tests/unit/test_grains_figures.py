@@ -35,14 +35,12 @@ def patchwork():
 
 def test_kam_by_hand() -> None:
     """A map of 3 x 4 pixels in two regions, one pixel absorbed."""
-    rng = np.random.default_rng(3)
     orientation = noisy(np.broadcast_to(random_quaternions(1, 2)[0], (3, 4, 4)), 1.5, 7, BETA.symmetry)
     phase = np.zeros((3, 4), dtype=np.int16)
     phase[1, 1] = -1
     region = np.zeros((3, 4), dtype=int)
     region[:, 3] = 1
     grain_map = grains_of(orientation_map(orientation, phase), region)
-    del rng
     for radius in (1, 2):
         kam = kernel_average_misorientation(grain_map, radius=radius)
         for y, x in np.ndindex(3, 4):

@@ -142,6 +142,28 @@ def test_rotating_the_map_turns_the_planes_with_it() -> None:
     )
 
 
+def test_turning_the_whole_map_turns_grains_shapes_and_planes() -> None:
+    """Pixels and sample frame turned by a quarter from X towards Y: what was at (x, y) is at (ny - 1 - y, x)."""
+    cell = np.arange(6).reshape(2, 3).repeat(14, axis=0).repeat(11, axis=1)
+    orientation = noisy(random_quaternions(6, 41)[cell], 0.4, 2, BETA.symmetry)
+    before = find_grains(orientation_map(orientation, step=(2.0, 2.0), step_known=True))
+    turn = turned((0, 0, 1), -90.0)
+    moved = np.rot90(multiply(orientation, turn), k=-1, axes=(0, 1))
+    after = find_grains(orientation_map(np.ascontiguousarray(moved), step=(2.0, 2.0), step_known=True))
+    # which grain of the turned map is which of the first
+    same = np.array([after.grain_id[np.rot90(before.grain_id, k=-1) == g][0] for g in range(6)])
+    assert (same[np.rot90(before.grain_id, k=-1)] == after.grain_id).all()
+    a, b = before.grains, after.grains
+    height = 2.0 * (len(cell) - 1)
+    np.testing.assert_allclose(b.centroid[same], np.stack([height - a.centroid[:, 1], a.centroid[:, 0]], axis=1))
+    np.testing.assert_allclose(b.ellipse_axes[same], a.ellipse_axes)
+    np.testing.assert_allclose(b.inclination_deg[same], a.inclination_deg, atol=1e-6)
+    change = (b.trace_deg[same] - a.trace_deg - 90 + 90) % 180 - 90
+    np.testing.assert_allclose(change, 0, atol=1e-6)
+    for name in ("n_pixels", "perimeter", "spread_deg", "touches_edge"):
+        np.testing.assert_allclose(getattr(b, name)[same], getattr(a, name), atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("normal", "alpha", "theta"),
     [

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport",),
     ("report",),
     ("microstructure", "workflow"),
+    ("pooled",),
     ("demo", "installation"),
     ("cli",),
     ("__main__",),

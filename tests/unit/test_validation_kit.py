@@ -18,7 +18,7 @@ from validate_pyxem import orientations  # noqa: E402
 from validation import exchange  # noqa: E402
 from validation.conditions import CONDITIONS, Crystal, Detector, condition, orientation, thickness  # noqa: E402
 from validation.detector import detector_matrix, frames  # noqa: E402
-from validation.judge import Answers, confidence_rows, score, wilson  # noqa: E402
+from validation.judge import Answers, Scores, calibration_rows, confidence_rows, score, wilson  # noqa: E402
 
 from nbedex.calibration import Calibration  # noqa: E402
 from nbedex.library import SimulationSettings, simulate  # noqa: E402
@@ -68,6 +68,13 @@ def test_the_key_changes_with_everything_that_changes_the_spots() -> None:
     }
     assert len(keys) == 5
     assert Detector().key() != Detector(counts=1e4).key()
+
+
+def test_spots_of_absorbing_crystals_carry_their_own_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [Crystal(absorption=a).key("nzsp", "held-out", "cif") for a in (0.0, 0.1)]
+    monkeypatch.setattr("validation.conditions.GENERATOR_ABSORBING", 3)
+    after = [Crystal(absorption=a).key("nzsp", "held-out", "cif") for a in (0.0, 0.1)]
+    assert before[0] == after[0] and before[1] != after[1]
 
 
 @pytest.mark.parametrize("flipped", [False, True])
@@ -169,6 +176,35 @@ def test_shares_carry_their_error() -> None:
     assert wilson(48, 50) == pytest.approx((96.0, 2.89), abs=0.01)
     share, error = wilson(50, 50)
     assert share == 100.0 and 0.5 < error < 2
+
+
+def stated(confidence: float, right: int, n: int) -> Scores:
+    """Scores of n patterns with the same stated probability, `right` of them right."""
+    phase = load_phase("na2au")
+    truth = np.array([orientation("na2au", "tuning", i) for i in range(n)])
+    found = truth.copy()
+    found[right:] = multiply(turned_by(20.0, [1.0, 0, 0]), truth[right:])
+    answers = Answers(
+        phase=np.array(["na2au"] * n), orientation=found, best=found[:, None], confidence=np.full(n, confidence)
+    )
+    return score(phase, truth, answers, SimulationSettings(voltage=300.0, k_max=1.2))
+
+
+def test_calibration_is_told_by_condition_and_for_all() -> None:
+    named = [("easy", stated(0.97, 20, 20)), ("hard", stated(0.97, 10, 20)), ("hard", stated(0.4, 8, 20))]
+    rows = {row[0]: row[1:] for row in calibration_rows(named)}
+    assert rows["easy"] == ["20", "97.0", "100.0", "0.030", "20", "100.0 ± 2.4"]
+    # half of the sure ones are wrong, the doubtful ones are as stated
+    assert rows["hard"][:5] == ["40", "68.5", "45.0", "0.235", "20"]
+    assert rows["hard"][5].startswith("50.0")
+    assert rows["all"][3] == "0.147" and rows["all"][5].startswith("75.0")
+
+
+def test_answers_without_a_probability_are_left_out() -> None:
+    judged = stated(0.9, 2, 4)
+    lost = replace(judged, lost=np.array([False, False, True, True]))
+    assert calibration_rows([("x", lost)])[0][:4] == ["x", "2", "90.0", "100.0"]
+    assert calibration_rows([("x", replace(judged, confidence=None))]) == []
 
 
 def test_overconfidence_shows() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validation.conditions import Detector, random_numbers
-from validation.exchange import Patterns
+from validation.exchange import Images, Patterns
 
 Array = NDArray[np.float64]
 _erf = np.vectorize(erf, otypes=[np.float64])
@@ -36,12 +36,14 @@ class Frames:
     second: NDArray[np.int64]
 
 
-def frames(patterns: Patterns, detector: Detector, *, wavelength: float, seed: tuple[str, ...]) -> Frames:
+def frames(patterns: Patterns | Images, detector: Detector, *, wavelength: float, seed: tuple[str, ...]) -> Frames:
     """Frames of all patterns. `wavelength`: angstrom. `seed`: words, to which the pattern's number is added.
 
     The random numbers of a pattern depend on its number and the detector, not on how many patterns there are; but where
     crystals overlap the second one is the pattern before it, of pattern 0 the last one.
     """
+    if isinstance(patterns, Images):
+        return _frames_of_images(patterns, detector, seed)
     n = len(patterns)
     radius = 1e-3 * detector.disk_mrad / wavelength / detector.pixel
     images = np.empty((n, detector.size, detector.size), dtype=np.uint16)
@@ -53,17 +55,61 @@ def frames(patterns: Patterns, detector: Detector, *, wavelength: float, seed: t
         middle = (detector.size - 1) / 2
         center[i] = middle + detector.shift_px * np.array([np.sin(direction), np.cos(direction)])
         to_pixels = detector_matrix(detector, rng.uniform(0, np.pi))
-        k, intensity = patterns.k[i], _shares(patterns, i, detector)
         share[i] = rng.uniform(*detector.overlap)
-        if share[i] > 0:
-            k = np.concatenate([k, patterns.k[second[i]]])
-            intensity = np.concatenate(
-                [(1 - share[i]) * intensity, share[i] * _shares(patterns, int(second[i]), detector)]
-            )
-        expected = _elastic(k, intensity, center[i], to_pixels, detector, radius)
-        expected += _smooth(center[i], to_pixels, detector)
-        images[i] = np.minimum(rng.poisson(detector.counts * expected), np.iinfo(np.uint16).max)
+        parts = [(i, 1 - share[i]), (int(second[i]), share[i])]
+        image = mean_image(patterns, parts, center[i], to_pixels, detector, radius)
+        images[i] = counted(rng, image, detector)
     return Frames(images, center, share, second)
+
+
+def _frames_of_images(patterns: Images, detector: Detector, seed: tuple[str, ...]) -> Frames:
+    """The same of patterns that have as many pixels as the detector and are in its geometry."""
+    if detector.overlap[1] or detector.disk_mrad or detector.flipped or detector.halo:
+        raise SystemExit("patterns by multislice take a camera with blur, background and shift, nothing else")
+    if (detector.scale, detector.ellipse, detector.rotation_deg) != (1.0, 1.0, 0.0):
+        raise SystemExit("patterns by multislice are in the camera's true geometry; no scale, ellipse or rotation")
+    n, size = len(patterns), detector.size
+    images, center = np.empty((n, size, size), dtype=np.uint16), np.empty((n, 2))
+    middle = (size - 1) / 2
+    rows, columns = np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None]
+    r = np.arange(size) - size // 2
+    in_beam = np.hypot(r[:, None], r[None]) <= 4.0
+    for i in range(n):
+        rng = random_numbers("frame", *seed, detector.key(), i)
+        direction = rng.uniform(0, 2 * np.pi)
+        center[i] = middle + detector.shift_px * np.array([np.sin(direction), np.cos(direction)])
+        image = patterns.image[i].astype(float)
+        elastic = 1 - detector.diffuse
+        if detector.beam is None:
+            image *= elastic / image.sum()
+        else:
+            rest = (elastic - detector.beam) / image[~in_beam].sum()
+            image = np.where(in_beam, image * detector.beam / image[in_beam].sum(), image * rest)
+        away = center[i] - size // 2
+        blur = np.exp(-2 * (np.pi * detector.blur_px) ** 2 * (rows**2 + columns**2))
+        moved = np.fft.fft2(image) * blur * np.exp(-2j * np.pi * (rows * away[0] + columns * away[1]))
+        image = np.maximum(np.fft.ifft2(moved).real, 0.0)
+        image += _smooth(center[i], detector_matrix(detector, 0.0), detector)
+        images[i] = counted(rng, image, detector)
+    return Frames(images, center, np.zeros(n), (np.arange(n) - 1) % n)
+
+
+def mean_image(
+    patterns: Patterns, parts: list[tuple[int, float]], center: Array, to_pixels: Array, detector: Detector,
+    radius: float,
+) -> Array:  # fmt: skip
+    """Share of the electrons (size, size) expected in each pixel, of a sum of patterns (number, weight).
+
+    `radius` of the spots in pixels.
+    """
+    k = np.concatenate([patterns.k[i] for i, weight in parts if weight > 0])
+    intensity = np.concatenate([weight * _shares(patterns, i, detector) for i, weight in parts if weight > 0])
+    return _elastic(k, intensity, center, to_pixels, detector, radius) + _smooth(center, to_pixels, detector)
+
+
+def counted(rng: np.random.Generator, image: Array, detector: Detector) -> NDArray[np.uint16]:
+    """Electrons as the camera counts them."""
+    return np.minimum(rng.poisson(detector.counts * image), np.iinfo(np.uint16).max).astype(np.uint16)
 
 
 def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
@@ -74,6 +120,15 @@ def _shares(patterns: Patterns, i: int, detector: Detector) -> Array:
         return np.asarray(elastic * intensity / intensity.sum())
     spots = (elastic - detector.beam) * intensity / intensity[~direct].sum()
     return np.asarray(np.where(direct, detector.beam / max(direct.sum(), 1), spots))
+
+
+def spot_counts(patterns: Patterns, i: int, detector: Detector) -> tuple[Array, Array]:
+    """Electrons expected in each spot of a pattern, and those of the diffuse background under it (4 pi sigma^2)."""
+    grid = detector.pixel * (np.arange(detector.size) - (detector.size - 1) / 2)
+    total = np.exp(-np.hypot(grid[:, None], grid[None]) / detector.diffuse_k).sum()
+    per_pixel = detector.diffuse * np.exp(-np.hypot(*patterns.k[i].T) / detector.diffuse_k) / total
+    area = 4 * np.pi * detector.blur_px**2
+    return detector.counts * _shares(patterns, i, detector), detector.counts * area * per_pixel
 
 
 def detector_matrix(detector: Detector, long_axis: float) -> Array:

@@ -133,7 +133,7 @@ def score_row(scores: Scores) -> list[str]:
         *(f"**{p:.0f} ± {e:.0f}**" if limit == 3.0 else f"{p:.0f}" for limit, (p, e) in shares.items()),
         f"{100 * (scores.best_error_deg <= 3.0).mean():.0f}",
         f"{np.median(near):.2f}" if len(near) else "–",
-        f"{np.median(planes):.2f} / {np.percentile(planes, 90):.1f}" if len(planes) else "–",
+        f"{np.median(planes):.2f} / {planes.mean():.2f} / {np.percentile(planes, 90):.1f}" if len(planes) else "–",
         *(str(count[v]) for v in (Verdict.AMBIGUOUS, Verdict.HALF_TURN, Verdict.TURNED, Verdict.MIRRORED)),
         str(int(scores.threefold.sum())),
         f"{scores.lost.sum()} ({scores.lost_right.sum()})",
@@ -147,13 +147,27 @@ SCORE_COLUMNS = [
 ]  # fmt: skip
 
 
-def confidence_rows(scores: list[Scores], *, bins: int = 10) -> tuple[list[list[str]], float]:
-    """Reliability table (stated, n, really right within 2 degrees) and the expected calibration error."""
-    stated = np.concatenate([s.confidence for s in scores if s.confidence is not None] or [np.empty(0)])
-    right = np.concatenate([s.error_deg <= 2.0 for s in scores if s.confidence is not None] or [np.empty(0, bool)])
-    which = np.minimum((stated * bins).astype(int), bins - 1)
+EDGES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0])  # of the reliability curve
+SURE = 0.95
+
+
+def given(scores: list[Scores]) -> tuple[Array, NDArray[np.bool_]]:
+    """Stated probability, and whether phase and orientation (within 2 degrees) are right, of all answers with one."""
+    stated, right = [np.empty(0)], [np.empty(0, dtype=bool)]
+    for one in scores:
+        if one.confidence is not None:
+            there = ~one.lost & ~np.isnan(one.confidence)
+            stated.append(one.confidence[there])
+            right.append(one.error_deg[there] <= 2.0)
+    return np.concatenate(stated), np.concatenate(right)
+
+
+def confidence_rows(scores: list[Scores]) -> tuple[list[list[str]], float]:
+    """Reliability curve (stated, n, really right) and the expected calibration error: mean |stated - right|."""
+    stated, right = given(scores)
+    which = np.searchsorted(EDGES[1:-1], stated, side="right")
     rows, error = [], 0.0
-    for b in range(bins):
+    for b in range(len(EDGES) - 1):
         inside = which == b
         if not inside.any():
             continue
@@ -161,6 +175,29 @@ def confidence_rows(scores: list[Scores], *, bins: int = 10) -> tuple[list[list[
         error += inside.mean() * abs(stated[inside].mean() - right[inside].mean())
         rows.append([f"{100 * stated[inside].mean():.0f}", str(int(inside.sum())), f"{share:.0f} ± {sigma:.0f}"])
     return rows, float(error)
+
+
+def calibration_rows(named: list[tuple[str, Scores]]) -> list[list[str]]:
+    """Under `CALIBRATION_COLUMNS`: each condition with all its phases, then all together."""
+    rows = []
+    for name in [*dict.fromkeys(name for name, _ in named), "all"]:
+        scores = [one for of, one in named if name in (of, "all")]
+        stated, right = given(scores)
+        if not len(stated):
+            continue
+        sure = stated >= SURE
+        of_sure = "{:.1f} ± {:.1f}".format(*wilson(int(right[sure].sum()), int(sure.sum()))) if sure.any() else "–"
+        _, error = confidence_rows(scores)
+        rows.append(
+            [name, str(len(stated)), f"{100 * stated.mean():.1f}", f"{100 * right.mean():.1f}", f"{error:.3f}",
+             str(int(sure.sum())), of_sure]
+        )  # fmt: skip
+    return rows
+
+
+CALIBRATION_COLUMNS = [
+    "condition", "answers", "stated, %", "right, %", "calibration error", "stated ≥ 95 %", "of those right, %",
+]  # fmt: skip
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:

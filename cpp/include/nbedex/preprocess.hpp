@@ -44,4 +44,7 @@ template <class T>
 [[nodiscard]] FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
                                           const Preprocessing& options, std::span<float> polar, std::span<float> peaks);
 
+/// The same for a pattern that is already unwrapped, in `polar`: background and exponent.
+[[nodiscard]] FrameStatus finish_pattern(const PolarGrid& grid, const Preprocessing& options, std::span<float> polar, std::span<float> peaks);
+
 }  // namespace nbedex

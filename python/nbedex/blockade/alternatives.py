@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.blockade.model import Alternatives
+from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, Group, PooledRivals, RivalSettings
 from nbedex.maps import conjugate, rotate
 
@@ -59,6 +60,17 @@ def alternatives_of(
     return Alternatives(grain=unsure[known], normal=normal[known], share=share[known])
 
 
-def rivals_of(group: Group) -> PooledRivals:
-    """What `nbedex.grains.rivals_group` stored in a grain file."""
-    return PooledRivals(**{f.name: group.arrays[f.name] for f in fields(PooledRivals)})
+def rivals_of(group: Group, grain_map: GrainMap) -> PooledRivals:
+    """What `nbedex.grains.rivals_group` stored in a grain file.
+
+    Raises
+    ------
+    ArgumentError
+        If something is missing or doesn't fit the grain map.
+    """
+    n, arrays = len(grain_map.grains), group.arrays
+    for f in fields(PooledRivals):
+        shape = (n, 4) if f.name in ("orientation", "rival_orientation") else (n,)
+        if f.name not in arrays or arrays[f.name].shape != shape:
+            raise ArgumentError(f"the pooled rivals need {f.name} of shape {shape}, one for each of the map's regions")
+    return PooledRivals(**{f.name: arrays[f.name] for f in fields(PooledRivals)})

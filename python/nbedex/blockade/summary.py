@@ -49,8 +49,9 @@ def summary_of(
         for code in range(1, len(BoundaryClass))
     }
     in_scheme = s.code != BoundaryClass.NOT_IN_SCHEME
-    order = np.argsort(-np.nan_to_num(s.blocking_length * s.accumulation, nan=-np.inf), kind="stable")
-    worst = [int(row) for row in order[:n_worst] if s.blocking_length[row] > 0]
+    blocking = np.flatnonzero(s.blocking_length > 0)
+    order = np.argsort(-(s.blocking_length * s.highest)[blocking], kind="stable")
+    worst = [int(row) for row in blocking[order[:n_worst]]]
     return {
         "field": blockade.field,
         "unit": length_unit(blockade),

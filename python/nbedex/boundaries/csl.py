@@ -11,6 +11,7 @@ by them. There are finitely many such pairs of pairs, and with an integer metric
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 
 from nbedex.boundaries.disorientation import reduced
 from nbedex.boundaries.lattice import RationalLattice, rational_lattices
-from nbedex.errors import ArgumentError
 from nbedex.grains import MapPhase
 from nbedex.maps.orientation import rotation_angle, to_matrix
 from nbedex.phases.rotations import quaternions
@@ -28,10 +28,12 @@ from nbedex.phases.rotations import quaternions
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_log = logging.getLogger(__name__)
+
 CUBIC = ("m-3", "m-3m")
 _UNIAXIAL = ("4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm")
 CUBIC_LIMIT, OTHER_LIMIT = 49, 29
-_MOST_VECTORS = 1e5  # lattice vectors looked at
+_MOST_VECTORS = 1e4  # lattice vectors looked at; two or three thousand is usual
 _LARGEST_INDEX = 500  # of an axis
 _CANDIDATES = 30  # strained cells looked at for pseudo-symmetry
 
@@ -85,8 +87,8 @@ def csl_table(phase: MapPhase, *, limit: int | None = None, strain_tolerance: fl
         Its symmetry, cell and centring. Without a cell the lattice is known only in cubic classes; in those with one
         main axis the table then has the rotations that hold for any axial ratio, and it is empty in others.
     limit
-        Largest Σ; None for 49 in cubic classes and 29 in others. Lowered, with a message in the log, where the strained
-        cell needs such large integers that a complete list would take too long.
+        Largest Σ; None for 49 in cubic classes and 29 in others. Lowered, with a message in the log, for cells so much
+        longer in one direction than in others that a complete list would take too long.
     strain_tolerance
         Largest strain of the cell.
     """
@@ -115,6 +117,10 @@ def _table(
     lattice = _strained(own, centring, laue, operators, tolerance if cell is not None else 0.5)
     if lattice is None or limit < 1:
         return _empty(limit)
+    affordable = _affordable(lattice, limit)
+    if affordable < limit:
+        _log.warning("coincidences are listed up to Σ%d, not Σ%d: the cell is too long for more", affordable, limit)
+        limit = affordable
     sigma, quaternion = coincidence_rotations(lattice, operators, limit)
     no_symmetry = rotation_angle(quaternion) > 1e-6
     sigma, quaternion = sigma[no_symmetry], quaternion[no_symmetry]
@@ -236,15 +242,20 @@ def _short_vectors(metric: Ints, bound: float) -> Ints:
     return _ball(metric, bound / np.sqrt(float(_products(near, metric, near).min())))
 
 
+def _affordable(lattice: RationalLattice, limit: int) -> int:
+    """The largest limit for which the search looks at no more than so many lattice vectors."""
+    shortest = float(np.sqrt(np.diag(lattice.metric).min()))
+    volume = np.sqrt(lattice.determinant)
+
+    def vectors(sigma: int) -> float:
+        return float(4.2 * (np.sqrt(2.0) * sigma * volume / shortest) ** 1.5 / volume)
+
+    return max((sigma for sigma in range(1, limit + 1) if vectors(sigma) <= _MOST_VECTORS), default=1)
+
+
 def _ball(metric: Ints, largest: float) -> Ints:
     """Lattice vectors (n, 3) but 0 whose square is at most `largest`."""
     reach = np.floor(np.sqrt(largest * np.diag(np.linalg.inv(metric))) + 1e-9).astype(np.int64)
-    volume = float(np.sqrt(np.linalg.det(metric)))
-    if 4.2 * largest**1.5 / volume > _MOST_VECTORS or np.prod(2.0 * reach + 1) > 100 * _MOST_VECTORS:
-        raise ArgumentError(
-            f"coincidences of a lattice with metric {metric.tolist()} would need more than {_MOST_VECTORS:.0e} lattice"
-            " vectors; choose a smaller csl_limit"
-        )
     grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1).reshape(-1, 3)
     square = _products(grid, metric, grid)
     return np.asarray(grid[(square > 0) & (square <= largest * (1 + 1e-12))])

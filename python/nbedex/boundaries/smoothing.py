@@ -10,6 +10,9 @@ average, w_j the share of it that midpoint q_j stands for, so that a stretch whe
 chain runs to and fro weighs no more than any other. Waves shorter than `wavelength` are damped by more than half; a
 straight line stays as it is, and a circle of radius R moves by lambda / R^3 only.
 
+At the tip of a narrow grain that is too much. Where the mean of five midpoints lies farther than `_DRIFT` from the
+curve, which noise of a pixel doesn't bring about, the wavelength is halved thereabouts, up to three times.
+
 Everything happens in pixels: the noise is one of pixels whatever their shape. All curves of a map are one banded
 system of equations.
 """
@@ -17,6 +20,7 @@ system of equations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,8 @@ Ints = NDArray[np.int64]
 
 _WINDOW = 5  # midpoints in the moving average that gives t
 _HELD = 1e9  # weight of an end that must not move
+_DRIFT = 1.5  # pixels that the mean of a window of midpoints may lie off the curve
+_HALVINGS = 3  # of the wavelength, where it lies farther off
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,17 +72,18 @@ def smooth_open(offset: Ints, samples: Floats, ends: Floats, *, wavelength: floa
         (n, 2, 2) first and last point of every curve; they are kept exactly.
     wavelength
         Waves shorter than this are damped, pixels; on a curve that is shorter itself, those shorter than the curve.
+        Less where the curve would leave the boundary.
     """
     along, total = _parameter(offset, samples, ends)
     intervals = np.maximum(1, np.rint(total)).astype(np.int64)
     nodes = starts_of(intervals + 1)
     step = total / intervals
     owner = owners(offset)
-    strength = (np.minimum(wavelength, total) / (2 * np.pi)) ** 4
+    waves = np.repeat(np.minimum(wavelength, total), intervals + 1)
     first, last = nodes[:-1], nodes[1:] - 1
     held = (np.concatenate([first, last]), np.concatenate([ends[:, 0], ends[:, 1]]))
-    place = along / step[owner]
-    points = _solve(nodes, step, strength, owner, place, _shares(offset, along, total), samples, held)
+    data = _Samples(owner, along / step[owner], _shares(offset, along, total), samples)
+    points = _follow(nodes, step, waves, data, held)
     points[first], points[last] = ends[:, 0], ends[:, 1]
     return Curves(offset=nodes, points=points)
 
@@ -116,14 +123,12 @@ def smooth_loop(samples: Floats, area: float, *, wavelength: float) -> Floats:
     place = np.tile(along, 2 * laps + 1) / step + turn * intervals + margin
     shares = np.tile((lengths + np.roll(lengths, 1)) / 2, 2 * laps + 1)
     inside = (place >= 0) & (place <= intervals + 2 * margin)
-    points = _solve(
+    owner = np.zeros(int(inside.sum()), dtype=np.int64)
+    points = _follow(
         np.array([0, intervals + 2 * margin + 1]),
         np.array([step]),
-        np.array([(wavelength / (2 * np.pi)) ** 4]),
-        np.zeros(int(inside.sum()), dtype=np.int64),
-        place[inside],
-        shares[inside],
-        np.tile(samples, (2 * laps + 1, 1))[inside],
+        np.full(intervals + 2 * margin + 1, wavelength),
+        _Samples(owner, place[inside], shares[inside], np.tile(samples, (2 * laps + 1, 1))[inside]),
         (np.zeros(0, dtype=np.int64), np.zeros((0, 2))),
     )[margin : margin + intervals]
     now = enclosed_area(points)
@@ -172,27 +177,63 @@ def _shares(offset: Ints, along: Floats, total: Floats) -> Floats:
     return np.asarray((gap + after) / 2)
 
 
-def _solve(
-    nodes: Ints,
-    step: Floats,
-    strength: Floats,
-    owner: Ints,
-    place: Floats,
-    weight: Floats,
-    samples: Floats,
-    held: tuple[Ints, Floats],
-) -> Floats:
+class _Samples(NamedTuple):
+    """Midpoints of all curves: whose they are, where along it in nodes from its first, their weight and position."""
+
+    owner: Ints
+    place: Floats
+    weight: Floats
+    position: Floats
+
+    def cells(self, nodes: Ints) -> tuple[Ints, Floats]:
+        """The node before each midpoint, and how far between it and the next the midpoint lies."""
+        cell = np.minimum(self.place.astype(np.int64), (np.diff(nodes) - 2)[self.owner])
+        return cell + nodes[:-1][self.owner], self.place - cell
+
+
+def _follow(nodes: Ints, step: Floats, waves: Floats, data: _Samples, held: tuple[Ints, Floats]) -> Floats:
+    """Nodes (m, 2) of all curves, smoothed with the wavelengths `waves` (m,), or shorter ones where those go astray."""
+    waves = waves.copy()
+    points = _solve(nodes, step, waves, data, held)
+    for _ in range(_HALVINGS):
+        astray = np.flatnonzero(_drift(nodes, points, data) > _DRIFT)
+        if not len(astray):
+            break
+        cell, _ = data.cells(nodes)
+        reach = np.ceil(waves[cell[astray]] / 2 / step[data.owner[astray]]).astype(np.int64)
+        first = np.maximum(cell[astray] - reach, nodes[:-1][data.owner[astray]])
+        last = np.minimum(cell[astray] + reach, nodes[1:][data.owner[astray]] - 1)
+        open_at = np.bincount(first, minlength=len(waves) + 1) - np.bincount(last + 1, minlength=len(waves) + 1)
+        waves[np.cumsum(open_at)[:-1] > 0] /= 2
+        points = _solve(nodes, step, waves, data, held)
+    return points
+
+
+def _drift(nodes: Ints, points: Floats, data: _Samples) -> Floats:
+    """How far the mean of each window of midpoints lies off the curve, pixels; 0 within half a window of an end."""
+    cell, right = data.cells(nodes)
+    off = data.position - points[cell] * (1 - right)[:, None] - points[cell + 1] * right[:, None]
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(off, axis=0)])
+    drift = np.zeros(len(off))
+    if len(off) >= _WINDOW:
+        half = _WINDOW // 2
+        mean = np.linalg.norm(sums[_WINDOW:] - sums[:-_WINDOW], axis=1) / _WINDOW
+        whole = data.owner[_WINDOW - 1 :] == data.owner[: 1 - _WINDOW]
+        drift[half : len(off) - half] = np.where(whole, mean, 0.0)
+    return drift
+
+
+def _solve(nodes: Ints, step: Floats, waves: Floats, data: _Samples, held: tuple[Ints, Floats]) -> Floats:
     """Nodes (m, 2) of all curves: the normal equations of the smoothing spline, five diagonals, solved at once.
 
-    `place` counts nodes from a curve's first; the equations of different curves don't touch.
+    The equations of different curves don't touch.
     """
     from scipy.linalg import solveh_banded
 
     m = int(nodes[-1])
-    cell = np.minimum(place.astype(np.int64), (np.diff(nodes) - 2)[owner])
-    right = place - cell
-    cell = cell + nodes[:-1][owner]
+    cell, right = data.cells(nodes)
     left = 1 - right
+    weight = data.weight
     bands = np.zeros((3, m))  # upper diagonals: bands[2] the main one, bands[1][j] couples j - 1 and j
     bands[2] += np.bincount(cell, weight * left**2, minlength=m) + np.bincount(cell + 1, weight * right**2, minlength=m)
     bands[1] += np.bincount(cell + 1, weight * left * right, minlength=m)
@@ -200,13 +241,13 @@ def _solve(
         [
             np.bincount(cell, weight * left * values, minlength=m)
             + np.bincount(cell + 1, weight * right * values, minlength=m)
-            for values in samples.T
+            for values in data.position.T
         ],
         axis=1,
     )
     curve = owners(nodes)
     inner = np.flatnonzero((curve[:-2] == curve[2:]) if m > 2 else np.zeros(0, dtype=bool)) + 1
-    bend = (strength / step**3)[curve[inner]]
+    bend = (waves[inner] / (2 * np.pi)) ** 4 / step[curve[inner]] ** 3
     for shift, factor in ((-1, 1.0), (0, 4.0), (1, 1.0)):
         bands[2] += np.bincount(inner + shift, factor * bend, minlength=m)
     for shift in (0, 1):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nbedex.errors import NbedexError
 
@@ -15,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
     0 done, 1 internal error, 2 wrong usage or configuration, 3 bad input data, 4 done but most patterns were not
-    indexed, 5 output can't be written, 130 stopped by Ctrl-C.
+    indexed, or not all scans, 5 output can't be written, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
     from nbedex.cli.parser import make_parser
 
@@ -23,13 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     _log_to_stderr(verbose=args.verbose, quiet=args.quiet)
     try:
-        return int(args.run(args))
+        with _other_signals():
+            return int(args.run(args))
     except NbedexError as error:
         _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _complain("stopped")
-        return INTERRUPTED
+        return int(getattr(stop, "exit_code", INTERRUPTED))
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
@@ -45,13 +48,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERNAL
 
 
+class _Terminated(KeyboardInterrupt):
+    """Another signal that ends a program: it is to end as on Ctrl-C, with what is done kept."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def _other_signals() -> Iterator[None]:
+    """SIGTERM (a batch system's time limit) and SIGHUP (a closed terminal) stop a run as Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Terminated(number)
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        # only the main thread may; and a SIGHUP that nohup ignores stays ignored
+        number = getattr(signal, name, None)
+        with contextlib.suppress(ValueError):
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _complain(message: str) -> None:
-    print(f"nbedex: {' '.join(message.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # a full disk under stderr does not change the exit code
+        print(f"nbedex: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)
     handler.setFormatter(logging.Formatter("nbedex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("nbedex")
     logger.handlers[:] = [handler]

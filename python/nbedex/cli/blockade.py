@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbedex.cli.output import show_json, show_pairs, show_table
+from nbedex.cli.output import progress_bar, show_json, show_pairs, show_table
 from nbedex.cli.parser import add_command
 
 if TYPE_CHECKING:
-    from nbedex.blockade import BlockadeReport, BlockadeSettings, Field
-    from nbedex.grains import OrientationMap
+    from nbedex.blockade import Alternatives, BlockadeReport, BlockadeSettings, Field
+    from nbedex.boundaries import BoundaryNetwork
+    from nbedex.grains import Group, OrientationMap
 
 
 def add(commands: Any) -> None:
@@ -77,25 +78,15 @@ _OPTIONS = (
     ("--conductivity-ratio", "conductivity_ratio", "along over across conduction planes (default 1000)"),
     ("--isotropic-conductivity", "isotropic_conductivity", "of NZSP, in that along planes of beta'' (default 1)"),
     ("--normal-error", "normal_error_deg", "of a boundary's direction, degrees (default 3)"),
+    ("--max-turn", "max_turn_deg", "a boundary is cut where it turns by more, degrees (default 10)"),
     ("--tilt-error", "boundary_tilt_error_deg", "of its inclination, degrees (default 0: on edge)"),
 )
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.blockade import (
-        GROUP,
-        BlockadeReport,
-        alternatives_of,
-        analyse_blockade,
-        blockade_group,
-        check_blockade_files,
-        rivals_of,
-        write_blockade_files,
-    )
-    from nbedex.boundaries import read_network, trace_boundaries
+    from nbedex.blockade import GROUP, BlockadeReport, analyse_blockade
     from nbedex.errors import OutputError
-    from nbedex.files import make_folder
-    from nbedex.grains import put_groups, read_grain_map, read_groups
+    from nbedex.grains import read_groups
 
     settings = blockade_settings(args)
     groups = read_groups(args.grains, ("boundaries", "rivals", GROUP))
@@ -103,16 +94,53 @@ def run(args: argparse.Namespace) -> int:
         raise OutputError(
             f"{args.grains} holds a blockade analysis already; replace it with --overwrite, or leave it with --no-store"
         )
-    network = read_network(args.grains) if "boundaries" in groups else trace_boundaries(read_grain_map(args.grains))
-    field = chosen_field(args, network.grain_map.source)
+    with progress_bar(quiet=args.quiet) as progress:
+        progress("blockade", 0, 3)
+        network, unsure = _boundaries(args.grains, groups)
+        field = chosen_field(args, network.grain_map.source)
+        folder = _checked_folder(args)
+        progress("blockade", 1, 3)
+        report = BlockadeReport.of(analyse_blockade(network, field, settings=settings, alternatives=unsure))
+        progress("blockade", 2, 3)
+        written = _write(args, folder, report)
+        progress("blockade", 3, 3)
+    show(args, report, written)
+    return 0
+
+
+def _boundaries(path: str, groups: dict[str, Group]) -> tuple[BoundaryNetwork, Alternatives | None]:
+    """The file's boundaries, or traced ones; grains of which two orientations are possible."""
+    from nbedex.blockade import alternatives_of, rivals_of
+    from nbedex.boundaries import read_network, trace_boundaries
+    from nbedex.errors import ArgumentError, DataFormatError
+    from nbedex.grains import read_grain_map
+
+    network = read_network(path) if "boundaries" in groups else trace_boundaries(read_grain_map(path))
+    if "rivals" not in groups:
+        return network, None
+    try:
+        return network, alternatives_of(network.grain_map, rivals_of(groups["rivals"], network.grain_map))
+    except ArgumentError as error:
+        raise DataFormatError(f"{path}: {error}") from None
+
+
+def _checked_folder(args: argparse.Namespace) -> Path:
+    from nbedex.blockade import check_blockade_files
+    from nbedex.files import make_folder
+
     folder = make_folder(args.output)
     check_blockade_files(folder, overwrite=args.overwrite)
     if not args.no_figures:
         from nbedex.report.blockade import check_figures
 
         check_figures(folder, overwrite=args.overwrite)
-    unsure = alternatives_of(network.grain_map, rivals_of(groups["rivals"])) if "rivals" in groups else None
-    report = BlockadeReport.of(analyse_blockade(network, field, settings=settings, alternatives=unsure))
+    return folder
+
+
+def _write(args: argparse.Namespace, folder: Path, report: BlockadeReport) -> list[Path]:
+    from nbedex.blockade import GROUP, blockade_group, write_blockade_files
+    from nbedex.grains import put_groups
+
     written = write_blockade_files(folder, report, overwrite=args.overwrite)
     if not args.no_figures:
         from nbedex.report.blockade import plot_blockade
@@ -120,8 +148,7 @@ def run(args: argparse.Namespace) -> int:
         written += plot_blockade(report, folder, overwrite=args.overwrite)
     if not args.no_store:
         written.append(put_groups(args.grains, {GROUP: blockade_group(report)}))
-    show(args, report, written)
-    return 0
+    return written
 
 
 def chosen_field(args: argparse.Namespace, source: OrientationMap) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nbedex.cli.output import show_json, show_pairs
+from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command, thread_count
 
 if TYPE_CHECKING:
@@ -111,11 +111,13 @@ def _found(args: argparse.Namespace, settings: GrainSettings) -> tuple[GrainMap,
     from nbedex.grains import find_grains, pool_rivals, resolve_rivals
 
     source = source_map(args)
-    if args.pool_rivals:
-        found = resolve_rivals(source, settings)
-        return found.grain_map, found.rivals, 100 * float(found.changed.mean())
-    grain_map = find_grains(source, settings, threads=args.threads)
-    return grain_map, None if source.rival_score is None else pool_rivals(grain_map), 0.0
+    with progress_bar(quiet=args.quiet) as progress:
+        if args.pool_rivals:
+            found = resolve_rivals(source, settings, progress=progress)
+            return found.grain_map, found.rivals, 100 * float(found.changed.mean())
+        grain_map = find_grains(source, settings, threads=args.threads, progress=progress)
+        rivals = None if source.rival_score is None else pool_rivals(grain_map, progress=progress)
+        return grain_map, rivals, 0.0
 
 
 def source_map(args: argparse.Namespace) -> OrientationMap:

@@ -39,6 +39,16 @@ def _pair(text: str) -> tuple[float, float]:
     return row, column
 
 
+def _region(text: str) -> tuple[int, int, int, int]:
+    try:
+        (top, bottom), (left, right) = ((int(n) for n in part.split(":")) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected FIRST:LAST,FIRST:LAST of rows and columns such as 10:50,0:64, got {text!r}"
+        ) from None
+    return top, bottom, left, right
+
+
 def _flag(name: str, target: str, help: str, convert: Callable[[str], Any] | None = float, **more: Any) -> Flag:
     table, key = target.split(".")
     return Flag(names=tuple(name.split()), table=table, key=key, help=help, convert=convert, **more)
@@ -54,6 +64,29 @@ SCAN_FLAGS = (
         metavar="ROWS,COLUMNS",
     ),
     _flag("--mask", "scan.mask", ".npy of booleans: detector pixels not to use (beam stop, gaps)", str),
+    _flag("--bin", "scan.bin", "add up N x N detector pixels; all options in pixels are those as stored", int),
+)
+REGION_FLAGS = (
+    _flag(
+        "--roi",
+        "scan.roi",
+        "only these rows and columns of the scan, from 0, the last ones not included",
+        _region,
+        metavar="R0:R1,C0:C1",
+    ),
+    _flag("--every", "scan.every", "only each N-th row and column", int),
+    _flag("--roi-mask", "scan.region_mask", ".npy of booleans (scan rows, columns): patterns to index", str),
+)
+WORK_FLAGS = (
+    _flag("--memory", "work.memory_gb", "memory to stay below, GB (default 2)", metavar="GB"),
+    _flag("--preview", "work.preview", "index a coarse map first, and draw it: RESULT.h5.live.png", None),
+    _flag("--live-every", "work.live_s", "seconds between live pictures (default 10)", metavar="S"),
+    _flag(
+        "--follow-timeout",
+        "work.follow_timeout_s",
+        "with --follow: give up after so long without a new pattern (default 60)",
+        metavar="S",
+    ),
 )
 CALIBRATION_FLAGS = (
     _flag("--pixel-size", "calibration.pixel_size", "1/angstrom per detector pixel; else from the file"),
@@ -136,6 +169,8 @@ GROUPS = (
     ("preprocessing", PREPROCESS_FLAGS),
     ("matching", MATCH_FLAGS),
 )
+# Of `nbedex index` only.
+INDEX_GROUPS = (("region of the scan", REGION_FLAGS), ("work", WORK_FLAGS))
 
 
 def add_flags(parser: Any, flags: Sequence[Flag]) -> None:
@@ -164,11 +199,11 @@ def given(args: argparse.Namespace, flags: Sequence[Flag]) -> dict[str, dict[str
     return tables
 
 
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
+def add_run_flags(parser: argparse.ArgumentParser, *more: tuple[str, tuple[Flag, ...]]) -> None:
     """The options of a run, in groups, with the configuration file they may come from."""
     parser.add_argument("--config", metavar="RUN.toml", help="options from a file; flags given here take precedence")
     parser.add_argument("--threads", type=thread_count, help="0 (default): all available")
-    for title, flags in GROUPS:
+    for title, flags in (*GROUPS, *more):
         add_flags(parser.add_argument_group(title), flags)
 
 
@@ -178,7 +213,8 @@ def run_settings(args: argparse.Namespace, *, output: dict[str, Any] | None = No
     from nbedex.workflow import RunSettings
 
     values = settings_from_toml(RunSettings, args.config).to_dict() if args.config else {}
-    flags = [flag for _, group in GROUPS for flag in group]
+    groups = (*GROUPS, *INDEX_GROUPS)
+    flags = [flag for _, group in groups for flag in group if hasattr(args, flag.dest)]
     for tables in (given(args, flags), {"scan": {"path": args.scan}, "output": output or {}}):
         for table, options in tables.items():
             values.setdefault(table, {}).update({k: v for k, v in options.items() if v is not None})

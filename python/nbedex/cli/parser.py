@@ -17,8 +17,8 @@ examples:
   nbedex export map.h5 --to ang map.ang
 
 Reciprocal lengths are 1/d in 1/angstrom, without 2 pi. Angles are in degrees.
-Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 done but most patterns were not indexed,
-5 output can't be written, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 done but most patterns were not indexed, or not all
+scans of a series, 5 output can't be written, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 # In the order of use. Each module has `add(subparsers)`; its heavy imports happen when it runs.
@@ -30,11 +30,15 @@ COMMANDS = (
     "calibrate",
     "look",
     "index",
+    "status",
+    "merge",
+    "pool",
     "export",
     "plot",
     "grains",
     "boundaries",
     "blockade",
+    "transport",
     "analyse",
     "vdf",
     "show_config",

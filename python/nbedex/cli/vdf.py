@@ -48,6 +48,10 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--center", type=_pair, metavar="ROW,COLUMN", help="direct beam, pixels, instead of the map's")
     parser.add_argument("--radius", type=float, default=0.03, help="of the apertures, 1/angstrom (default 0.03)")
+    parser.add_argument(
+        "--hkl", type=_indices, action="append", default=[], metavar="H,K,L",
+        help="only these reflections of the grains and their equivalents; repeat for several (--hkl=0,0,-3)",
+    )  # fmt: skip
     parser.add_argument("--most", type=int, default=24, metavar="N", help="reflections of a grain (default 24)")
     parser.add_argument("--shared", action="store_true", help="also reflections that a neighbouring grain shares")
     parser.add_argument("--keep-background", action="store_true", help="don't take off the ring round each aperture")
@@ -146,7 +150,7 @@ def _apertures(args: argparse.Namespace, result: IndexingResult | None, calibrat
         _phases([phase.name for phase in grain_map.source.phases], result),
         SimulationSettings(voltage=calibration.voltage),
         radius=args.radius,
-        choice=ReflectionChoice(most=args.most, own=not args.shared),
+        choice=ReflectionChoice(most=args.most, own=not args.shared, hkl=tuple(args.hkl)),
     )
 
 
@@ -178,6 +182,14 @@ def _write(args: argparse.Namespace, images: NDArray[np.float32], apertures: Seq
     ]
     group = Group(arrays={"images": images}, texts={"apertures": texts, "scan": str(args.scan)})
     return write_groups(args.output, {"dark_field": group}, overwrite=args.overwrite)
+
+
+def _indices(text: str) -> tuple[int, int, int]:
+    try:
+        first, second, third = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected three Miller indices such as 0,0,3, got {text!r}") from None
+    return first, second, third
 
 
 def _pair(text: str) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.grains.model import Floats, GrainMap
-from nbedex.indexing.pipeline import read_ahead
+from nbedex.indexing.pipeline import read_ahead, whole
 from nbedex.library import SimulationSettings, simulate
 from nbedex.phases import Phase
 from nbedex.progress import Progress, silent
@@ -63,6 +63,8 @@ class ReflectionChoice:
         At least so strong in the simulated pattern, as a share of the strongest.
     most
         No more than the so many strongest.
+    hkl
+        Only these, with all their equivalents by symmetry; none: all. Then neither `min_intensity` nor `own` counts.
     own
         Leave out those that lie on one of a neighbouring grain, unless fewer than three are left.
     """
@@ -72,6 +74,7 @@ class ReflectionChoice:
     min_intensity: float = 0.01
     most: int = 24
     own: bool = True
+    hkl: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.k_min < self.k_max:
@@ -80,6 +83,8 @@ class ReflectionChoice:
             raise ArgumentError(f"min_intensity must lie in [0, 1), got {self.min_intensity}")
         if self.most < 1:
             raise ArgumentError(f"at least one reflection is needed, got most = {self.most}")
+        if any(len(indices) != 3 or not any(indices) for indices in self.hkl):
+            raise ArgumentError(f"hkl must be three Miller indices, not all 0, got {self.hkl}")
 
 
 def grain_apertures(
@@ -116,7 +121,7 @@ def grain_apertures(
         if not 0 <= g < n:
             raise ArgumentError(f"there is no grain {g}; the map has regions 0 to {n - 1}")
         pairs = grain_map.neighbours[(grain_map.neighbours == g).any(axis=1)]
-        near[g] = [int(other) for other in pairs.ravel() if other != g] if chosen.own else []
+        near[g] = [int(other) for other in pairs.ravel() if other != g] if chosen.own and not chosen.hkl else []
     spots = _spots(grain_map, sorted({g for one in near for g in (one, *near[one])}), phases, simulation, chosen)
     found = []
     for g in grains:
@@ -177,10 +182,10 @@ def virtual_dark_field(
     positions = np.rint(_centers(center, (ny, nx)) * _STEPS).astype(np.int64)
     weights = _Weights(apertures, calibration, scan.frame_shape, background=background, mask=mask)
     images = np.full((len(apertures), ny * nx), np.nan, dtype=np.float32)
-    blocks, done = scan.blocks(_BLOCK), 0
-    with closing(read_ahead(scan, blocks, threads=threads)) as stream:
+    done = 0
+    with closing(read_ahead(scan, whole(scan.iter_blocks(_BLOCK)), threads=threads)) as stream:
         for part in stream:
-            numbers = part.block.patterns
+            numbers = part.patterns
             frames = part.frames.reshape(len(numbers), -1)
             for place in np.unique(positions[numbers], axis=0):
                 here = (positions[numbers] == place).all(axis=1)
@@ -210,12 +215,23 @@ def _spots(
         for place, g in enumerate(mine):
             one = patterns.pattern(place)
             spots = np.stack([one["kx"], one["ky"], one["intensity"]], axis=1).astype(np.float64)
+            if choice.hkl:
+                spots = spots[_of_form(phase, one["hkl"], choice.hkl)]
             k = np.hypot(spots[:, 0], spots[:, 1])
             spots = spots[(k >= choice.k_min) & (k <= choice.k_max)]
             if len(spots):
-                spots = spots[spots[:, 2] >= choice.min_intensity * spots[:, 2].max()]
+                least = 0.0 if choice.hkl else choice.min_intensity
+                spots = spots[spots[:, 2] >= least * spots[:, 2].max()]
                 found[g] = spots[np.argsort(-spots[:, 2], kind="stable")]
     return found
+
+
+def _of_form(phase: Phase, hkl: NDArray[np.int32], wanted: tuple[tuple[int, int, int], ...]) -> NDArray[np.bool_]:
+    """Which reflections (n,) are equivalent to one of those wanted."""
+    g = hkl @ phase.reciprocal_basis.T
+    form = np.concatenate([phase.laue_operators @ (phase.reciprocal_basis @ np.array(one)) for one in wanted])
+    apart = np.linalg.norm(g[:, None] - form[None], axis=-1)
+    return np.asarray((apart < 1e-6).any(axis=1))
 
 
 def _phase_name(grain_map: GrainMap, g: int) -> str:

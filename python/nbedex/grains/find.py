@@ -11,9 +11,16 @@ from nbedex.grains.model import GrainMap, OrientationMap
 from nbedex.grains.properties import describe_regions
 from nbedex.grains.segment import Segmentation, segment
 from nbedex.grains.settings import GrainSettings
+from nbedex.progress import Progress, silent
 
 
-def find_grains(source: OrientationMap, settings: GrainSettings | None = None, *, threads: int = 0) -> GrainMap:
+def find_grains(
+    source: OrientationMap,
+    settings: GrainSettings | None = None,
+    *,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> GrainMap:
     """Cut a map into grains and other regions, and describe each.
 
     Parameters
@@ -24,6 +31,8 @@ def find_grains(source: OrientationMap, settings: GrainSettings | None = None, *
         Options; None for the defaults.
     threads
         0: all available. The result doesn't depend on it.
+    progress
+        Called after each of two steps.
 
     Returns
     -------
@@ -31,7 +40,12 @@ def find_grains(source: OrientationMap, settings: GrainSettings | None = None, *
         Every pixel in exactly one region.
     """
     chosen = settings or GrainSettings()
-    return describe_regions(source, segment(source, chosen, threads=threads), chosen, threads=threads)
+    progress("grains", 0, 2)
+    found = segment(source, chosen, threads=threads)
+    progress("grains", 1, 2)
+    grain_map = describe_regions(source, found, chosen, threads=threads)
+    progress("grains", 2, 2)
+    return grain_map
 
 
 def grains_of(source: OrientationMap, region: NDArray[np.integer], settings: GrainSettings | None = None) -> GrainMap:

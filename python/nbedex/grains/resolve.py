@@ -30,6 +30,7 @@ from nbedex.grains.rivals import (
     spread_evenly,
 )
 from nbedex.grains.settings import GrainSettings
+from nbedex.progress import Progress, silent
 
 _SAMPLES = 25  # pixels of a patch that are asked about a neighbour's solution
 _WINDOW = 9  # pixels along each side of the window that scores are averaged over
@@ -55,7 +56,11 @@ class Resolved:
 
 
 def resolve_rivals(
-    source: OrientationMap, settings: GrainSettings | None = None, rival_settings: RivalSettings | None = None
+    source: OrientationMap,
+    settings: GrainSettings | None = None,
+    rival_settings: RivalSettings | None = None,
+    *,
+    progress: Progress = silent,
 ) -> Resolved:
     """Find grains with the rival solutions of their pixels pooled.
 
@@ -65,6 +70,8 @@ def resolve_rivals(
         A map that holds rival solutions, from a result of ours.
     settings, rival_settings
         Options; None for the defaults.
+    progress
+        Called as work goes on.
 
     Raises
     ------
@@ -76,7 +83,7 @@ def resolve_rivals(
     raw = GrainSettings(**{**chosen.to_dict(), "min_size": 1, "max_gap": 0})
     patches = find_grains(source, raw)
     domain = _domains(patches, held, _families(patches, held, pooling), pooling)
-    winners = pool_regions(source, domain, [UNKNOWN] * (int(domain.max()) + 1), pooling)
+    winners = pool_regions(source, domain, [UNKNOWN] * (int(domain.max()) + 1), pooling, progress)
     resolved, changed = _resolved(source, held, domain, winners, pooling)
     grain_map = find_grains(resolved, chosen)
     return Resolved(grain_map, pool_rivals(grain_map, pooling), changed)

@@ -18,6 +18,7 @@ from nbedex.grains.arrays import plain
 from nbedex.grains.model import Floats, GrainMap, OrientationMap
 from nbedex.grains.store import Group
 from nbedex.maps import canonical
+from nbedex.progress import Progress, silent
 from nbedex.settings import Settings
 
 _MOST_PIXELS = 1024  # of one grain, evenly spread, that are heard
@@ -143,7 +144,9 @@ def angles_to(first: Floats, second: Floats, symmetry: Floats) -> Floats:
     )[0]
 
 
-def pool_rivals(grain_map: GrainMap, settings: RivalSettings | None = None) -> PooledRivals:
+def pool_rivals(
+    grain_map: GrainMap, settings: RivalSettings | None = None, *, progress: Progress = silent
+) -> PooledRivals:
     """Sum the scores of every distinct solution over the pixels of each region, specks within it included.
 
     Parameters
@@ -152,6 +155,8 @@ def pool_rivals(grain_map: GrainMap, settings: RivalSettings | None = None) -> P
         Made from a map that holds rival solutions.
     settings
         Options; None for the defaults.
+    progress
+        Called as regions are done.
 
     Raises
     ------
@@ -160,18 +165,25 @@ def pool_rivals(grain_map: GrainMap, settings: RivalSettings | None = None) -> P
     """
     grains = grain_map.grains
     own = [(int(p), q) for p, q in zip(grains.phase_id, grains.orientation, strict=True)]
-    return pool_regions(grain_map.source, grain_map.grain_id, own, settings or RivalSettings())
+    return pool_regions(grain_map.source, grain_map.grain_id, own, settings or RivalSettings(), progress)
 
 
 def pool_regions(
-    source: OrientationMap, region: NDArray[np.int32], own: list[tuple[int, Floats]], settings: RivalSettings
+    source: OrientationMap,
+    region: NDArray[np.int32],
+    own: list[tuple[int, Floats]],
+    settings: RivalSettings,
+    progress: Progress = silent,
 ) -> PooledRivals:
     """The same for regions (ny, nx) numbered from 0, with the phase and orientation each has so far, or (-1, NaN)."""
     held = Held.of(source)
     members = members_of(region, held.phase[:, 0] >= 0, len(own))
-    return collected(
-        [_pooled(source, held, pixels, known, settings) for pixels, known in zip(members, own, strict=True)]
-    )
+    pooled = []
+    for pixels, known in zip(members, own, strict=True):
+        pooled.append(_pooled(source, held, pixels, known, settings))
+        if len(pooled) % 64 == 0 or len(pooled) == len(own):
+            progress("rivals", len(pooled), len(own))
+    return collected(pooled)
 
 
 UNKNOWN = (-1, np.full(4, np.nan))  # a region of which nothing is known yet

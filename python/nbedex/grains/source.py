@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.grains.channel_frame import ctf_is_ours, from_channel_frame
 from nbedex.grains.foreign_phase import foreign_phase
 from nbedex.grains.model import MapPhase, OrientationMap, Role
-from nbedex.maps import IndexingResult, Status, canonical, read_crystal_map, read_result
+from nbedex.maps import IndexingResult, Status, canonical, multiply, read_crystal_map, read_result
+from nbedex.maps.channel_frame import channel_to_ours
 from nbedex.maps.foreign import is_ours
 from nbedex.phases import Phase
 
@@ -135,8 +135,8 @@ def read_orientation_map(
 ) -> OrientationMap:
     """Read a result of ours, an orix .h5, .ang or .ctf file; parameters as in `from_crystal_map`.
 
-    Orientations of a .ctf file that isn't ours refer to a crystal frame with X || a*, Y || b (`from_channel_frame`);
-    they are turned into ours, X || a, Z || c*, which is a difference of 30 degrees for hexagonal and trigonal phases.
+    Orientations of a .ctf file refer to a crystal frame with X || a*, Y || b (`nbedex.maps.channel_frame`); they are
+    turned into ours, X || a, Z || c*, which is a difference of 30 degrees for hexagonal and trigonal phases.
 
     Raises
     ------
@@ -152,12 +152,23 @@ def read_orientation_map(
     else:
         crystal_map = read_crystal_map(path)
         source = from_crystal_map(crystal_map, phases=phases, confidence=confidence, step=step, hole=hole)
-        if Path(path).suffix.lower() == ".ctf" and not ctf_is_ours(path):
-            source = from_channel_frame(source)
+        if Path(path).suffix.lower() == ".ctf":
+            source = _from_channel_frame(source)
     with open(path, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     source.origin.update(file=os.path.basename(os.fspath(path)), sha256=digest)
     return source
+
+
+def _from_channel_frame(source: OrientationMap) -> OrientationMap:
+    """The map with orientations that referred to the frame of Channel files turned into our crystal frame."""
+    orientation = source.orientation.copy()
+    for number, phase in enumerate(source.phases):
+        mine = source.phase_id == number
+        if mine.any():
+            turn = channel_to_ours(phase.direct_basis, phase.laue_class)
+            orientation[mine] = canonical(multiply(turn, orientation[mine]))
+    return replace(source, orientation=orientation)
 
 
 def with_roles(source: OrientationMap, roles: Mapping[str, str]) -> OrientationMap:

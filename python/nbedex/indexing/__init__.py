@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nbedex.indexing.block import index_block, make_engine
 from nbedex.indexing.look import PatternView, look_at
+from nbedex.indexing.memory import Memory
+from nbedex.indexing.region import Region
 from nbedex.indexing.run import index_scan
 from nbedex.indexing.settings import (
     CenterSettings,
@@ -13,15 +15,19 @@ from nbedex.indexing.settings import (
     PreprocessSettings,
     RefineSettings,
 )
+from nbedex.indexing.task import Plan
 
 __all__ = [
     "CenterSettings",
     "IndexingSettings",
     "MatchSettings",
+    "Memory",
     "OverlapSettings",
     "PatternView",
+    "Plan",
     "PreprocessSettings",
     "RefineSettings",
+    "Region",
     "index_block",
     "index_scan",
     "look_at",

@@ -1,10 +1,10 @@
-"""Reading ahead: the next blocks of a scan are read, and unpacked, while others are matched."""
+"""Reading ahead: the next patterns of a scan are read, and unpacked, while others are matched."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,69 +14,124 @@ from numpy.typing import NDArray
 
 from nbedex.scan import Block, Scan
 
-# Blocks read or being read beside the one that is matched: a second one only while they are small.
+# Jobs read or being read beside the one that is matched: a second one only while they are small.
 _AHEAD = 2
 _AHEAD_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Frames:
-    """A block that was read.
+class Job:
+    """Patterns that are read and indexed together.
 
     Attributes
     ----------
-    block
-        Which patterns.
+    parts
+        Blocks of the scan, each with which of its patterns (bool), or None for all.
+    """
+
+    parts: tuple[tuple[Block, NDArray[np.bool_] | None], ...]
+
+    @property
+    def patterns(self) -> NDArray[np.intp]:
+        """Numbers of the patterns (n,) as they are read."""
+        return np.concatenate([b.patterns if keep is None else b.patterns[keep] for b, keep in self.parts])
+
+    def __len__(self) -> int:
+        return sum(len(block) if keep is None else int(keep.sum()) for block, keep in self.parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Patterns that were read.
+
+    Attributes
+    ----------
+    patterns
+        Which (n,).
     frames
         (n, det_y, det_x); zeros where they can't be read.
     unreadable
         (n,) bool, True for these; None where all could be read.
     """
 
-    block: Block
+    patterns: NDArray[np.intp]
     frames: NDArray[Any]
     unreadable: NDArray[np.bool_] | None
 
 
-def read_ahead(scan: Scan, blocks: Sequence[Block], *, threads: int = 0) -> Generator[Frames, None, None]:
-    """Blocks of a scan in the order given, read while the caller works on those before.
+def whole(blocks: Iterable[Block]) -> Iterator[Job]:
+    """Each block, all of it, as a job."""
+    return (Job(((block, None),)) for block in blocks)
 
-    One thread reads. Where chunks are unpacked on `threads` others, each block ahead has a reading thread of its own,
-    so that those are not left without work where a block ends. In memory are, beside the block that the caller works
-    on, `_AHEAD` more or what `_AHEAD_BYTES` holds, but one at least. An error of a reader is raised where its block
-    would have come. Closing the iterator waits for the blocks that are being read, and for no other.
+
+def plan_jobs(blocks: Iterable[Block], wanted: NDArray[np.bool_], size: int) -> Iterator[Job]:
+    """Cut the patterns wanted (bool, over the scan) into jobs of about `size`, in the order of the blocks.
+
+    Blocks of which few patterns are wanted are put together, up to `size` patterns in a job.
+    """
+    parts: list[tuple[Block, NDArray[np.bool_] | None]] = []
+    count = 0
+    for block in blocks:
+        keep = wanted[block.patterns]
+        new = int(keep.sum())
+        if new and count + new > size and parts:
+            yield Job(tuple(parts))
+            parts, count = [], 0
+        if new:
+            parts.append((block, None if new == len(keep) else keep))
+            count += new
+    if parts:
+        yield Job(tuple(parts))
+
+
+def read_ahead(scan: Scan, jobs: Iterable[Job], *, threads: int = 0) -> Generator[Frames, None, None]:
+    """Patterns of a scan, job by job in the order given, read while the caller works on those before.
+
+    One thread reads. Where chunks are unpacked on `threads` others, each job ahead has a reading thread of its own,
+    so that those are not left without work where a job ends. In memory are, beside the job that the caller works
+    on, `_AHEAD` more or what `_AHEAD_BYTES` holds, but one at least. An error of a reader is raised where its job
+    would have come. Closing the iterator waits for the jobs that are being read, and for no other.
 
     Parameters
     ----------
-    scan, blocks
-        The scan, and which of its `Scan.blocks`.
+    scan, jobs
+        The scan, and what of it to read.
     threads
         0: as many as there are processors for this process.
     """
-    frame_bytes = int(np.prod(scan.frame_shape)) * scan.dtype.itemsize
-    largest = max(map(len, blocks), default=1) * frame_bytes
-    depth = int(np.clip(_AHEAD_BYTES // largest, 1, _AHEAD))
-    threads = threads or _processors()
+    frame_bytes = max(int(np.prod(scan.frame_shape)) * scan.dtype.itemsize, scan.stored_frame_bytes)
+    threads = threads or processors()
     with (
         ThreadPoolExecutor(threads, thread_name_prefix="nbedex-unpack") as workers,
-        ThreadPoolExecutor(depth if scan.parallel else 1, thread_name_prefix="nbedex-read") as readers,
+        ThreadPoolExecutor(_AHEAD if scan.parallel else 1, thread_name_prefix="nbedex-read") as readers,
     ):
-        ahead: deque[Future[Frames]] = deque()
+        ahead: deque[tuple[int, Future[Frames]]] = deque()
         try:
-            for number in range(len(blocks) + depth):
-                if number < len(blocks):
-                    ahead.append(readers.submit(_read, scan, blocks[number], workers))
-                if number >= depth:
-                    yield ahead.popleft().result()
+            for job in jobs:
+                size = len(job) * frame_bytes
+                ahead.append((size, readers.submit(_read, scan, job, workers)))
+                # go on with the first as soon as another behind the rest would be too much
+                while len(ahead) > 1 and (
+                    len(ahead) > _AHEAD or sum(size for size, _ in ahead) - ahead[0][0] + size > _AHEAD_BYTES
+                ):
+                    yield ahead.popleft()[1].result()
+            while ahead:
+                yield ahead.popleft()[1].result()
         finally:
             readers.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(scan: Scan, block: Block, workers: ThreadPoolExecutor) -> Frames:
-    return Frames(block, *scan.read_block(block, workers))
+def _read(scan: Scan, job: Job, workers: ThreadPoolExecutor) -> Frames:
+    read = [scan.read_block(block, workers, keep=keep) for block, keep in job.parts]
+    if len(read) == 1:
+        return Frames(job.patterns, *read[0])
+    lost = None
+    if any(unreadable is not None for _, unreadable in read):
+        lost = np.concatenate([np.zeros(len(f), bool) if u is None else u for f, u in read])
+    return Frames(job.patterns, np.concatenate([frames for frames, _ in read]), lost)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbedex.maps.bands import ResultReader
 from nbedex.maps.crystal_map import to_crystal_map
 from nbedex.maps.export import FORMATS, SUFFIXES, export
 from nbedex.maps.foreign import read_crystal_map
@@ -21,12 +22,15 @@ from nbedex.maps.orientation import (
 from nbedex.maps.result import IndexingResult, Status
 from nbedex.maps.result_file import read_result, write_result
 from nbedex.maps.stored import to_json
-from nbedex.maps.summary import neighbour_coherence, summary
+from nbedex.maps.streaming import Head, write_rows
+from nbedex.maps.summary import neighbour_coherence, summary, summary_of_file
 
 __all__ = [
     "FORMATS",
     "SUFFIXES",
+    "Head",
     "IndexingResult",
+    "ResultReader",
     "Status",
     "canonical",
     "conjugate",
@@ -42,9 +46,11 @@ __all__ = [
     "rotate",
     "rotation_angle",
     "summary",
+    "summary_of_file",
     "to_crystal_map",
     "to_euler",
     "to_json",
     "to_matrix",
     "write_result",
+    "write_rows",
 ]

@@ -1,8 +1,9 @@
 """Channel text files (.ctf), in the layout of Oxford Instruments with the columns as ASTAR fills them.
 
 Angles in degrees, coordinates in um. Phases count from 1, phase 0 is not indexed, Error 3 ("no solution")
-there. As in ASTAR's own .ctf files BC holds the index (100 times the correlation, a whole number) and MAD
-the reliability (a fraction, percent / 100); BS holds the phase reliability in percent.
+there. The crystal frame is that of such files, X || a*, Y || b (`channel_frame`). As in ASTAR's own .ctf files BC holds
+the index (100 times the correlation, a whole number) and MAD the reliability (a fraction, percent / 100); BS holds the
+phase reliability in percent.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nbedex.maps.channel_frame import channel_to_ours
+from nbedex.maps.orientation import canonical, conjugate, multiply, to_euler
 from nbedex.maps.result import IndexingResult
 from nbedex.maps.table import Table, channel_code, plain_name
 from nbedex.maps.text import join_rows, number_column
@@ -23,7 +27,7 @@ def ctf_lines(result: IndexingResult, table: Table) -> Iterator[bytes]:
     yield _header(result, table).encode("ascii")
     lost = ~table.keep
     scale = 1e-3 if table.unit == "nm" else 1.0
-    degrees = np.rad2deg(np.where(lost[:, None], 0.0, table.euler))
+    degrees = np.rad2deg(np.where(lost[:, None], 0.0, _euler_in_channel_frame(result)))
     index = np.clip(100.0 * result.index.ravel().astype(np.float64), 0.0, 100.0)
     reliability = np.nan_to_num(result.reliability.ravel().astype(np.float64) / 100.0, nan=1.0)
     phase_reliability = np.nan_to_num(result.phase_reliability.ravel().astype(np.float64), nan=100.0)
@@ -39,6 +43,16 @@ def ctf_lines(result: IndexingResult, table: Table) -> Iterator[bytes]:
         number_column(np.where(lost, 0.0, np.clip(phase_reliability, 0.0, 100.0))),
     ]
     yield from join_rows(columns, separator="\t", newline="\r\n", align=False)
+
+
+def _euler_in_channel_frame(result: IndexingResult) -> NDArray[np.float64]:
+    """Bunge angles (pixels, 3), radians."""
+    orientation = result.orientation.reshape(-1, 4).copy()
+    for number, phase in enumerate(result.phases):
+        mine = result.phase_id.ravel() == number
+        turn = conjugate(channel_to_ours(phase.direct_basis.T, phase.laue_class))
+        orientation[mine] = canonical(multiply(turn, orientation[mine]))
+    return to_euler(orientation)
 
 
 def _header(result: IndexingResult, table: Table) -> str:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.maps.crystal_map import to_crystal_map
-from nbedex.maps.result_file import FORMAT, read_result
+from nbedex.maps.result_file import read_result
+from nbedex.maps.skeleton import FORMAT
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap

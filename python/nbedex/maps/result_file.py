@@ -8,11 +8,12 @@ content. The same result gives the same bytes.
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,13 @@ from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.files import check_output, write_atomically
 from nbedex.maps.result import ARRAYS, IndexingResult
-from nbedex.maps.stored import one_nan, read_array, read_text, to_json, write_array, write_text
+from nbedex.maps.skeleton import FORMAT, VERSION, skeleton
+from nbedex.maps.stored import digest_of, little_endian, one_nan, read_array, read_text, to_json
 
-FORMAT = "nbedex-result"
-VERSION = 2
-_TEXTS = ("phases", "calibration", "provenance")
+if TYPE_CHECKING:
+    from nbedex.phases import Phase
+
+TEXTS = ("phases", "calibration", "provenance")
 
 
 def write_result(path: str | os.PathLike[str], result: IndexingResult, *, overwrite: bool = False) -> Path:
@@ -83,9 +86,9 @@ def read_result(path: str | os.PathLike[str]) -> IndexingResult:
         raise ArgumentError(f"expected a result file, found no file at {os.fspath(path)}")
     try:
         with h5py.File(path, "r") as file:
-            _check_format(file, path)
+            check_format(file, path)
             arrays = {name: _read_array(file, name, path) for name in ARRAYS}
-            texts = {name: read_text(file, name, path) for name in _TEXTS}
+            texts = {name: read_text(file, name, path) for name in TEXTS}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise DataFormatError(
             f"{os.fspath(path)} can't be read as a result file (HDF5): {error}; write it again or restore a copy"
@@ -95,28 +98,43 @@ def read_result(path: str | os.PathLike[str]) -> IndexingResult:
 
 def _hdf5_image(result: IndexingResult) -> memoryview:
     """The bytes of the HDF5 file."""
-    import h5py
+    stored = {name: stored_array(getattr(result, name)) for name in ARRAYS}
+    plan = skeleton(
+        {name: (array.shape, array.dtype) for name, array in stored.items()},
+        texts_of(result.phases, result.calibration, result.provenance),
+        {name: digest_of(array) for name, array in stored.items()},
+    )
+    image = bytearray(plan.size)
+    for offset, piece in plan.pieces:
+        image[offset : offset + len(piece)] = piece
+    for name, array in stored.items():
+        if array.size:
+            image[plan.offsets[name] : plan.offsets[name] + array.nbytes] = array.reshape(-1).view(np.uint8).data
+    return memoryview(image)
 
+
+def texts_of(
+    phases: Sequence[Phase], calibration: Calibration, provenance: Mapping[str, Any]
+) -> dict[str, tuple[bytes, str]]:
+    """The texts of a result file, each with its SHA-256."""
     texts = {
-        "phases": to_json([phase.to_dict() for phase in result.phases]),
-        "calibration": to_json(asdict(result.calibration)),
-        "provenance": to_json(result.provenance),
+        "phases": to_json([phase.to_dict() for phase in phases]),
+        "calibration": to_json(asdict(calibration)),
+        "provenance": to_json(provenance),
     }
-    stream = io.BytesIO()
-    with h5py.File(stream, "w") as file:
-        file.attrs["format"] = np.bytes_(FORMAT)
-        file.attrs["version"] = np.int64(VERSION)
-        for name in ARRAYS:
-            array = np.ascontiguousarray(getattr(result, name))
-            if array.dtype.kind == "f":
-                array = one_nan(array)
-            write_array(file, name, array)
-        for name, text in texts.items():
-            write_text(file, name, text)
-    return stream.getbuffer()
+    return {name: (text.encode(), hashlib.sha256(text.encode()).hexdigest()) for name, text in texts.items()}
 
 
-def _check_format(file: Any, path: str | os.PathLike[str]) -> None:
+def stored_array(array: NDArray[Any]) -> NDArray[Any]:
+    """An array as a result file has it: contiguous, little-endian, truth as 0 and 1, every NaN the same NaN."""
+    array = np.ascontiguousarray(array)
+    if array.dtype.kind == "f":
+        array = one_nan(array)
+    # bool has no HDF5 type of its own: h5py's is an enum that other programs don't read
+    return little_endian(array.view(np.uint8) if array.dtype.kind == "b" else array)
+
+
+def check_format(file: Any, path: str | os.PathLike[str]) -> None:
     name, version = file.attrs.get("format"), file.attrs.get("version")
     if isinstance(name, bytes | np.bytes_):
         name = name.decode("utf-8", "replace")
@@ -142,20 +160,25 @@ def _read_array(file: Any, name: str, path: str | os.PathLike[str]) -> NDArray[A
 
 
 def _assemble(arrays: dict[str, NDArray[Any]], texts: dict[str, Any], path: str | os.PathLike[str]) -> IndexingResult:
-    from nbedex.phases import Phase
-
     try:
-        known = {f.name for f in fields(Calibration)}
-        values = dict(texts["calibration"])
-        if set(values) != known:
-            raise ArgumentError(f"calibration must have the entries {sorted(known)}, got {sorted(values)}")
-        if values["step"] is not None:
-            values["step"] = tuple(values["step"])
-        return IndexingResult(
-            phases=tuple(Phase.from_dict(entry) for entry in texts["phases"]),
-            calibration=Calibration(**values),
-            provenance=texts["provenance"],
-            **arrays,
-        )
+        maps: dict[str, Any] = dict(arrays)
+        return IndexingResult(**head_from(texts), **maps)
     except (ArgumentError, DataFormatError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataFormatError(f"{os.fspath(path)} holds values that don't fit together: {error}") from error
+
+
+def head_from(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a result is not an array, from its parsed texts."""
+    from nbedex.phases import Phase
+
+    known = {f.name for f in fields(Calibration)}
+    values = dict(texts["calibration"])
+    if set(values) != known:
+        raise ArgumentError(f"calibration must have the entries {sorted(known)}, got {sorted(values)}")
+    if values["step"] is not None:
+        values["step"] = tuple(values["step"])
+    return {
+        "phases": tuple(Phase.from_dict(entry) for entry in texts["phases"]),
+        "calibration": Calibration(**values),
+        "provenance": texts["provenance"],
+    }

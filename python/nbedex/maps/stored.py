@@ -62,9 +62,9 @@ def write_array(file: Any, name: str, array: NDArray[Any]) -> None:
     """Add a dataset to an open file or group of h5py, with its checksum."""
     # bool has no HDF5 type of its own: h5py's is an enum that other programs don't read
     stored = array.view(np.uint8) if array.dtype.kind == "b" else array
-    stored = _little_endian(stored)
+    stored = little_endian(stored)
     dataset = file.create_dataset(name, data=stored, track_times=False)
-    dataset.attrs["sha256"] = np.bytes_(_digest(stored))
+    dataset.attrs["sha256"] = np.bytes_(digest_of(stored))
 
 
 def write_text(file: Any, name: str, text: str) -> None:
@@ -77,12 +77,12 @@ def write_text(file: Any, name: str, text: str) -> None:
     dataset.attrs["sha256"] = np.bytes_(hashlib.sha256(encoded).hexdigest())
 
 
-def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
+def little_endian(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
 
 
-def _digest(array: NDArray[Any]) -> str:
-    return hashlib.sha256(_little_endian(array).reshape(-1).view(np.uint8).data).hexdigest()
+def digest_of(array: NDArray[Any]) -> str:
+    return hashlib.sha256(little_endian(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def stored_dataset(file: Any, name: str, path: str | os.PathLike[str]) -> Any:
@@ -113,7 +113,7 @@ def read_array(file: Any, name: str, path: str | os.PathLike[str], dtype: np.dty
     if dataset.dtype != dtype:
         raise DataFormatError(f"{os.fspath(path)}: {name!r} must be {dtype}, got {dataset.dtype}")
     array = np.asarray(dataset[()]).astype(dtype.newbyteorder("="), copy=False)
-    _check_digest(dataset, _digest(array), name, path)
+    _check_digest(dataset, digest_of(array), name, path)
     return array
 
 

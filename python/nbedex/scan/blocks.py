@@ -162,6 +162,14 @@ def tiles(block: Block, tile: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
                 yield (row, column)[2 - len(block.rectangles[0]) :]
 
 
+def runs(numbers: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Ranges [start, stop) of consecutive numbers in an ascending array."""
+    if len(numbers):
+        breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+        for part in np.split(numbers, breaks):
+            yield int(part[0]), int(part[-1]) + 1
+
+
 def _cuts(part: slice, step: int) -> Iterator[slice]:
     for low in range(part.start // step * step, part.stop, step):
         yield slice(max(part.start, low), min(part.stop, low + step))

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.checks import MIN_DETECTOR, check_dimensions
 from nbedex.scan.chunks import hdf5_chunks
-from nbedex.scan.scan import MIN_DETECTOR, Scan, check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import LARGEST_BLOCK, Fetch, FrameSource, GridSource, RawSource, truncated
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError, NbedexError
+from nbedex.scan.checks import SingleImageError, check_dimensions
 from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.npy import read_npy
 from nbedex.scan.opening import open_scan
-from nbedex.scan.scan import Scan, SingleImageError, check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import ArraySource
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError
-from nbedex.scan.scan import Scan, check_dimensions
+from nbedex.scan.checks import check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import ArraySource, FrameSource, RawSource, truncated
 
 _LONGEST_HEADER = 10_000  # bytes; NumPy's own limit, which it checks after it has read them
@@ -26,13 +27,13 @@ class NpyHeader(NamedTuple):
     offset: int
 
 
-def npy_header(path: Path) -> NpyHeader:
-    """Read the head of a .npy file, and see whether the file is as long as it says.
+def read_header(path: Path) -> NpyHeader:
+    """Read the head of a .npy file, which may be shorter than it says: one that is still written.
 
     Raises
     ------
     DataFormatError
-        Not a .npy file, of Python objects, or truncated.
+        Not a .npy file, or of Python objects.
     """
     with open(path, "rb") as file:
         head = file.read(12)
@@ -54,10 +55,16 @@ def npy_header(path: Path) -> NpyHeader:
         raise DataFormatError(f"{path}: holds Python objects, never unpickled here; save a numeric array")
     if min(shape, default=0) < 0:
         raise DataFormatError(f"{path}: not a NumPy .npy file (shape {shape})")
-    needed = stream.tell() + dtype.itemsize * math.prod(shape)
+    return NpyHeader(shape, fortran, dtype, stream.tell())
+
+
+def _whole_header(path: Path) -> NpyHeader:
+    """The head of a .npy file that is as long as it says."""
+    header = read_header(path)
+    needed = header.offset + header.dtype.itemsize * math.prod(header.shape)
     if path.stat().st_size < needed:
         raise truncated(path, needed, path.stat().st_size)
-    return NpyHeader(shape, fortran, dtype, stream.tell())
+    return header
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -66,9 +73,9 @@ def read_npy(path: Path) -> NDArray[Any]:
     Raises
     ------
     DataFormatError
-        As for `npy_header`.
+        Not a .npy file, of Python objects, or truncated.
     """
-    npy_header(path)  # so that nothing is allocated that the file does not hold
+    _whole_header(path)  # so that nothing is allocated that the file does not hold
     try:
         return np.asarray(np.load(path, allow_pickle=False))
     except (ValueError, TypeError) as error:  # a shape of True and False, for one
@@ -77,7 +84,7 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     """Open a .npy file of a 4D scan or a stack of patterns; see `nbedex.scan.open_scan`."""
-    shape, fortran, dtype, offset = npy_header(path)
+    shape, fortran, dtype, offset = _whole_header(path)
     check_dimensions(shape, path)
     source: FrameSource
     if fortran or 0 in shape or dtype.kind not in "biuf":

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
+from nbedex.scan.checks import check_dimensions
 from nbedex.scan.empad import empad_calibration
 from nbedex.scan.metadata import Axis, ScanMetadata, detector_first, read_metadata
 from nbedex.scan.raw_layouts import RawLayout, raw_layout
-from nbedex.scan.scan import Scan, check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import FrameSource, GridSource, RawSource
 from nbedex.scan.units import length_factor
 

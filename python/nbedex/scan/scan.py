@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
-from nbedex.scan.blocks import Block, plan, tiles
+from nbedex.scan.binning import bin_frames, binned_dtype
+from nbedex.scan.blocks import Block, plan, rectangles, runs, tiles
+from nbedex.scan.checks import MIN_DETECTOR, check_dimensions, delivered_dtype, full_shape
 from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.sources import LARGEST_BLOCK, ArraySource, FrameSource, GridSource
 
 log = logging.getLogger(__name__)
-
-MIN_DETECTOR = 16
 
 
 class Scan:
@@ -46,11 +48,13 @@ class Scan:
         makes a plain stack one row.
     saturation
         Largest count of the detector, where it is not the largest number of the stored type.
+    binning
+        Detector pixels added up along either axis; see `nbedex.scan.binning`.
 
     Raises
     ------
     DataFormatError
-        Frames of complex, structured or object type, detector smaller than 16 pixels, empty scan.
+        Frames of complex, structured or object type, detector smaller than 16 pixels (binned ones), empty scan.
     ArgumentError
         `scan_shape` does not hold the source's number of frames.
     """
@@ -65,6 +69,7 @@ class Scan:
         metadata: ScanMetadata | None = None,
         scan_shape: tuple[int, int] | None = None,
         saturation: int | None = None,
+        binning: int = 1,
     ) -> None:
         self.path = path
         self.format = format
@@ -73,9 +78,11 @@ class Scan:
         self._closed = False
         self._saturation = saturation
         self._stored = source.dtype
+        self.binning = binning
         try:
-            self.dtype, notes = delivered_dtype(source.dtype, path)
-            self.shape = _full_shape(source, scan_shape, path)
+            self._native, notes = delivered_dtype(source.dtype, path)
+            self.dtype = binned_dtype(self._native, binning)
+            self.shape = full_shape(source, scan_shape, path, binning)
         except Exception:
             source.close()
             raise
@@ -106,9 +113,46 @@ class Scan:
     @property
     def saturation_value(self) -> int | None:
         """Largest count: the detector's, or that of the stored integer type; None for other types."""
+        one = self._one_saturated
+        return None if one is None else one * self.binning**2
+
+    @property
+    def _one_saturated(self) -> int | None:
+        """The same for a pixel as stored."""
         if self._saturation is not None:
             return self._saturation
         return int(np.iinfo(self._stored).max) if self._stored.kind in "iu" else None
+
+    def binned(self, factor: int) -> Scan:
+        """The same scan with factor x factor detector pixels added up; it takes this one's place.
+
+        Raises
+        ------
+        ArgumentError
+            `factor` is not positive, or the detector would have less than 16 pixels.
+        """
+        if factor < 1 or min(self.frame_shape) // factor < MIN_DETECTOR:
+            raise ArgumentError(
+                f"binning by {factor} leaves {self.frame_shape[0] // max(factor, 1)} x"
+                f" {self.frame_shape[1] // max(factor, 1)} of the detector's {self.frame_shape[0]} x"
+                f" {self.frame_shape[1]} pixels; at least {MIN_DETECTOR} x {MIN_DETECTOR} are needed"
+            )
+        size, angle = self.metadata.pixel_size, self.metadata.pixel_angle
+        metadata = replace(
+            self.metadata,
+            pixel_size=None if size is None else size * factor,
+            pixel_angle=None if angle is None else angle * factor,
+        )
+        return Scan(
+            self._source,
+            path=self.path,
+            format=self.format,
+            dataset=self.dataset,
+            metadata=metadata,
+            scan_shape=self.scan_shape,
+            saturation=self._saturation,
+            binning=self.binning * factor,
+        )
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Read the patterns [start, stop).
@@ -139,23 +183,39 @@ class Scan:
         return self._deliver(self._guarded(self._source.read, start, stop, name=f"{start} to {stop - 1}"))
 
     def blocks(self, size: int) -> list[Block]:
+        """All of `iter_blocks`, for scans of moderate size."""
+        return list(self.iter_blocks(size))
+
+    def iter_blocks(self, size: int, *, largest: int | None = None) -> Iterator[Block]:
         """Cut the scan into blocks, in an order of patterns that unpacks every chunk of the file once.
 
         Parameters
         ----------
         size
-            Patterns in a block, at least 1. Large chunks make larger blocks, up to `sources.LARGEST_BLOCK` bytes.
+            Patterns in a block, at least 1. Large chunks make larger blocks.
+        largest
+            Bytes that a block may grow to for that; `sources.LARGEST_BLOCK` by default.
 
-        Returns
-        -------
-        list of Block
+        Yields
+        ------
+        Block
             Together every pattern once; in scan order where chunks don't span several scan rows.
         """
-        frame_bytes = int(np.prod(self.frame_shape)) * self._stored.itemsize
-        return list(plan(self._source.scan_shape, self._source.tile, size, max(1, LARGEST_BLOCK // frame_bytes)))
+        most = max(1, (largest or LARGEST_BLOCK) // self.stored_frame_bytes)
+        return plan(self._source.scan_shape, self._source.tile, size, most)
+
+    @property
+    def stored_frame_bytes(self) -> int:
+        """Bytes of a pattern as read, before binning."""
+        return int(np.prod(self._source.frame_shape)) * self._stored.itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes that are read, and unpacked, for a single pattern: those of its chunk."""
+        return self.stored_frame_bytes * int(np.prod(self._source.tile))
 
     def read_block(
-        self, block: Block, workers: Executor | None = None
+        self, block: Block, workers: Executor | None = None, *, keep: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Read a block, as much of it as can be read.
 
@@ -165,6 +225,8 @@ class Scan:
             From `blocks`.
         workers
             Threads that unpack compressed chunks; None does it here.
+        keep : (len(block),) bool
+            Read only these of its patterns; chunks without any are not touched. None reads all.
 
         Returns
         -------
@@ -174,25 +236,47 @@ class Scan:
             True for these; None where all could be read.
         """
         self._check_open()
-        numbers = f"{block.first} to {block.last}"
-        try:
-            return self._deliver(self._guarded(self._source.read_block, block, workers, name=numbers)), None
-        except DataFormatError as error:
-            log.warning("%s", error)
-        frames = np.zeros((len(block), *self.frame_shape), self.dtype)
-        unreadable = np.zeros(len(block), bool)
-        where = {int(number): place for place, number in enumerate(block.patterns)}
+        if keep is None or keep.all():
+            try:
+                return self._read_part(block, workers), None
+            except DataFormatError as error:
+                log.warning("%s", error)
+                keep = np.ones(len(block), bool)
+        kept = block.patterns[keep]
+        frames = np.zeros((len(kept), *self.frame_shape), self.dtype)
+        unreadable = np.zeros(len(kept), bool)
+        order = np.argsort(kept)
+        pending = deque(self._parts(block, kept[order]))
+        while pending:
+            part = pending.popleft()
+            numbers = part.patterns
+            at = order[np.searchsorted(kept, numbers, sorter=order).clip(max=len(kept) - 1)]
+            wanted = kept[at] == numbers
+            try:
+                frames[at[wanted]] = self._read_part(part, workers)[wanted]
+            except DataFormatError as error:
+                pieces = list(tiles(part, self._source.tile))
+                if len(pieces) > 1:
+                    pending.extend(Block((piece,), block.columns) for piece in pieces)
+                    continue
+                log.info("%s", error)
+                unreadable[at[wanted]] = True
+        return frames, unreadable if unreadable.any() else None
+
+    def _read_part(self, block: Block, workers: Executor | None) -> NDArray[Any]:
+        name = f"{block.first} to {block.last}"
+        return self._deliver(self._guarded(self._source.read_block, block, workers, name=name))
+
+    def _parts(self, block: Block, wanted: NDArray[np.intp]) -> Iterator[Block]:
+        """What of a block is read together: runs of the patterns wanted (ascending), or chunks with any of them."""
+        if max(self._source.tile) == 1:
+            for start, stop in runs(wanted):
+                yield Block(tuple(rectangles(self._source.scan_shape, start, stop)), block.columns)
+            return
         for tile in tiles(block, self._source.tile):
             part = Block((tile,), block.columns)
-            places = [where[int(number)] for number in part.patterns]
-            try:
-                frames[places] = self._deliver(
-                    self._guarded(self._source.read_block, part, workers, name=f"{part.first} to {part.last}")
-                )
-            except DataFormatError as error:
-                log.info("%s", error)
-                unreadable[places] = True
-        return frames, unreadable
+            if np.isin(part.patterns, wanted, assume_unique=True).any():
+                yield part
 
     def read_at(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> NDArray[Any]:
         """Read scattered patterns, for a few hundred of them.
@@ -243,6 +327,9 @@ class Scan:
 
     def _deliver(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Frames in the type and memory layout that are promised."""
+        if self.binning > 1:
+            frames = frames.astype(self._native, copy=False)
+            frames = bin_frames(frames, self.binning, dtype=self.dtype, saturation=self._one_saturated)
         return np.require(frames.astype(self.dtype, copy=False), requirements=["C", "A"])
 
     def fingerprint(self) -> str:
@@ -262,6 +349,17 @@ class Scan:
             except DataFormatError:  # a damaged first or last pattern does not keep the others from being indexed
                 digest.update(b"unreadable")
         return digest.hexdigest()
+
+    def state(self) -> tuple[int, int] | None:
+        """Size in bytes and time of the last change (ns) of the file with the patterns; None if it is no file.
+
+        What a run compares at its end with its start, to notice that its input was changed meanwhile.
+        """
+        path = Path(getattr(self._source, "path", self.path))
+        if not path.is_file():
+            return None
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns
 
     def close(self) -> None:
         """Close the file; reading afterwards is an error. May be called twice."""
@@ -284,10 +382,6 @@ class Scan:
     def __repr__(self) -> str:
         scan, frame = " x ".join(map(str, self.scan_shape)), " x ".join(map(str, self.frame_shape))
         return f"<Scan {self.path.name!r} {self.format}: {scan} patterns of {frame} {self.dtype}>"
-
-
-class SingleImageError(DataFormatError):
-    """The file holds one image, where a scan of many patterns was expected."""
 
 
 def memory_scan(array: NDArray[Any], metadata: ScanMetadata | None = None) -> Scan:
@@ -314,63 +408,3 @@ def memory_scan(array: NDArray[Any], metadata: ScanMetadata | None = None) -> Sc
     path = Path("memory")
     check_dimensions(array.shape, path)
     return Scan(ArraySource(array), path=path, format="memory", metadata=metadata)
-
-
-def check_dimensions(shape: tuple[int, ...], path: Path, dataset: str | None = None) -> None:
-    """Refuse arrays that are neither a 4D scan nor a stack of patterns, with a message for each case."""
-    where = f"{path}" + (f", dataset {dataset}" if dataset else "")
-    said = " x ".join(map(str, shape))
-    if len(shape) == 2:
-        raise SingleImageError(
-            f"{where}: a single image of {said} pixels; a scan has 4 dimensions (scan rows, scan columns,"
-            " detector rows, detector columns), or 3 with --scan-shape"
-        )
-    if len(shape) not in (3, 4):
-        count = f"{len(shape)} dimension{'s' if len(shape) != 1 else ''}"
-        raise DataFormatError(
-            f"{where}: an array of {count} ({said}); expected 4 (scan rows, scan columns, detector rows,"
-            " detector columns), or 3 with --scan-shape; cut out one scan first"
-        )
-
-
-def _full_shape(source: FrameSource, scan_shape: tuple[int, int] | None, path: Path) -> tuple[int, int, int, int]:
-    """Shape (scan_y, scan_x, det_y, det_x) of a source, checked."""
-    stored = source.scan_shape
-    height, width = source.frame_shape
-    frames = int(np.prod(stored, dtype=np.int64))
-    if scan_shape is not None:
-        rows, columns = scan_shape
-        if rows < 1 or columns < 1:
-            raise ArgumentError(f"--scan-shape must be two positive numbers, got {rows} x {columns}")
-        if rows * columns != frames:
-            raise ArgumentError(
-                f"--scan-shape {rows} x {columns} has {rows * columns} patterns, {path} has {frames}"
-                f" ({' x '.join(map(str, stored))})"
-            )
-    else:
-        rows, columns = (1, stored[0]) if len(stored) == 1 else (stored[0], stored[1])
-    if min(rows, columns, height, width) == 0:
-        raise DataFormatError(f"{path}: empty, shape {rows} x {columns} x {height} x {width}")
-    if min(height, width) < MIN_DETECTOR:
-        raise DataFormatError(
-            f"{path}: detector of {height} x {width} pixels; expected at least {MIN_DETECTOR} x"
-            f" {MIN_DETECTOR} (are scan and detector axes exchanged?)"
-        )
-    return rows, columns, height, width
-
-
-def delivered_dtype(stored: np.dtype[Any], path: Path) -> tuple[np.dtype[Any], tuple[str, ...]]:
-    """Type that frames of a stored type are delivered in, and what to tell about it.
-
-    Integers stay, in native byte order; booleans become uint8; all floats become float32.
-    """
-    if stored.kind in "iu":
-        return stored.newbyteorder("="), ()
-    if stored.kind == "b":
-        return np.dtype(np.uint8), ()
-    if stored.kind == "f":
-        note = f"intensities are stored as {stored.name} and read as float32"
-        return np.dtype(np.float32), (note,) if stored.itemsize > 4 else ()
-    raise DataFormatError(
-        f"{path}: intensities of type {stored}; expected integers, booleans or real floating-point numbers"
-    )

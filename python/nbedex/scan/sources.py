@@ -134,6 +134,8 @@ class RawSource:
         As in `FrameSource`.
     flip_rows
         Whether the file has the lowest detector row first (.mib).
+    growing
+        Whether the file may still be shorter: reading what is not there yet is an error of its own.
     """
 
     parallel = False
@@ -148,7 +150,9 @@ class RawSource:
         frame_shape: tuple[int, int],
         dtype: np.dtype[Any],
         flip_rows: bool = False,
+        growing: bool = False,
     ) -> None:
+        self.path = path
         self.scan_shape = scan_shape
         self.frame_shape = frame_shape
         self.dtype = dtype
@@ -160,7 +164,7 @@ class RawSource:
         self._lock = threading.Lock()
         self.tile = (1,) * len(scan_shape)
         actual = path.stat().st_size
-        if actual < expected:
+        if actual < expected and not growing:
             self._file.close()
             raise truncated(path, expected, actual)
 
@@ -176,6 +180,12 @@ class RawSource:
 
     def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
         return self.read(block.first, block.last + 1)
+
+    def arrived(self) -> int:
+        """How many frames are in the file by now."""
+        count = int(np.prod(self.scan_shape, dtype=np.int64))
+        size = os.fstat(self._file.fileno()).st_size - self._offset
+        return max(0, min(count, (size - self._frame_bytes) // self._stride + 1))
 
     def _read_fully(self, view: memoryview, place: int) -> None:
         """Fill `view` from a place in the file; reads may be short (2 GiB limit of the system, network drives)."""

@@ -13,10 +13,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError
+from nbedex.scan.checks import check_dimensions
 from nbedex.scan.chunks import ChunkedArray, Piece
 from nbedex.scan.hdf5 import Candidate, choose_dataset
 from nbedex.scan.hdf5_layouts import hyperspy_metadata
-from nbedex.scan.scan import Scan, check_dimensions
+from nbedex.scan.scan import Scan
 from nbedex.scan.sources import GridSource
 
 _UNSAFE_CODECS = ("pickle",)

@@ -1,0 +1,238 @@
+"""Grains indexed by what all their patterns show together.
+
+A single pattern may fit two orientations nearly as well: a half turn about a zone axis, NZSP's pseudo-threefold. The
+patterns of a grain share what is true of the crystal and differ in noise, thickness and a little in tilt; their mean
+decides far more often (docs/decisions/pooling.md). So the mean pattern of every grain is indexed like any other, and
+its pixels take the answer: their own version of it where they hold one, the grain's where they are unsure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nbedex import _core
+from nbedex.errors import ArgumentError
+from nbedex.grains.find import find_grains
+from nbedex.grains.model import GrainMap
+from nbedex.grains.settings import GrainSettings
+from nbedex.grains.source import orientation_map
+from nbedex.indexing.block import Engine, index_patterns
+from nbedex.indexing.records import empty_records
+from nbedex.maps import IndexingResult, Status, disorientation_angle
+from nbedex.progress import Progress, silent
+from nbedex.scan import Scan
+from nbedex.settings import Settings
+
+Array = NDArray[np.float64]
+
+
+class PoolingSettings(Settings, frozen=True, kw_only=True):
+    """How patterns of a grain are pooled.
+
+    Attributes
+    ----------
+    max_patterns
+        So many patterns of a grain at most, spread evenly over it; those away from its edge first.
+    min_probability
+        Answers of the mean pattern count from this probability on; other grains stay as they are.
+    rounds
+        Grains are found anew with the answers, and pooled again, so often: pieces of a grain that had different
+        answers become one.
+    """
+
+    max_patterns: Annotated[int, Meta(ge=2, le=100000)] = 100
+    min_probability: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    rounds: Annotated[int, Meta(ge=1, le=10)] = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """What the mean patterns of grains say.
+
+    Attributes
+    ----------
+    result
+        The map with the grains' answers.
+    grain_map
+        The grains of the last round, before its answers were taken over.
+    records : (n,) structured
+        Of the mean pattern of every grain, see `nbedex.indexing.records`; status NOT_DONE where there is none.
+    settings
+        How they were pooled.
+    changed : (ny, nx) bool
+        Pixels whose phase or orientation (beyond `distinct_deg`) is another now.
+    """
+
+    result: IndexingResult
+    grain_map: GrainMap
+    records: NDArray[Any]
+    settings: PoolingSettings
+    changed: NDArray[np.bool_]
+
+
+def pool_patterns(
+    scan: Scan,
+    result: IndexingResult,
+    engine: Engine,
+    *,
+    settings: PoolingSettings | None = None,
+    grain_settings: GrainSettings | None = None,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> Pooled:
+    """Index the mean pattern of every grain and give its pixels the answer.
+
+    Parameters
+    ----------
+    scan
+        The scan that `result` is of.
+    result
+        The map; its centres are used.
+    engine
+        From `make_engine`, with the library and options of the run.
+    settings, grain_settings
+        Options; None for the defaults.
+    threads
+        0: all available. The result doesn't depend on it.
+    progress
+        Called with the stage, grains done and grains in all.
+
+    Raises
+    ------
+    ArgumentError
+        Scan, result and engine don't belong together.
+    """
+    if scan.scan_shape != result.shape:
+        raise ArgumentError(f"the scan has {scan.scan_shape} positions, the result {result.shape}: not the same scan")
+    if len(engine.templates) != len(result.phases):
+        raise ArgumentError(f"the result has {len(result.phases)} phases, the library {len(engine.templates)}")
+    options = settings or PoolingSettings()
+    changed = np.zeros(result.shape, dtype=bool)
+    for number in range(options.rounds):
+        grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
+        stage = f"pooling grains, round {number + 1} of {options.rounds}"
+        means = mean_patterns(scan, result, grain_map, engine, options, threads=threads, progress=progress, stage=stage)
+        records = index_means(means, engine, threads=threads)
+        result, new = taken_over(result, grain_map, records, engine, options)
+        changed |= new
+        if not new.any():
+            break
+    return Pooled(result, grain_map, records, options, changed)
+
+
+def mean_patterns(
+    scan: Scan,
+    result: IndexingResult,
+    grain_map: GrainMap,
+    engine: Engine,
+    options: PoolingSettings,
+    *,
+    threads: int = 0,
+    progress: Progress = silent,
+    stage: str = "pooling grains",
+) -> NDArray[np.float32]:
+    """Mean unwrapped pattern (n, rings, azimuths) of every grain; NaN for regions that are not grains of a phase."""
+    grains = grain_map.grains
+    n = len(grains)
+    means = np.full((n, engine.grid.n_rings, engine.grid.n_azimuths), np.nan, dtype=np.float32)
+    members = pooled_members(grain_map, result, options)
+    for number in range(n):
+        progress(stage, number, n)
+        if len(members[number]):
+            frames = scan.read_at(members[number].tolist())
+            centers = np.ascontiguousarray(result.center.reshape(-1, 2)[members[number]], dtype=np.float64)
+            polar = _core.unwrap(np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads)
+            with np.errstate(invalid="ignore"):
+                means[number] = polar.mean(axis=0, dtype=np.float64)
+    progress(stage, n, n)
+    return means
+
+
+def pooled_members(grain_map: GrainMap, result: IndexingResult, options: PoolingSettings) -> list[NDArray[np.intp]]:
+    """Flat numbers of the pixels of every grain that are pooled: inner ones, if there are enough, spread evenly."""
+    label = grain_map.grain_id
+    readable = np.isin(result.status, (Status.OK, Status.NO_MATCH)) & np.isfinite(result.center).all(axis=-1)
+    within = np.ones(label.shape, dtype=bool)
+    for axis in (0, 1):
+        for step in (1, -1):
+            within &= label == ndimage.shift(label, [step * (axis == 0), step * (axis == 1)], order=0, mode="nearest")
+    flat, usable, inner = label.ravel(), readable.ravel(), within.ravel()
+    order = np.argsort(flat, kind="stable")
+    edges = np.searchsorted(flat[order], np.arange(len(grain_map.grains) + 1))
+    members = []
+    for number in range(len(grain_map.grains)):
+        own = order[edges[number] : edges[number + 1]]
+        own = own[usable[own]] if grain_map.grains.phase_id[number] >= 0 else own[:0]
+        away = own[inner[own]]
+        chosen = away if len(away) >= 4 else own
+        count = min(len(chosen), options.max_patterns)
+        members.append(chosen[((np.arange(count) + 0.5) * len(chosen) / max(count, 1)).astype(np.intp)])
+    return members
+
+
+def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> NDArray[Any]:
+    """Records (n,) of mean unwrapped patterns; status NOT_DONE where there is none."""
+    records = empty_records(len(means), engine.settings, len(engine.templates), Status.NOT_DONE)
+    there = np.flatnonzero(~np.isnan(means).all(axis=(1, 2)))
+    if not len(there):
+        return records
+    polar, peaks, status = _core.finish_patterns(
+        np.ascontiguousarray(means[there]), engine.grid, engine.preprocessing, threads
+    )
+    records["status"][there] = status
+    good = np.flatnonzero(status == Status.OK)
+    if len(good):
+        part = there[good]
+        records[part] = index_patterns(
+            np.ascontiguousarray(polar[good]), np.ascontiguousarray(peaks[good]), records[part], engine, threads
+        )
+    return records
+
+
+def taken_over(
+    result: IndexingResult, grain_map: GrainMap, records: NDArray[Any], engine: Engine, options: PoolingSettings
+) -> tuple[IndexingResult, NDArray[np.bool_]]:
+    """The map with the answers (n,) of grains, and where they are new.
+
+    A pixel keeps its solution if it is the grain's within `distinct_deg`; else it takes the one of its rivals that is;
+    else, if it is unsure or not indexed for want of a match, the grain's.
+    """
+    flat = {name: getattr(result, name).reshape(grain_map.grain_id.size, *getattr(result, name).shape[2:]).copy()
+            for name in ("phase_id", "orientation", "index", "probability", "status")}  # fmt: skip
+    rival_phase = result.rival_phase_id.reshape(-1, result.n_rivals)
+    rival = result.rival_orientation.reshape(-1, result.n_rivals, 4)
+    rival_score = result.rival_score.reshape(-1, result.n_rivals)
+    limit = np.deg2rad(engine.settings.match.distinct_deg)
+    label = grain_map.grain_id.ravel()
+    answer: NDArray[Any] = records[label]
+    counts = (answer["phase_id"] >= 0) & (answer["probability"] >= options.min_probability)
+    counts &= np.isin(flat["status"], (Status.OK, Status.NO_MATCH))
+    changed = np.zeros(label.size, dtype=bool)
+    for number, symmetry in enumerate(engine.symmetries):
+        mine = np.flatnonzero(counts & (answer["phase_id"] == number))
+        wanted = answer["orientation"][mine]
+        has = (flat["phase_id"][mine] == number) & (
+            disorientation_angle(flat["orientation"][mine], wanted, symmetry) <= limit
+        )
+        mine, wanted = mine[~has], wanted[~has]
+        near = (rival_phase[mine] == number) & (disorientation_angle(rival[mine], wanted[:, None], symmetry) <= limit)
+        holds, which = near.any(axis=1), near.argmax(axis=1)
+        unsure = ~holds & (np.nan_to_num(flat["probability"][mine]) < options.min_probability)
+        for pixels, orientation in (
+            (mine[holds], rival[mine[holds], which[holds]]),
+            (mine[unsure], wanted[unsure]),
+        ):
+            flat["phase_id"][pixels] = number
+            flat["orientation"][pixels] = orientation
+            flat["status"][pixels] = Status.OK
+            flat["probability"][pixels] = answer["probability"][pixels]
+            changed[pixels] = True
+        flat["index"][mine[holds]] = rival_score[mine[holds], which[holds]]
+    shaped = {name: values.reshape(getattr(result, name).shape) for name, values in flat.items()}
+    return replace(result, **shaped), changed.reshape(result.shape)

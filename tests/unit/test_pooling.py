@@ -1,0 +1,132 @@
+"""Grains whose single patterns are noise-bound, and their mean pattern, which is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nbedex.errors import ArgumentError
+from nbedex.grains import find_grains, orientation_map
+from nbedex.grains.pooling import PoolingSettings, mean_patterns, pool_patterns, pooled_members
+from nbedex.indexing import IndexingSettings, index_scan, make_engine
+from nbedex.indexing.block import Engine
+from nbedex.library import SimulationSettings, simulate
+from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
+from nbedex.phases import load_phase
+from nbedex.scan import Scan, memory_scan
+from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, small_library
+
+SHAPE = (6, 10)
+TRUTH = orientations(2, 21)  # left half, right half
+GRAIN = (np.arange(SHAPE[1]) >= 4)[None].repeat(SHAPE[0], axis=0).astype(int)
+Case = tuple[Scan, IndexingResult, Engine]
+
+
+def frames(counts: float) -> NDArray[np.uint16]:
+    rng = np.random.default_rng(3)
+    settings = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.018)
+    rows, columns = np.ogrid[: DETECTOR[0], : DETECTOR[1]]
+    means = []
+    for q in TRUTH:
+        pattern = simulate(load_phase(PHASES[0]), q[None], settings, threads=1).pattern(0)
+        x, y = CALIBRATION.detector_from_sample() @ np.stack([pattern["kx"], pattern["ky"]]).astype(float)
+        image = sum(
+            i * np.exp(-((rows - CENTER[0] - r) ** 2 + (columns - CENTER[1] - c) ** 2) / 1.2)
+            for r, c, i in zip(y, x, pattern["intensity"], strict=True)
+        )
+        beam = np.exp(-((rows - CENTER[0]) ** 2 + (columns - CENTER[1]) ** 2) / 1.2)
+        means.append(0.5 * image / image.sum() + 0.3 * beam / beam.sum() + 0.2 / image.size)
+    return rng.poisson(counts * np.stack(means)[GRAIN]).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    scan = memory_scan(frames(3000.0))
+    settings = IndexingSettings()
+    library = small_library()
+    result = index_scan(scan, library, CALIBRATION, settings=settings, threads=1)
+    return scan, result, make_engine(library, CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
+
+
+def spoilt(result: IndexingResult) -> IndexingResult:
+    """The same with every fifth pixel of another orientation, which holds the former one as a rival, and one lost."""
+    rival, phase, score = (a.copy() for a in (result.rival_orientation, result.rival_phase_id, result.rival_score))
+    orientation, probability = result.orientation.copy(), result.probability.copy()
+    phase_id, status, template = result.phase_id.copy(), result.status.copy(), result.template_id.copy()
+    for number in range(0, phase_id.size, 5):
+        at = np.unravel_index(number, phase_id.shape)
+        rival[at][1], phase[at][1], score[at][1] = rival[at][0], phase[at][0], 0.9 * score[at][0]
+        orientation[at] = rival[at][0] = canonical(orientations(1, 1000 + number)[0])
+        probability[at] = 0.6
+    phase_id[2, 2], status[2, 2], template[2, 2], probability[2, 2] = -1, Status.NO_MATCH, -1, 0.0
+    orientation[2, 2] = np.nan
+    return replace(
+        result, rival_orientation=rival, rival_phase_id=phase, rival_score=score, orientation=orientation,
+        probability=probability, phase_id=phase_id, status=status, template_id=template,
+    )  # fmt: skip
+
+
+def errors_deg(result: IndexingResult) -> NDArray[np.float64]:
+    symmetry = load_phase(PHASES[0]).symmetry_quaternions
+    return np.rad2deg(disorientation_angle(TRUTH[GRAIN], result.orientation, symmetry))
+
+
+def test_pixels_take_the_answer_of_their_grain(case: Case) -> None:
+    scan, result, engine = case
+    bad = spoilt(result)
+    before = errors_deg(bad)
+    found = pool_patterns(scan, bad, engine, threads=1)
+    after = errors_deg(found.result)
+    assert (before > 3).sum() >= 10 and np.isnan(before[2, 2])
+    assert (after < 3).all()
+    assert found.result.status[2, 2] == Status.OK
+    np.testing.assert_array_equal(found.changed, ~(before < 3))
+    kept = ~found.changed
+    np.testing.assert_array_equal(found.result.orientation[kept], bad.orientation[kept])
+    sure = found.records["status"] == Status.OK
+    assert sure.sum() == 2 and (found.records["probability"][sure] > 0.9).all()
+    assert (bad.orientation[2, 2] != bad.orientation[2, 2]).all()  # what came in is as it was
+
+
+def test_a_sure_pixel_of_another_orientation_stays(case: Case) -> None:
+    """An inclusion is no mistake of its grain."""
+    scan, result, engine = case
+    orientation, rival = result.orientation.copy(), result.rival_orientation.copy()
+    phase = result.rival_phase_id.copy()
+    orientation[3, 7] = rival[3, 7, 0] = canonical(orientations(1, 99)[0])
+    phase[3, 7, 1:], rival[3, 7, 1:] = -1, np.nan
+    probability = result.probability.copy()
+    probability[3, 7] = 0.97
+    other = replace(
+        result, orientation=orientation, rival_orientation=rival, rival_phase_id=phase, probability=probability
+    )
+    found = pool_patterns(scan, other, engine, threads=1)
+    np.testing.assert_array_equal(found.result.orientation[3, 7], orientation[3, 7])
+    assert not found.changed[3, 7]
+
+
+def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:
+    scan, result, engine = case
+    grain_map = find_grains(orientation_map(result))
+    options = PoolingSettings(max_patterns=5)
+    members = pooled_members(grain_map, result, options)
+    big = [m for m in members if len(m)]
+    assert [len(m) for m in big] == [5, 5]
+    for pixels in big:
+        columns = pixels % SHAPE[1]
+        assert not ((columns == 3) | (columns == 4)).any()  # next to the boundary
+        assert (np.diff(pixels) > 0).all()
+    means = mean_patterns(scan, result, grain_map, engine, options, threads=1)
+    again = mean_patterns(scan, result, grain_map, engine, options, threads=2)
+    np.testing.assert_array_equal(means, again)
+
+
+def test_what_does_not_belong_together_is_refused(case: Case) -> None:
+    scan, result, engine = case
+    with pytest.raises(ArgumentError, match=r"the scan has \(5, 10\) positions, the result \(6, 10\)"):
+        pool_patterns(memory_scan(frames(100.0)[:5]), result, engine)
+    with pytest.raises(ArgumentError, match="the result has 2 phases, the library 1"):
+        pool_patterns(scan, result, replace(engine, templates=engine.templates[:1]))
