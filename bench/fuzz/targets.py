@@ -215,12 +215,10 @@ def _run_description() -> Target:
     identity = {"input": "abc", "options": {"a": [1, 2.5]}, "mask": ""}
 
     def read(folder: Path, _: int) -> None:
-        Checkpoint(folder, identity, resume=True).close()
+        Checkpoint(folder / "part", identity, resume=True).close()
 
-    def write(folder: Path) -> None:
-        Checkpoint(folder, identity, resume=True).close()
-
-    return Target("checkpoint run.json", [files_of(write)], read, damaged_text, 200, ["run.json"])
+    files = files_of(lambda folder: Checkpoint(folder / "part", identity, resume=True).close())
+    return Target("checkpoint run.json", [files], read, damaged_text, 200, ["part/run.json"])
 
 
 def _result() -> Target:
