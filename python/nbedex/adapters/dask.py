@@ -15,7 +15,7 @@ from nbedex.indexing import IndexingSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps import IndexingResult
 from nbedex.scan import Scan
-from nbedex.scan.scan import check_dimensions
+from nbedex.scan.checks import check_dimensions
 
 if TYPE_CHECKING:
     import dask.array as da
