@@ -324,3 +324,17 @@ def test_groups_are_no_links_either(copy: Path, original: Path, name: str) -> No
         file[name] = h5py.ExternalLink("other.h5", f"/{name}")
     with pytest.raises(DataFormatError, match=r"is a link \(ExternalLink\); a library holds its own data"):
         load_library(copy)
+
+
+def test_damage_is_noticed_before_hdf5_sees_it(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 hung on eight of 7,407 damaged libraries of the fuzzer, in a call that nothing interrupts."""
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+
+    def opened(*_: Any, **__: Any) -> None:
+        raise AssertionError("HDF5 saw it")
+
+    monkeypatch.setattr(h5py, "File", opened)
+    with pytest.raises(DataFormatError, match=r"it is damaged \(SHA-256\); build it again$"):
+        load_library(copy)

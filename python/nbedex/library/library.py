@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = "nbedex-library"
 VERSION = 1
+_SEAL = b"nbedexLS"
 _ARRAYS = tuple(field.name for field in fields(Spots))
 
 
@@ -105,7 +106,23 @@ def save_library(library: TemplateLibrary, path: str | Path, *, overwrite: bool 
         The file exists and `overwrite` is not set, or it can't be written.
     """
     image = library_to_bytes(library)
-    return write_atomically(path, [image], overwrite=overwrite, n_bytes=len(image))
+    return write_atomically(path, [image, _seal(image)], overwrite=overwrite, n_bytes=len(image) + 40)
+
+
+def _seal(image: bytes | memoryview) -> bytes:
+    """What stands behind the HDF5 content of a library file: 8 bytes to know it by, and the content's SHA-256."""
+    return _SEAL + hashlib.sha256(image).digest()
+
+
+def _check_seal(path: str | Path) -> None:
+    """Refuse a damaged file before HDF5 sees it, which can hang on one; files without a seal are let through."""
+    try:
+        content = memoryview(Path(path).read_bytes())
+    except OSError as error:
+        raise DataFormatError(f"{path} can't be read as a template library: {error}; build it again") from error
+    image, seal = content[:-40], bytes(content[-40:])
+    if seal.startswith(_SEAL) and seal != _seal(image):
+        raise DataFormatError(f"{path} can't be read as a template library: it is damaged (SHA-256); build it again")
 
 
 def load_library(path: str | Path) -> TemplateLibrary:
@@ -120,6 +137,7 @@ def load_library(path: str | Path) -> TemplateLibrary:
     """
     if not Path(path).is_file():
         raise ArgumentError(f"no template library at {path}; build one with `nbedex library build`")
+    _check_seal(path)
     return _load(path, path)
 
 
