@@ -132,7 +132,8 @@ public:
         : parts_(parts),
           per_part_(blocks_of(n_azimuths)),
           length_(n_azimuths / (parts * per_part_)),
-          width_((2 * parts * per_part_ + kernels::block_lanes - 1) / kernels::block_lanes * kernels::block_lanes),
+          // from the last block in the last part all lanes are read
+          width_((2 * parts * per_part_ - per_part_ - 1 + 2 * kernels::block_lanes - 1) / kernels::block_lanes * kernels::block_lanes),
           values_(n_rings * length_ * width_, 0),
           start_(n_azimuths),
           mirrored_start_(n_azimuths),

@@ -8,6 +8,9 @@
 
 #ifdef NBEDEX_HAS_OPENMP
 #include <omp.h>
+#else
+#include <thread>
+#include <vector>
 #endif
 #if defined(__linux__)
 #include <sched.h>
@@ -75,17 +78,40 @@ void work(Shared& shared, std::ptrdiff_t n, int thread, RateLimitedPoll* poll,
     }
 }
 
+#ifndef NBEDEX_HAS_OPENMP
+/// Threads beside the calling one, which end with the loop; none is left running when an exception passes.
+class Helpers {
+public:
+    /// As many as the system gives: with fewer the loop takes longer, and gives the same.
+    Helpers(int count, const std::function<void(int)>& job) {
+        try {
+            threads_.reserve(static_cast<std::size_t>(count));
+            for (int i = 1; i <= count; ++i) threads_.emplace_back(job, i);
+        } catch (const std::exception&) {
+        }
+    }
+    Helpers(const Helpers&) = delete;
+    Helpers& operator=(const Helpers&) = delete;
+    ~Helpers() {
+        for (std::thread& thread : threads_) thread.join();
+    }
+
+private:
+    std::vector<std::thread> threads_;
+};
+#endif
+
 }  // namespace
 
 int available_threads() noexcept {
-#ifndef NBEDEX_HAS_OPENMP
-    return 1;
-#else
 #if defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
 #endif
+#ifdef NBEDEX_HAS_OPENMP
     return std::max(1, omp_get_num_procs());
+#else
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 #endif
 }
 
@@ -98,7 +124,7 @@ bool has_openmp() noexcept {
 }
 
 int threads_for(std::ptrdiff_t n, int threads) noexcept {
-    if (!has_openmp() || forked.load()) return 1;
+    if (has_openmp() && forked.load()) return 1;
     const int wanted = threads > 0 ? threads : available_threads();
     return static_cast<int>(std::clamp<std::ptrdiff_t>(wanted, 1, std::max<std::ptrdiff_t>(n, 1)));
 }
@@ -118,6 +144,9 @@ void parallel_for(std::ptrdiff_t n, int threads, const Poll& poll,
             const int thread = omp_get_thread_num();
             work(shared, n, thread, thread == 0 ? &limited : nullptr, body);
         }
+#else
+        const Helpers helpers(team - 1, [&](int thread) { work(shared, n, thread, nullptr, body); });
+        work(shared, n, 0, &limited, body);
 #endif
     }
     if (shared.error) std::rethrow_exception(shared.error);

@@ -253,3 +253,63 @@ def test_sixty_gigabytes_are_not_read(tmp_path: Path) -> None:
         assert scan.size == 2048 * 4096
         last = scan.read(scan.size - 2, scan.size)
         assert last.sum() == 7 and last[-1, -1, -1] == 7
+
+
+NPY_HEADS = {
+    "open bracket": b"{'descr': '<u2', 'fortran_order': False, 'shape': (3, 5, 17, 19",
+    "open string": b"{'descr': '<u2, 'fortran_order': False, 'shape': (3, 5, 17, 19), }",
+    "three quotes": b"'''",
+    "no dictionary": b"[1, 2]",
+    "negative": b"{'descr': '<u2', 'fortran_order': False, 'shape': (3, -5, 17, 19), }",
+    "negative twice": b"{'descr': '<u2', 'fortran_order': False, 'shape': (-3, -5, 17, 19), }",
+    "beyond 64 bits": b"{'descr': '<u2', 'fortran_order': False, 'shape': (99999999999999999999, 5, 17, 19), }",
+    "no such type": b"{'descr': '<q9', 'fortran_order': False, 'shape': (3, 5, 17, 19), }",
+    "deep": b"(" * 5000,
+    "truth values": b"{'descr': '|b1', 'fortran_order': False, 'shape': (True, True), }",
+    "deeper": b"[" * 9000,
+    "a word": b"{'descr': '<u2', 'fortran_order': os, 'shape': (3, 5, 17, 19), }",
+}
+
+
+@pytest.mark.parametrize("name", sorted(NPY_HEADS))
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_heads_of_npy_files_found_by_fuzzing(tmp_path: Path, name: str, version: int) -> None:
+    from nbedex.workflow import load_mask
+
+    text = NPY_HEADS[name] + b"\n"
+    size = len(text).to_bytes(2 if version == 1 else 4, "little")
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + size + text + bytes(4000))
+    for read in (open_scan, lambda p: load_mask(str(p))):
+        with pytest.raises(DataFormatError, match=r"a\.npy"):
+            read(path)
+
+
+def test_a_head_that_claims_gigabytes_for_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xfe{'descr'")
+    with pytest.raises(DataFormatError, match=r"a\.npy: not a NumPy \.npy file, it starts with b'.x93NUMPY"):
+        open_scan(path)
+
+
+def test_an_array_longer_than_its_file_takes_no_memory(tmp_path: Path) -> None:
+    from nbedex.workflow import load_mask
+
+    text = b"{'descr': '|b1', 'fortran_order': False, 'shape': (1000000, 1000000), }\n"
+    path = tmp_path / "m.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(DataFormatError, match=r"truncated, expected 1000000000082 bytes, the file has 82;"):
+        load_mask(str(path))
+
+
+def test_an_unknown_version_of_npy(tmp_path: Path) -> None:
+    from nbedex.workflow import load_mask
+
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((20, 20), bool))
+    content = bytearray(path.read_bytes())
+    content[7] = 4
+    path.write_bytes(content)
+    for read in (open_scan, lambda p: load_mask(str(p))):
+        with pytest.raises(DataFormatError, match=r"a\.npy: not a NumPy \.npy file, it starts with"):
+            read(path)

@@ -24,14 +24,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("library", "scan"),
     ("maps",),
     ("indexing",),
-    ("calibrating", "grains"),
+    ("adapters", "calibrating", "grains"),
     ("boundaries",),
     ("blockade",),
     ("transport",),
     ("report",),
     ("microstructure", "workflow"),
     ("pooled",),
-    ("demo",),
+    ("demo", "installation"),
     ("cli",),
     ("__main__",),
 )
@@ -40,7 +40,9 @@ HOMES = {
     "matplotlib": {"report", "maps/crystal_map.py"},  # the exception: colours that orix gives as names
     "mpl_toolkits": {"report"},
     "rsciio": {"scan", "demo"},  # the demo writes a real file
-    "dask": {"scan"},
+    "dask": {"adapters", "scan"},
+    "distributed": set(),
+    "libertem": {"adapters"},
     "zarr": {"scan"},
     "pybind11": set(),
     "diffsims": {"phases"},  # its tables of scattering factors

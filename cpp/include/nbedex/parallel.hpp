@@ -19,12 +19,12 @@ using Poll = std::function<bool()>;
 /// Threads the machine grants this process (its CPU affinity), at least 1.
 [[nodiscard]] int available_threads() noexcept;
 
-/// Whether this build can run more than one thread.
+/// Whether loops run on OpenMP's threads; otherwise each loop starts its own.
 [[nodiscard]] bool has_openmp() noexcept;
 
 /// Runs body(item, thread) for item = 0 … n-1 on up to `threads` threads (0: all available).
 /// The first exception thrown by a body is rethrown here after all threads have stopped.
-/// In a child of fork() the loop runs on one thread: the parent's pool does not exist there.
+/// In a child of fork() a loop of OpenMP's runs on one thread: the parent's pool does not exist there.
 void parallel_for(std::ptrdiff_t n, int threads, const Poll& poll,
                   const std::function<void(std::ptrdiff_t item, int thread)>& body);
 

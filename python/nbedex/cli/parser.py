@@ -42,6 +42,7 @@ COMMANDS = (
     "analyse",
     "vdf",
     "show_config",
+    "doctor",
 )
 
 

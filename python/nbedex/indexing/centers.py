@@ -51,7 +51,11 @@ class CenterModel:
 
     def at(self, indices: NDArray[np.intp]) -> Array:
         """Centres (n, 2), row and column in pixels, at scan positions given as flat indices."""
-        return np.asarray(_terms(indices, self.scan_shape, self.order) @ self.coefficients)
+        centers = np.zeros((len(indices), 2))
+        # Term by term: a matrix product adds up in an order that depends on the processor and on how many there are.
+        for term, coefficient in zip(_terms(indices, self.scan_shape, self.order).T, self.coefficients, strict=True):
+            centers += term[:, None] * coefficient
+        return centers
 
 
 def find_centers(
@@ -197,7 +201,8 @@ def _terms(indices: NDArray[np.intp], scan_shape: tuple[int, int], order: int) -
     rows, columns = np.divmod(indices, scan_shape[1])
     y = 2 * rows / max(scan_shape[0] - 1, 1) - 1
     x = 2 * columns / max(scan_shape[1] - 1, 1) - 1
-    return np.stack([y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
+    y_to, x_to = ([np.ones_like(v), v, v * v, v * v * v] for v in (y, x))  # products have the same bits everywhere
+    return np.stack([y_to[i] * x_to[j] for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
 
 
 def _fit(indices: NDArray[np.intp], found: Array, scan_shape: tuple[int, int], settings: CenterSettings) -> CenterModel:

@@ -8,6 +8,8 @@ from nbedex.library.library import (
     TemplateLibrary,
     build_library,
     cached_library,
+    library_from_bytes,
+    library_to_bytes,
     load_library,
     save_library,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "build_library",
     "cached_library",
     "kinematical_intensities",
+    "library_from_bytes",
+    "library_to_bytes",
     "load_library",
     "save_library",
     "simulate",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.files import write_atomically
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = "nbedex-library"
 VERSION = 1
+_SEAL = b"nbedexLS"
 _ARRAYS = tuple(field.name for field in fields(Spots))
 
 
@@ -103,8 +105,24 @@ def save_library(library: TemplateLibrary, path: str | Path, *, overwrite: bool 
     OutputError
         The file exists and `overwrite` is not set, or it can't be written.
     """
-    image = _to_bytes(library)
-    return write_atomically(path, [image], overwrite=overwrite, n_bytes=len(image))
+    image = library_to_bytes(library)
+    return write_atomically(path, [image, _seal(image)], overwrite=overwrite, n_bytes=len(image) + 40)
+
+
+def _seal(image: bytes | memoryview) -> bytes:
+    """What stands behind the HDF5 content of a library file: 8 bytes to know it by, and the content's SHA-256."""
+    return _SEAL + hashlib.sha256(image).digest()
+
+
+def _check_seal(path: str | Path) -> None:
+    """Refuse a damaged file before HDF5 sees it, which can hang on one; files without a seal are let through."""
+    try:
+        content = memoryview(Path(path).read_bytes())
+    except OSError as error:
+        raise DataFormatError(f"{path} can't be read as a template library: {error}; build it again") from error
+    image, seal = content[:-40], bytes(content[-40:])
+    if seal.startswith(_SEAL) and seal != _seal(image):
+        raise DataFormatError(f"{path} can't be read as a template library: it is damaged (SHA-256); build it again")
 
 
 def load_library(path: str | Path) -> TemplateLibrary:
@@ -117,12 +135,29 @@ def load_library(path: str | Path) -> TemplateLibrary:
     DataFormatError
         Not a library, of an unknown version, or damaged.
     """
-    import h5py
-
     if not Path(path).is_file():
         raise ArgumentError(f"no template library at {path}; build one with `nbedex library build`")
+    _check_seal(path)
+    return _load(path, path)
+
+
+def library_from_bytes(image: bytes, *, where: str = "library in memory") -> TemplateLibrary:
+    """A library from the content of its file, as `library_to_bytes` gives it; `where` names it in messages.
+
+    Raises
+    ------
+    DataFormatError
+        Not a library, of an unknown version, or damaged.
+    """
+    return _load(io.BytesIO(image), where)
+
+
+def _load(source: Any, path: str | Path) -> TemplateLibrary:
+    """A library from anything that h5py opens."""
+    import h5py
+
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(source, "r") as file:
             if file.attrs.get("format") != FORMAT:
                 raise DataFormatError(f"{path} is not a template library (expected HDF5 with format={FORMAT!r})")
             if file.attrs.get("version") != VERSION:
@@ -169,8 +204,8 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbedex"
 
 
-def _to_bytes(library: TemplateLibrary) -> bytes:
-    """The file as HDF5 bytes, made in memory: HDF5 itself crashes on a full disk."""
+def library_to_bytes(library: TemplateLibrary) -> bytes:
+    """The content of a library file. Made in memory: HDF5 itself crashes on a full disk."""
     import h5py
 
     buffer = io.BytesIO()
@@ -190,12 +225,37 @@ def _to_bytes(library: TemplateLibrary) -> bytes:
 def _from_file(file: Any, path: str | Path) -> TemplateLibrary:
     settings = settings_from_dict(SimulationSettings, json.loads(file.attrs["settings"]), where=str(path))
     phases, spots = [], []
-    for number in range(len(file["phases"])):
-        group = file["phases"][str(number)]
-        phases.append(Phase.from_dict(json.loads(bytes(group["phase"][()])), where=str(path)))
-        spots.append(Spots(**{name: group[name][()] for name in _ARRAYS}))
+    all_phases = _inside(file, "phases", path)
+    for number in range(len(all_phases)):
+        group = _inside(all_phases, str(number), path)
+        phases.append(Phase.from_dict(json.loads(bytes(_own_array(group, "phase", path))), where=str(path)))
+        spots.append(Spots(**{name: _own_array(group, name, path) for name in _ARRAYS}))
         _check_spots(spots[-1], path)
     return TemplateLibrary(settings=settings, phases=tuple(phases), spots=tuple(spots))
+
+
+def _inside(group: Any, name: str, path: str | Path) -> Any:
+    """What a group itself holds under a name: links, to other files or within this one, are not followed."""
+    import h5py
+
+    link = group.get(name, getlink=True)
+    if link is not None and not isinstance(link, h5py.HardLink):
+        raise DataFormatError(f"{path}: {name!r} is a link ({type(link).__name__}); a library holds its own data")
+    return group[name]
+
+
+def _own_array(group: Any, name: str, path: str | Path) -> NDArray[Any]:
+    """The array of that name, only if its numbers lie in this very file, all of them."""
+    import h5py
+
+    node = _inside(group, name, path)
+    if not isinstance(node, h5py.Dataset) or node.external or node.is_virtual:
+        raise DataFormatError(f"{path}: {name!r} must be a dataset with its data in this file")
+    if node.id.get_storage_size() != node.nbytes:  # before memory is taken for what the file does not hold
+        raise DataFormatError(
+            f"{path}: {name!r} should take {node.nbytes} bytes, the file holds {node.id.get_storage_size()} of it"
+        )
+    return np.asarray(node[()])
 
 
 def _check_spots(spots: Spots, path: str | Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError, NbedexError
 from nbedex.scan.checks import SingleImageError, check_dimensions
 from nbedex.scan.metadata import ScanMetadata
+from nbedex.scan.npy import read_npy
 from nbedex.scan.opening import open_scan
 from nbedex.scan.scan import Scan
 from nbedex.scan.sources import ArraySource
@@ -48,7 +48,7 @@ def open_patterns(path: str | Path, *, dataset: str | None = None, scan_shape: t
 def _read_image(path: Path) -> tuple[NDArray[Any], ScanMetadata]:
     """The image (det_y, det_x) of a file that holds one."""
     if path.suffix.lower() == ".npy":
-        return np.load(path, allow_pickle=False), ScanMetadata()
+        return read_npy(path), ScanMetadata()
     from nbedex.scan.rosetta import read_single
 
     image, metadata = read_single(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from nbedex.library import TemplateLibrary, cached_library, load_library
 from nbedex.phases import load_phase
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan, ScanMetadata, open_scan
+from nbedex.scan.npy import read_npy
 from nbedex.workflow.options import CalibrationOptions, LibraryOptions, RunSettings, ScanOptions
 
 
@@ -177,11 +179,11 @@ def get_library(
 def load_mask(path: str) -> NDArray[np.bool_]:
     """A mask from a .npy file: boolean, of detector pixels or of patterns."""
     try:
-        mask = np.load(path, allow_pickle=False)
+        mask = read_npy(Path(path))
     except OSError as error:
         raise DataFormatError(f"can't read the mask {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise DataFormatError(f"the mask {path} is not a .npy file of booleans") from error
+    except DataFormatError as error:
+        raise DataFormatError(f"the mask {path} is not a .npy file of booleans: {error}") from error
     if mask.dtype != bool or mask.ndim != 2:
         raise DataFormatError(f"the mask {path} must be a 2D array of booleans, got {mask.ndim}D {mask.dtype}")
     return np.asarray(mask)
