@@ -23,9 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = make_parser()
     args = parser.parse_args(argv)
-    _log_to_stderr(verbose=args.verbose, quiet=args.quiet)
     try:
-        with _other_signals():
+        with _log_to_stderr(verbose=args.verbose, quiet=args.quiet), _other_signals():
             return int(args.run(args))
     except NbedexError as error:
         _complain(str(error))
@@ -82,12 +81,19 @@ def _complain(message: str) -> None:
         print(f"nbedex: {' '.join(message.split())}", file=sys.stderr)
 
 
-def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
+@contextlib.contextmanager
+def _log_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
+    """Warnings, or more or less, on stderr; the logger as it was afterwards, for who calls `main` from Python."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter("nbedex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("nbedex")
-    logger.handlers[:] = [handler]
+    before = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level)
-    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before[0], before[2]
+        logger.setLevel(before[1])
