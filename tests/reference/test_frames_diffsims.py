@@ -61,7 +61,7 @@ def spots(name: str, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def truth(name: str) -> np.ndarray:
-    """Two general orientations; of gold, ones with eleven spots or more that no half turn repeats: one in 16 is lost."""
+    """Two general orientations; of gold, ones with eleven spots or more that no half turn repeats (one in 16 is)."""
     return random_quaternions(2, seed=29 if name == "au" else len(name) + 20)
 
 
