@@ -183,7 +183,7 @@ public:
 
     Refined refine(const RockingCurves& curves, Quaternion orientation) {
         near_.select(curves, orientation);
-        // Twice: turn about the beam, tilt, turn, tilt; the second time near the first answer, at a third of the step.
+        // Twice: turn about the beam, tilt, turn, tilt; the second time near the first answer, at a quarter of the step.
         double spread = 0;
         for (const double reach : {options_.reach, options_.reach / 4}) {
             near_.place(orientation, reach);

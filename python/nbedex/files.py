@@ -68,8 +68,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False, n_byt
     return target
 
 
-def make_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder, made if it does not exist; its parent must.
+def make_folder(path: str | os.PathLike[str], *, parents: bool = False) -> Path:
+    """The folder, made if it does not exist; its parent must, unless `parents` are to be made, too.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     """
     folder = Path(path)
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
         raise OutputError(f"can't make the folder {folder}: {error.strerror}") from error
     return folder

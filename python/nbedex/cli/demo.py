@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nbedex.demo import PHASES, compare, make_scan, write_hspy
-    from nbedex.errors import ArgumentError, OutputError
-    from nbedex.files import check_output
+    from nbedex.errors import ArgumentError
+    from nbedex.files import check_output, make_folder
     from nbedex.report import plot_maps
     from nbedex.workflow import LibraryOptions, OutputOptions, RunSettings, ScanOptions
     from nbedex.workflow import run as run_workflow
@@ -43,10 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if not 8 <= args.size <= 256:
         raise ArgumentError(f"--size must lie between 8 and 256, got {args.size}")
     folder = Path(args.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {folder}: {error.strerror}") from error
+    make_folder(folder, parents=True)
     files = {"scan": folder / "scan.hspy", "result": folder / "map.h5"}
     for file in files.values():
         check_output(file, overwrite=args.overwrite)

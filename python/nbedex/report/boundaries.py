@@ -19,8 +19,8 @@ from nbedex.boundaries import (
     misorientation_distribution,
     plane_distribution,
 )
-from nbedex.errors import ArgumentError, OutputError
-from nbedex.files import check_output, write_atomically
+from nbedex.errors import ArgumentError
+from nbedex.files import check_output, make_folder, write_atomically
 from nbedex.report import panels
 from nbedex.report.grains import ROLE_COLOURS, GrainCanvas, fills, png
 
@@ -62,11 +62,7 @@ def plot_boundaries(
     """
     if not 50 <= dpi <= 1200:
         raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
-    target = Path(folder)
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {target}: {error.strerror}") from error
+    target = make_folder(folder)
     kinds = [kind for kind in BOUNDARY_FIGURES if _has(network, kind)]
     for kind in kinds:
         check_output(target / f"boundaries-{kind}.png", overwrite=overwrite)

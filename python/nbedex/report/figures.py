@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbedex.errors import ArgumentError, OutputError
-from nbedex.files import check_output, write_atomically
+from nbedex.errors import ArgumentError
+from nbedex.files import check_output, make_folder, write_atomically
 from nbedex.maps.result import IndexingResult, check_cutoffs
 from nbedex.report import panels
 from nbedex.report.panels import View
@@ -133,10 +133,7 @@ def _targets(path: Path, kinds: tuple[str, ...]) -> dict[str, Path]:
         return {kinds[0]: path}
     if path.suffix and not path.is_dir():
         raise ArgumentError(f"maps are written as PNG: give a name that ends in .png or a folder, got {path}")
-    try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {path}: {error.strerror}") from error
+    make_folder(path)
     return {kind: path / f"{kind}.png" for kind in kinds}
 
 

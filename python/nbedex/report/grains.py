@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.errors import ArgumentError, OutputError
-from nbedex.files import check_output, write_atomically
+from nbedex.errors import ArgumentError
+from nbedex.files import check_output, make_folder, write_atomically
 from nbedex.grains import GrainMap, Role, grain_reference_deviation, kernel_average_misorientation
 from nbedex.report import panels
 from nbedex.report.poles import draw_poles
@@ -83,11 +83,7 @@ def plot_grains(
     """
     if not 50 <= dpi <= 1200:
         raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
-    target = Path(folder)
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {target}: {error.strerror}") from error
+    target = make_folder(folder)
     kinds = [kind for kind in GRAIN_FIGURES if kind not in _OF_PLANES or _has_planes(grain_map)]
     for kind in kinds:
         check_output(target / f"{kind}.png", overwrite=overwrite)

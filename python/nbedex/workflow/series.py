@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from nbedex.errors import ArgumentError, Cancelled, NbedexError, OutputError
+from nbedex.errors import ArgumentError, Cancelled, NbedexError
+from nbedex.files import make_folder
 from nbedex.indexing.monitor import Watch
 from nbedex.maps import summary_of_file
 from nbedex.progress import Progress, silent
@@ -119,10 +120,7 @@ def run_series(
     """
     folder = Path(settings.output.path or ".")
     targets = results_for(scans, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {folder}: {error.strerror}") from error
+    make_folder(folder, parents=True)
     libraries, entries = Libraries(), []
     for scan, target in targets.items():
         replace = msgspec.structs.replace
