@@ -145,7 +145,7 @@ private:
         std::vector<float> x, y, z, limit, sharpness, weight;
     } chosen_;  // of the crystal's reflections; x, y, z in its own frame
     std::vector<float> all_x_, all_y_, all_excitation_, all_row_;  // of those, at an orientation
-    std::vector<std::uint8_t> flags_;
+    std::vector<std::int32_t> flags_;
     std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, azimuth_, down_;  // of those that count there
     std::vector<std::uint32_t> upper_, lower_;
     std::size_t size_ = 0, excited_ = 0;

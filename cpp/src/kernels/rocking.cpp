@@ -30,34 +30,38 @@ inline float total(const Floats (&sums)[vectors]) {
 }
 
 void near_plane(const Reciprocal& g, const float* __restrict length, const float* normal, float far, float slope, float bend,
-                std::uint8_t* __restrict flags) {
+                std::int32_t* __restrict flags) {
     const float *__restrict x = g.x, *__restrict y = g.y, *__restrict z = g.z;
     const float zx = normal[0], zy = normal[1], zz = normal[2];
     for (std::size_t i = 0; i < g.n; ++i) {
         const float off = zx * x[i] + zy * y[i] + zz * z[i];
-        flags[i] = __builtin_fabsf(off) < far + length[i] * (slope + bend * length[i]);
+        flags[i] = __builtin_fabsf(off) < far + length[i] * (slope + bend * length[i]) ? 1 : 0;
     }
 }
 
-void place(const Reciprocal& g, const float* __restrict limit, const Placing& how, const Places& out) {
-    const float *__restrict gx = g.x, *__restrict gy = g.y, *__restrict gz = g.z;
-    float *__restrict to_x = out.x, *__restrict to_y = out.y, *__restrict excitation = out.excitation, *__restrict row = out.row;
-    std::uint8_t* __restrict state = out.state;
-    float m[9];
-    __builtin_memcpy(m, how.rotation, sizeof m);
+/// With parameters that the compiler may take for distinct memory, which it needs to work on several reflections at once.
+void place(const float* __restrict gx, const float* __restrict gy, const float* __restrict gz, std::size_t n, const float* __restrict limit,
+           const Placing how, float* __restrict to_x, float* __restrict to_y, float* __restrict excitation, float* __restrict row,
+           std::int32_t* __restrict state) {
+    const float *m = how.rotation, m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3], m4 = m[4], m5 = m[5], m6 = m[6], m7 = m[7], m8 = m[8];
     const float sphere = how.sphere, k_min = how.k_min, rings_per_k = how.rings_per_k, n_rings = how.n_rings, slope = how.slope;
-    for (std::size_t i = 0; i < g.n; ++i) {
-        const float x = m[0] * gx[i] + m[1] * gy[i] + m[2] * gz[i], y = m[3] * gx[i] + m[4] * gy[i] + m[5] * gz[i];
-        const float z = m[6] * gx[i] + m[7] * gy[i] + m[8] * gz[i];
+    for (std::size_t i = 0; i < n; ++i) {
+        const float x = m0 * gx[i] + m1 * gy[i] + m2 * gz[i], y = m3 * gx[i] + m4 * gy[i] + m5 * gz[i], z = m6 * gx[i] + m7 * gy[i] + m8 * gz[i];
         const float flat = x * x + y * y, r = __builtin_sqrtf(flat), ring = (r - k_min) * rings_per_k;
         const float s = flat / (sphere + __builtin_sqrtf(sphere * sphere - flat)) - z, off = __builtin_fabsf(s);
-        const bool seen = (ring >= 0) & (ring < n_rings), near = seen & (off <= limit[i] + slope * r), excited = near & (off < limit[i]);
+        const float outside = ring >= 0 ? ring - n_rings : 0;  // at least zero
+        const std::int32_t near = outside < 0 ? is_near : 0, excited = outside < 0 ? is_near | is_excited : 0;
+        const std::int32_t unless_excited = off <= limit[i] + slope * r ? near : 0;
         to_x[i] = x;
         to_y[i] = y;
         excitation[i] = s;
         row[i] = ring - 0.5F;
-        state[i] = static_cast<std::uint8_t>((near ? is_near : 0) | (excited ? is_excited : 0));
+        state[i] = off < limit[i] ? excited : unless_excited;
     }
+}
+
+void place_all(const Reciprocal& g, const float* limit, const Placing& how, const Places& out) {
+    place(g.x, g.y, g.z, g.n, limit, how, out.x, out.y, out.excitation, out.row, out.state);
 }
 
 /// The angle whose tangent is t, 0 <= t <= 1, to 2e-7: least squares of atan(t) / t over polynomials in t^2, at Chebyshev's points.
@@ -125,6 +129,6 @@ RockingSums rocking_sums(const RockingSpots& spots, float tilt_x, float tilt_y) 
 
 }  // namespace
 
-extern const RockingKernels rocking_kernels{near_plane, place, azimuths, look_up, rocking_sums};
+extern const RockingKernels rocking_kernels{near_plane, place_all, azimuths, look_up, rocking_sums};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -25,12 +25,12 @@ struct Placing {
     float slope;       ///< reflections count as near up to limit + slope * |(x, y)| from the sphere
 };
 
-inline constexpr std::uint8_t is_near = 1, is_excited = 2;
+inline constexpr std::int32_t is_near = 1, is_excited = 2;
 
 /// Places in the sample frame (1/angstrom), excitation error, row in the polar pattern (ring - 0.5, between rings).
 struct Places {
     float *x, *y, *excitation, *row;
-    std::uint8_t* state;  ///< 0, is_near, or is_near | is_excited (up to the limit)
+    std::int32_t* state;  ///< 0, is_near, or is_near | is_excited (up to the limit)
 };
 
 /// Polar bins as they lie in memory: each row twice, one copy after the other.
@@ -55,8 +55,9 @@ struct RockingSums {
 };
 
 struct RockingKernels {
-    /// flags[i] = |zx x + zy y + zz z| < far + length (slope + bend length), for those whose flag may be needed.
-    void (*near_plane)(const Reciprocal& g, const float* length, const float* normal, float far, float slope, float bend, std::uint8_t* flags);
+    /// flags[i] = |zx x + zy y + zz z| < far + length (slope + bend length).
+    void (*near_plane)(const Reciprocal& g, const float* length, const float* normal, float far, float slope, float bend,
+                       std::int32_t* flags);
 
     void (*place)(const Reciprocal& g, const float* limit, const Placing& how, const Places& out);
 
