@@ -25,10 +25,10 @@ POINTS: dict[str, tuple[float, float]] = {
     "w1": (2.5, 30), "w2": (2.5, 46.5), "w3": (2.5, 61.5), "b1": (14, 61.5), "b2": (27.5, 61.5), "b3": (42, 61.5),
     "b4": (52, 61.5),
     # triple points
-    "t2": (27.4, 13.2), "zt": (25.15, 21.6), "zr": (27.9, 23.2), "zb": (27.0, 25.6), "zl": (22.8, 24.2),
-    "t4": (19.7, 32.7), "t5": (25.5, 35.0), "t6": (27.2, 40.5), "t7": (18.2, 41.1), "t8": (11.5, 48.5),
+    "t2": (27.4, 13.2), "zt": (25.0, 22.3), "zr": (27.8, 23.9), "zb": (26.9, 26.4), "zl": (22.6, 24.9),
+    "t4": (19.4, 33.6), "t5": (25.2, 36.2), "t6": (27.4, 41.3), "t7": (17.8, 42.2), "t8": (11.5, 48.5),
     "t9": (36.0, 43.5), "t10": (35.5, 52.0), "t11": (27.0, 54.5), "t12": (18.0, 54.0), "t13": (10.0, 29.0),
-    "a": (33.0, 20.5), "b": (38.0, 27.0), "c": (45.0, 40.0), "p": (41.4, 15.0), "q": (50.0, 17.0), "q1": (60.5, 18.0),
+    "a": (33.0, 20.5), "b": (38.6, 30.2), "c": (46.0, 40.6), "p": (41.6, 15.2), "q": (50.0, 17.0), "q1": (60.5, 18.0),
     "s": (53.0, 34.5), "z2a": (54.5, 44.5), "z2b": (57.0, 47.0), "z2c": (54.0, 49.5), "z2d": (51.6, 47.0),
     "z3a": (6.0, 45.0), "z3b": (9.4, 46.4), "z3c": (8.6, 49.8), "z3d": (5.2, 48.6),
 }  # fmt: skip
@@ -65,54 +65,60 @@ RINGS: dict[str, tuple[str, str | None, str]] = {
     "ZrO2-3": ("insulator", "zro2-m", "z3a z3b z3c z3d"),
 }
 
-STRAIGHT = {"gap", "frame"}  # what was cut by the ion beam has straight edges; so have the layers of the electrodes
-KINK = 0.05  # of an edge's length, how far a kink lies off the straight line
+KINK = 0.05  # one sigma of how far a kink lies off the straight line, of the edge's length (at most 10 units)
+BULGE = 0.14  # how far an inclusion's edge bulges, of its length: particles are round
 STEP = 3.0  # a kink about every so many units
-LEAN = 0.22  # one sigma of tan(inclination) of a boundary
+LEAN = 0.22  # one sigma of tan(inclination) of a boundary along Y and along X
+STEEPEST = 0.4
+SEED = 5
+
+Ring = tuple[int, ...]
 
 
-def build(seed: int = 5) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[int, ...]]]:
-    """Corners (v, 2) as (y, x) in nm, their lean, and the ring of every region with the kinks in."""
-    rng = np.random.default_rng(seed)
+def build() -> tuple[np.ndarray, np.ndarray, dict[str, Ring]]:
+    """Corners (v, 2) as (y, x) in nm, their lean (v, 2), and the ring of every region, kinks included."""
+    rng = np.random.default_rng(SEED)
     number = {name: i for i, name in enumerate(POINTS)}
     corners = [np.array([y, x], dtype=float) for x, y in POINTS.values()]
-    lean = [np.zeros(2) if _fixed(name) else rng.normal(0.0, LEAN, 2).clip(-0.4, 0.4) for name in POINTS]
-    owners: dict[frozenset[int], set[str]] = {}
-    for region, (_, _, ring) in RINGS.items():
-        names = ring.split()
-        for first, second in zip(names, names[1:] + names[:1], strict=True):
-            owners.setdefault(frozenset((number[first], number[second])), set()).add(region)
-    inside: dict[tuple[int, int], list[int]] = {}
-    for region, (_, _, ring) in RINGS.items():
-        names = ring.split()
-        for first, second in zip(names, names[1:] + names[:1], strict=True):
-            i, j = number[first], number[second]
-            if (j, i) in inside:
-                inside[i, j] = inside[j, i][::-1]
-                continue
-            inside[i, j] = []
-            if not all(RINGS[owner][0] == "grain" for owner in owners[frozenset((i, j))]) or region == "":
-                continue
-            along = corners[j] - corners[i]
-            length = float(np.hypot(*along))
-            parts = max(1, round(length / STEP))
-            for k in range(1, parts):
-                off = rng.normal(0.0, KINK * min(length, 10.0)) * np.sin(np.pi * k / parts)
-                place = corners[i] + along * k / parts + off * np.array([along[1], -along[0]]) / length
-                inside[i, j].append(len(corners))
-                corners.append(place)
-                lean.append(lean[i] + (lean[j] - lean[i]) * k / parts)
-    rings = {}
-    for region, (_, _, ring) in RINGS.items():
-        names = ring.split()
-        whole: list[int] = []
-        for first, second in zip(names, names[1:] + names[:1], strict=True):
-            whole += [number[first], *inside[number[first], number[second]]]
-        rings[region] = tuple(whole)
+    lean = [np.zeros(2) if _fixed(name) else rng.normal(0.0, LEAN, 2).clip(-STEEPEST, STEEPEST) for name in POINTS]
+    outlines = {region: [number[name] for name in ring.split()] for region, (_, _, ring) in RINGS.items()}
+    owner = {edge: region for region, ring in outlines.items() for edge in _edges(ring)}
+    kinks: dict[tuple[int, int], list[int]] = {}
+    for (i, j), region in owner.items():
+        other = owner.get((j, i))
+        if (j, i) in kinks or other is None:
+            continue
+        along = corners[j] - corners[i]
+        left = np.array([-along[1], along[0]])  # of the edge, seen along it: out of the region it belongs to
+        for share, off in _offsets(region, other, float(np.hypot(*along)), rng):
+            kinks.setdefault((i, j), []).append(len(corners))
+            corners.append(corners[i] + share * along + off * left)
+            lean.append((1 - share) * lean[i] + share * lean[j])
+        kinks[j, i] = kinks.setdefault((i, j), [])[::-1]
+    rings = {
+        region: tuple(corner for edge in _edges(ring) for corner in (edge[0], *kinks.get(edge, ())))
+        for region, ring in outlines.items()
+    }
     return np.round(np.array(corners) * FIELD_NM / UNITS, 2), np.round(np.array(lean), 4) + 0.0, rings
 
 
+def _edges(ring: list[int]) -> list[tuple[int, int]]:
+    return list(zip(ring, ring[1:] + ring[:1], strict=True))
+
+
+def _offsets(region: str, other: str, length: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Kinks of an edge: how far along it, and how far out of the region, both in units of the edge's length."""
+    particle = ("ZrO2" in region) - ("ZrO2" in other)
+    if particle:
+        return [(0.5, particle * BULGE)]
+    if not (RINGS[region][0] == RINGS[other][0] == "grain"):
+        return []
+    parts = max(1, round(length / STEP))
+    size = KINK * min(length, 10.0) / length
+    return [(k / parts, float(rng.normal(0.0, size) * np.sin(np.pi * k / parts))) for k in range(1, parts)]
+
+
 def _fixed(name: str) -> bool:
-    """Whether a point stays in place at every depth: the outline, and all that the ion beam cut at right angles."""
+    """Whether a point stays in place at every depth: on the outline, and where the ion beam cut at right angles."""
     x, y = POINTS[name]
     return x in (0, 2.5, 60.5, 64) or y in (0, 2.4, 5, 61.5, 64)
