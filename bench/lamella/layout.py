@@ -7,6 +7,8 @@ between them get kinks, so that they look like boundaries, and lean, so that the
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 UNITS = 64.0
@@ -122,3 +124,24 @@ def _fixed(name: str) -> bool:
     """Whether a point stays in place at every depth: on the outline, and where the ion beam cut at right angles."""
     x, y = POINTS[name]
     return x in (0, 2.5, 60.5, 64) or y in (0, 2.4, 5, 61.5, 64)
+
+
+@cache
+def chord_deg(first: str, second: str) -> float:
+    """Direction, modulo 180 degrees from X towards Y, of the line between the ends of the boundary of two regions."""
+    along = np.sum([np.subtract(POINTS[b], POINTS[a]) for a, b in _shared(first, second)], axis=0)
+    return float(np.rad2deg(np.arctan2(along[1], along[0])) % 180)
+
+
+def touching(name: str) -> list[str]:
+    """Other grains that share an edge with a region."""
+    return [other for other in RINGS if other != name and RINGS[other][0] == "grain" and _shared(name, other)]
+
+
+def _shared(first: str, second: str) -> list[tuple[str, str]]:
+    one, two = (_edges_of_names(RINGS[name][2].split()) for name in (first, second))
+    return [(a, b) for a, b in one if (b, a) in set(two)]
+
+
+def _edges_of_names(ring: list[str]) -> list[tuple[str, str]]:
+    return list(zip(ring, ring[1:] + ring[:1], strict=True))

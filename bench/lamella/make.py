@@ -20,11 +20,12 @@ HEADER = """\
 #
 # Published: misorientations and trace angles of 14 pairs of grains, low-angle and coincidence boundaries, classes of
 # twelve boundaries (python/nbedex/demo/published.py). Invented: everything else, that is the layout, the inclinations,
-# the electrodes' crystals, G2 to G4. The orientations are one of many solutions, found by bench/lamella/orientations.py;
-# this file is written by bench/lamella/make.py. See docs/lamella.md.
+# the electrodes' crystals, G2 to G4. The orientations are one of many solutions (bench/lamella/orientations.py); this
+# file is written by bench/lamella/make.py. See docs/lamella.md.
 #
 # corner: [y, x] in nm from the top left corner of the field of view, at half thickness; lean: nm of shift (y, x) per nm
-# of depth along the beam. region: corners in the order X towards Y; orientation: quaternion w, x, y, z, sample to crystal.
+# of depth along the beam. region: corners in the order X towards Y; orientation: quaternion w, x, y, z, sample to
+# crystal, in the middle of the region; bend_deg: turn from one end of the region to the other.
 """
 
 

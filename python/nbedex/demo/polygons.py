@@ -1,6 +1,7 @@
-"""Polygons that share corners: whether they cut a rectangle into parts without gap or overlap, and which part a point is in.
+"""Polygons that share corners: whether they cut a rectangle without gap or overlap, and which one a point is in.
 
-Frame: sample (docs/conventions.md), rows (y, x), Y down; a ring runs from X towards Y, clockwise on the screen.
+Corners are rows (y, x) in the sample frame (docs/conventions.md), Y down; a ring runs from X towards Y, clockwise on
+the screen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is published of the lamella that the virtual one follows: numbers and labels, as printed.
 
-Sources: Ding2023, Z. Ding et al., Adv. Energy Mater. 2023, 2302322; Ding2024, Z. Ding, doctoral thesis, TU Darmstadt 2024.
+Ding2023: Z. Ding et al., Adv. Energy Mater. 2023, 2302322. Ding2024: Z. Ding, doctoral thesis, TU Darmstadt 2024.
 """
 
 from __future__ import annotations
