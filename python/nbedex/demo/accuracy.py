@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.demo.truth import Truth
+from nbedex.demo.scan_truth import Truth
 from nbedex.maps import IndexingResult, disorientation_angle, half_turned
 
 MIXED = "all but columns of several regions"

@@ -13,7 +13,7 @@ import numpy as np
 from nbedex.blockade import UniformField
 from nbedex.demo.scan import ScanSettings, simulate_scan
 from nbedex.demo.specimen import Specimen
-from nbedex.demo.truth import Truth, write_truth
+from nbedex.demo.scan_truth import Truth, write_truth
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output, make_folder
 from nbedex.grains import read_orientation_map

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbedex.blockade import Blockade, class_label
 from nbedex.boundaries import plane_angle_deg, trace_angle_deg
 from nbedex.demo.specimen import Specimen
-from nbedex.demo.truth import Truth
+from nbedex.demo.scan_truth import Truth
 from nbedex.grains import GrainMap, Role
 from nbedex.maps import disorientation_angle, rotate
 from nbedex.phases import load_phase

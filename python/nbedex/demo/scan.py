@@ -19,7 +19,7 @@ from nbedex.demo.columns import Columns, Raster, columns
 from nbedex.demo.hspy import write_hspy
 from nbedex.demo.patterns import Camera, Exposure, make_exposure
 from nbedex.demo.specimen import Specimen
-from nbedex.demo.truth import Truth, truth_of
+from nbedex.demo.scan_truth import Truth, truth_of
 from nbedex.indexing.pipeline import processors
 from nbedex.progress import Progress, silent
 from nbedex.settings import Settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbedex.blockade import Blockade
+from nbedex.blockade import Blockade, UniformField, analyse_blockade
+from nbedex.boundaries import trace_boundaries
 from nbedex.demo.compare import (
     Angles,
     AtElectrode,
@@ -19,6 +20,7 @@ from nbedex.demo.compare import (
 )
 from nbedex.demo.published import CLASSES, PAIRS, RELATIONS
 from nbedex.demo.specimen import Specimen
+from nbedex.demo.truth import true_grains
 
 TOLERANCE_DEG = 1.0  # of recovered angles against true ones
 FIRST_FILAMENT: Pair = ("G11", "G16")
@@ -105,26 +107,27 @@ class Tables:
         return order.index(FIRST_FILAMENT) + 1 if FIRST_FILAMENT in order else None
 
 
-def make_tables(specimen: Specimen, true: tuple[Blockade, Names], found: tuple[Blockade, Names]) -> Tables:
+def make_tables(specimen: Specimen, found: Blockade, names: Names) -> Tables:
     """Compare.
 
     Parameters
     ----------
     specimen
-        Whose crystals are true.
-    true
-        Boundaries of the true map in the field, and the names of its regions.
+        Whose crystals and boundaries are true.
     found
-        Boundaries of the map that was found, and what its grains are called.
+        Boundaries of a map of all of it, in a field.
+    names
+        What the map's grains are called.
     """
-    grain_map = found[0].network.grain_map
+    grain_map = found.network.grain_map
+    true = true_boundaries(specimen, grain_map.source.shape)
     pairs = [
         PairRow(
             pair=(p.first, p.second),
             published_omega=p.misorientation_deg,
             published_path=p.path_deg,
             true=angles_true(specimen, (p.first, p.second)),
-            found=angles_found(grain_map, found[1], (p.first, p.second)),
+            found=angles_found(grain_map, names, (p.first, p.second)),
         )
         for p in PAIRS
     ]
@@ -133,7 +136,7 @@ def make_tables(specimen: Specimen, true: tuple[Blockade, Names], found: tuple[B
             pair=(p.first, p.second),
             published=p.sigma,
             true=boundary_of(*true, (p.first, p.second)),
-            found=boundary_of(*found, (p.first, p.second)),
+            found=boundary_of(found, names, (p.first, p.second)),
         )
         for p in RELATIONS
     ]
@@ -142,7 +145,7 @@ def make_tables(specimen: Specimen, true: tuple[Blockade, Names], found: tuple[B
             pair=(p.first, p.second),
             published=p.label,
             true=boundary_of(*true, (p.first, p.second)),
-            found=boundary_of(*found, (p.first, p.second)),
+            found=boundary_of(found, names, (p.first, p.second)),
         )
         for p in CLASSES
     ]
@@ -150,5 +153,12 @@ def make_tables(specimen: Specimen, true: tuple[Blockade, Names], found: tuple[B
         pairs=tuple(pairs),
         relations=tuple(relations),
         classes=tuple(classes),
-        electrodes=tuple(at_electrodes(*found)),
+        electrodes=tuple(at_electrodes(found, names)),
     )
+
+
+def true_boundaries(specimen: Specimen, shape: tuple[int, int]) -> tuple[Blockade, Names]:
+    """The boundaries of the true map in the specimen's field, and the names of its grains."""
+    grain_map, region = true_grains(specimen, shape)
+    blockade = analyse_blockade(trace_boundaries(grain_map), UniformField(specimen.field_deg))
+    return blockade, Names({specimen.names[number]: (grain,) for grain, number in enumerate(region.tolist())})
