@@ -42,7 +42,7 @@ class Accuracy:
     median_deg: float
 
 
-def accuracy(result: IndexingResult, truth: Truth) -> list[Accuracy]:
+def accuracy_of(result: IndexingResult, truth: Truth) -> list[Accuracy]:
     """Compare with the truth: a row per phase, then all crystals, then all but columns of several regions."""
     phase, angle, turned = compared(result, truth)
     crystal = truth.phase_id >= 0
@@ -69,11 +69,9 @@ def accuracy(result: IndexingResult, truth: Truth) -> list[Accuracy]:
     return rows
 
 
-def compared(
-    result: IndexingResult, truth: Truth
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Of every pixel (ny, nx) the truth's number of the phase found (-1: none, -2: not in the specimen); the angle to the
-    truth in degrees, NaN where the phase is wrong; whether the two differ by half a turn about a zone axis near the beam.
+def compared(result: IndexingResult, truth: Truth) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Of every pixel (ny, nx) the truth's number of the phase found (-1: none, -2: not in the specimen); the angle to
+    the truth in degrees, NaN where the phase is wrong; whether both differ by half a turn about a zone near the beam.
     """
     names = [phase.name for phase in truth.phases]
     number = np.array([names.index(p.name) if p.name in names else -2 for p in result.phases] + [-1])

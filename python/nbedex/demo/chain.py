@@ -1,4 +1,4 @@
-"""The chain a user would run, on the scan of the virtual lamella: index, pool, grains, boundaries, blockade, current."""
+"""The chain a user would run, on a scan of a specimen: index, pool, grains, boundaries, blockade, current."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from nbedex.blockade import UniformField
 from nbedex.demo.scan import ScanSettings, simulate_scan
-from nbedex.demo.specimen import Specimen
 from nbedex.demo.scan_truth import Truth, write_truth
+from nbedex.demo.specimen import Specimen
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output, make_folder
 from nbedex.grains import read_orientation_map
 from nbedex.maps import IndexingResult, read_result
-from nbedex.microstructure import Microstructure, analyse_map, check_folder, write_microstructure
+from nbedex.microstructure import GRAIN_FILE, Microstructure, analyse_map, check_folder, write_microstructure
 from nbedex.pooled import pool
 from nbedex.progress import Progress, silent
 from nbedex.transport import (
@@ -98,8 +98,8 @@ def run_chain(
         A file is in the way and `overwrite` is not given; checked before anything is written.
     """
     make_folder(folder, parents=True)
-    files = {name: folder / file for name, file in
-             (("scan", SCAN), ("truth", TRUTH), ("map", MAP), ("pooled map", POOLED), ("current", CURRENT))}  # fmt: skip
+    names = (("scan", SCAN), ("truth", TRUTH), ("map", MAP), ("pooled map", POOLED), ("current", CURRENT))
+    files = {name: folder / file for name, file in names}
     for file in (*files.values(), folder / f"{MAP}.toml"):
         check_output(file, overwrite=overwrite)
     check_folder(folder / ANALYSIS, figures=figures, overwrite=overwrite)
@@ -141,6 +141,25 @@ def run_chain(
     )
 
 
+def scan_to_folder(
+    specimen: Specimen,
+    folder: Path,
+    settings: ScanSettings,
+    *,
+    overwrite: bool = False,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Path]:
+    """Make the scan and its truth in a folder, for a user's own try."""
+    make_folder(folder, parents=True)
+    files = {"scan": folder / SCAN, "truth": folder / TRUTH}
+    for file in files.values():
+        check_output(file, overwrite=overwrite)
+    truth = simulate_scan(specimen, files["scan"], settings, overwrite=overwrite, threads=threads, progress=progress)
+    write_truth(files["truth"], truth, overwrite=overwrite)
+    return files
+
+
 def current_of(
     found: Microstructure, specimen: Specimen, *, progress: Progress = silent
 ) -> tuple[Solution, BoundaryCurrents]:
@@ -166,3 +185,16 @@ def electrodes_of(specimen: Specimen, step: tuple[float, float]) -> list[Electro
         (y0, x0), (y1, x1) = points.min(axis=0), points.max(axis=0)
         made.append(Electrode(where=f"rect:{x0:.0f},{y0:.0f},{x1:.0f},{y1:.0f}", potential=volts, name=name))
     return made
+
+
+def commands_of(specimen: Specimen, folder: Path, step: tuple[float, float]) -> list[str]:
+    """The commands that make the same files of the scan in the folder."""
+    phases = " ".join(f"--phase {name}" for name in specimen.phases)
+    places = " ".join(f"--electrode {e.where}={e.potential:g}" for e in electrodes_of(specimen, step))
+    thickness = sum(specimen.thickness_nm) / 4
+    return [
+        f"nbedex index {folder / SCAN} {phases} --step {STEP_DEG:g} -o {folder / MAP}",
+        f"nbedex pool {folder / MAP} -o {folder / POOLED}",
+        f"nbedex analyse {folder / POOLED} --field {specimen.field_deg:g} -o {folder / ANALYSIS}",
+        f"nbedex transport {folder / ANALYSIS / GRAIN_FILE} {places} --thickness {thickness:g} -o {folder / CURRENT}",
+    ]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nbedex.blockade import Blockade, class_label
 from nbedex.boundaries import plane_angle_deg, trace_angle_deg
-from nbedex.demo.specimen import Specimen
 from nbedex.demo.scan_truth import Truth
+from nbedex.demo.specimen import Specimen
 from nbedex.grains import GrainMap, Role
 from nbedex.maps import disorientation_angle, rotate
 from nbedex.phases import load_phase
@@ -137,7 +137,7 @@ def angles_true(specimen: Specimen, pair: Pair) -> Angles:
 
 def _angles(a: Floats, b: Floats, symmetry: Floats, normal_a: Floats, normal_b: Floats) -> Angles:
     # the trace is Z x n
-    traces = [float(np.rad2deg(np.arctan2(n[0], -n[1]))) for n in (normal_a, normal_b)]
+    traces = [np.asarray(np.rad2deg(np.arctan2(n[0], -n[1]))) for n in (normal_a, normal_b)]
     return Angles(
         omega=float(np.rad2deg(disorientation_angle(a, b, symmetry)[0])),
         psi=float(plane_angle_deg(normal_a, normal_b)),
@@ -149,9 +149,9 @@ def boundary_of(blockade: Blockade, names: Names, pair: Pair) -> BoundaryView:
     """What is said of the boundary between two named grains."""
     b, s, along = blockade.network.boundaries, blockade.stretches, blockade.along
     first, second = (names.grains.get(name, ()) for name in pair)
-    mine = np.flatnonzero(
-        (np.isin(b.grain_a, first) & np.isin(b.grain_b, second)) | (np.isin(b.grain_a, second) & np.isin(b.grain_b, first))
-    )
+    forward = np.isin(b.grain_a, first) & np.isin(b.grain_b, second)
+    backward = np.isin(b.grain_a, second) & np.isin(b.grain_b, first)
+    mine = np.flatnonzero(forward | backward)
     rows = np.flatnonzero(np.isin(s.segment, mine))
     if not len(rows):
         return BoundaryView()

@@ -116,11 +116,10 @@ class Exposure:
             nothing = float(share[empty[region]].sum())
             amorphous = float(share[~crystal[region] & ~empty[region]].sum())
             image = self._smooth(centers[i], nothing, amorphous)
-            parts = [spots[row] for row in range(begin, end) if spots[row] is not None]
+            parts = [(w, part) for w, part in zip(share, spots[begin:end], strict=True) if part is not None]
             if parts:
-                weights = share[crystal[region]]
-                at = np.concatenate([part[0] for part in parts])
-                intensity = np.concatenate([w * part[1] for w, part in zip(weights, parts, strict=True)])
+                at = np.concatenate([part[0] for _, part in parts])
+                intensity = np.concatenate([w * part[1] for w, part in parts])
                 image += camera.spots * self._render(at, intensity, centers[i])
             rng = np.random.default_rng([self.seed, int(number[i])])
             out[i] = np.minimum(rng.poisson(camera.counts * image), np.iinfo(np.uint16).max)

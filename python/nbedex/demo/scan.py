@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -18,8 +17,8 @@ from nbedex.calibration import Calibration
 from nbedex.demo.columns import Columns, Raster, columns
 from nbedex.demo.hspy import write_hspy
 from nbedex.demo.patterns import Camera, Exposure, make_exposure
-from nbedex.demo.specimen import Specimen
 from nbedex.demo.scan_truth import Truth, truth_of
+from nbedex.demo.specimen import Specimen
 from nbedex.indexing.pipeline import processors
 from nbedex.progress import Progress, silent
 from nbedex.settings import Settings
@@ -140,9 +139,7 @@ def make_scan(specimen: Specimen, settings: ScanSettings | None = None, *, threa
     )
 
 
-def _blocks(
-    specimen: Specimen, settings: ScanSettings, threads: int
-) -> Iterator[tuple[Columns, NDArray[np.uint16]]]:
+def _blocks(specimen: Specimen, settings: ScanSettings, threads: int) -> Iterator[tuple[Columns, NDArray[np.uint16]]]:
     """Blocks of whole scan rows in order; a few are worked on at a time."""
     (ny, nx), workers = settings.raster.shape, threads or processors()
     exposure = make_exposure(specimen, settings.camera, settings.raster.shape, seed=settings.seed)
@@ -167,4 +164,3 @@ def _block(
 ) -> tuple[Columns, NDArray[np.uint16]]:
     parts = columns(specimen, raster, number)
     return parts, exposure.frames(parts)
-
