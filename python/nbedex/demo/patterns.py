@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -102,13 +103,19 @@ class Exposure:
 
     def frames(self, columns: Columns) -> NDArray[np.uint16]:
         """Patterns (positions, size, size); each is the same whatever columns are beside it."""
-        camera = self.camera
+        out = np.empty((len(columns.first), self.camera.size, self.camera.size), dtype=np.uint16)
+        for i, (number, image) in enumerate(self.images(columns)):
+            rng = np.random.default_rng([self.seed, number])
+            out[i] = np.minimum(rng.poisson(self.camera.counts * image), np.iinfo(np.uint16).max)
+        return out
+
+    def images(self, columns: Columns) -> Iterator[tuple[int, Floats]]:
+        """Number of each position, and the share of the electrons expected in every pixel (size, size)."""
         spots = self._spots(columns)
         first = columns.first
         last = np.append(first[1:], len(columns.position))
         number = columns.position[first]
-        centers = camera.center(number, self.shape)
-        out = np.empty((len(first), camera.size, camera.size), dtype=np.uint16)
+        centers = self.camera.center(number, self.shape)
         crystal = np.array([c is not None for c in self.crystals])
         empty = np.array(self.empty)
         for i, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
@@ -120,10 +127,8 @@ class Exposure:
             if parts:
                 at = np.concatenate([part[0] for _, part in parts])
                 intensity = np.concatenate([w * part[1] for w, part in parts])
-                image += camera.spots * self._render(at, intensity, centers[i])
-            rng = np.random.default_rng([self.seed, int(number[i])])
-            out[i] = np.minimum(rng.poisson(camera.counts * image), np.iinfo(np.uint16).max)
-        return out
+                image += self.camera.spots * self._render(at, intensity, centers[i])
+            yield int(number[i]), image
 
     def _spots(self, columns: Columns) -> list[tuple[Floats, Floats] | None]:
         """Of every part, offsets (n, 2) of its spots as (row, column) in 1/angstrom and shares that add up to one."""
