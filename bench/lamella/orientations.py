@@ -23,7 +23,12 @@ from layout import FIELD_DEG, RINGS, chord_deg, touching
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from nbedex.demo.published import PAIRS
+from nbedex.boundaries import BoundarySettings
+from nbedex.boundaries.csl_labels import label_csl
+from nbedex.demo.published import PAIRS, RELATIONS
+from nbedex.grains import MapPhase
+from nbedex.grains.disorientation import disorientations
+from nbedex.phases import load_phase
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +40,10 @@ OMEGA = np.array([p.misorientation_deg for p in PAIRS])
 PATH = np.array([p.path_deg for p in PAIRS])
 SIGMA3, SIGMA21 = coincidences(60.0), coincidences(float(np.rad2deg(np.arccos(13 / 14))))
 FIELD = np.array([np.cos(np.deg2rad(FIELD_DEG)), np.sin(np.deg2rad(FIELD_DEG)), 0.0])
+
+BETA = MapPhase.of(load_phase("beta2-alumina"))
+SPECIAL = {pair for r in RELATIONS for pair in ((r.first, r.second), (r.second, r.first))}
+CONTACTS = [(a, b) for a in GRAINS for b in touching(a) if b in INDEX and INDEX[a] < INDEX[b]]
 
 # Traces that must run along (0) or across (90) a boundary for its published class: half of the class's 20 degrees
 ALONG = (
@@ -50,7 +59,7 @@ BLOCKING = (("G16", "G11", 0.6), ("G16", "G15", 0.45), ("G16", "G14", 0.45))
 # where the search starts: directions of traces. G9 and G10 fit in two ways
 TRACES = {"G16": 12.0, "G14": 101.0, "G13": 101.0, "G15": 110.0, "G11": 93.0, "G1": 80.0, "G6": 90.0}
 NINE_AND_TEN = ((143.0, 73.0), (37.0, 127.0))  # against G16
-GOOD_COST = 150.0  # of a first attempt that is worth going on with
+STAGES = ((16, 3000.0), (40, 150.0), (200, np.inf))  # evaluations, and the cost up to which it is worth going on
 
 
 def hinge(excess: Floats) -> Floats:
@@ -83,7 +92,7 @@ def residuals(x: Floats) -> Floats:
             off,
             2 * hinge(off - 2.7),
             np.stack(singles, axis=-1),
-            hinge(line_angle(trace[..., TRACED], WANTED) - WITHIN_DEG),
+            2 * hinge(line_angle(trace[..., TRACED], WANTED) - WITHIN_DEG),
             0.5 * hinge(25 - inclination),
             0.3 * hinge(inclination - 78),
             0.5 * hinge(5 - zone_distance(bunge)),
@@ -99,6 +108,13 @@ def accumulation(n: Floats, first: str, second: str) -> Floats:
     m = m if m @ FIELD > 0 else -m
     a, b = n[..., INDEX[first], :], n[..., INDEX[second], :]
     return -(a @ m) * (a @ FIELD) + (b @ m) * (b @ FIELD)
+
+
+def is_general(first: Floats, second: Floats) -> bool:
+    """Whether a boundary is neither low-angle nor near a coincidence: published as true of all but four."""
+    pair = from_bunge(first)[None], from_bunge(second)[None]
+    rotation = disorientations(*pair, BETA.symmetry).rotation
+    return bool(label_csl(rotation, BETA, BoundarySettings()).sigma[0] == 0)
 
 
 def jacobian(x: Floats) -> Floats:
@@ -139,14 +155,19 @@ class Solution:
         q, trace = from_bunge(self.bunge), self.bunge[:, 0]
         omega = disorientation_deg(q[FIRST], q[SECOND]) - OMEGA
         path = line_angle(trace[FIRST], trace[SECOND]) - PATH
-        return bool(np.abs(omega).max() < 0.2 and np.abs(path).max() < 3.2)
+        known = dict(zip(GRAINS, self.bunge, strict=True))
+        general = all(is_general(known[a], known[b]) for a, b in CONTACTS if (a, b) not in SPECIAL)
+        return bool(np.abs(omega).max() < 0.2 and np.abs(path).max() < 3.2 and general)
 
 
 def search(seed: int) -> Solution:
-    """From one start: a short attempt, a longer one where that is promising."""
-    found = least_squares(residuals, start(seed), jac=jacobian, method="trf", max_nfev=50)
-    if found.cost < GOOD_COST:
-        found = least_squares(residuals, found.x, jac=jacobian, method="trf", max_nfev=200)
+    """From one start, for as long as it is promising."""
+    x = start(seed)
+    for evaluations, limit in STAGES:
+        found = least_squares(residuals, x, jac=jacobian, method="trf", max_nfev=evaluations)
+        x = found.x
+        if found.cost > limit:
+            break
     return Solution(seed, float(found.cost), found.x.reshape(-1, 3) % 360)
 
 
@@ -161,7 +182,8 @@ def neighbours(known: dict[str, Floats], seed: int) -> dict[str, Floats]:
             beside = [other for other in touching(name) if other in known]
             omega = [disorientation_deg(from_bunge(bunge), from_bunge(known[other])) for other in beside]
             piles = max(abs(_between(bunge, known[other], name, other)) for other in beside)
-            worst = piles + 0.05 * max(0.0, 25 - min(omega)) + 0.1 * max(0.0, 5 - float(zone_distance(bunge)))
+            near = sum(not is_general(bunge, known[other]) for other in beside)
+            worst = near + piles + 0.05 * max(0.0, 25 - min(omega)) + 0.1 * max(0.0, 5 - float(zone_distance(bunge)))
             best = min(best, (worst, bunge), key=lambda pair: pair[0])
         known[name] = best[1]
     return known

@@ -12,6 +12,7 @@ from nbedex.demo.scan import DemoScan, ScanSettings, make_scan, simulate_scan
 from nbedex.demo.scan_truth import Truth, write_truth
 from nbedex.demo.specimen import Region, Specimen
 from nbedex.demo.table import Tables, make_tables
+from nbedex.demo.truth import true_grains
 
 __all__ = [
     "Accuracy",
@@ -33,5 +34,6 @@ __all__ = [
     "run_chain",
     "scan_to_folder",
     "simulate_scan",
+    "true_grains",
     "write_truth",
 ]
