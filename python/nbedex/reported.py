@@ -12,7 +12,6 @@ from typing import Any
 from nbedex.blockade import (
     GROUP,
     Alternatives,
-    Blockade,
     BlockadeSettings,
     UniformField,
     alternatives_of,
@@ -152,6 +151,8 @@ class _Found:
         settings: MicrostructureSettings | None,
         threads: int,
     ) -> None:
+        self.network: BoundaryNetwork
+        self.settings: BlockadeSettings
         self.result: IndexingResult | None = None
         self.alternatives: Alternatives | None = None
         self.field_deg: float | None = None
@@ -185,12 +186,12 @@ class _Found:
         groups = read_groups(path, ("boundaries", "rivals", GROUP))
         stored = groups[GROUP].texts if GROUP in groups else {}
         try:
-            self.network: BoundaryNetwork = (
+            self.network = (
                 network_of(grain_map, groups["boundaries"]) if "boundaries" in groups else trace_boundaries(grain_map)
             )
             if "rivals" in groups:
                 self.alternatives = alternatives_of(grain_map, rivals_of(groups["rivals"], grain_map))
-            self.settings: BlockadeSettings = (
+            self.settings = (
                 settings.blockade
                 if settings is not None
                 else settings_from_dict(BlockadeSettings, stored["settings"], where="the grain file")
@@ -252,7 +253,7 @@ def _opened(given: str | os.PathLike[str] | None, provenance: Mapping[str, Any])
     options = provenance.get("run", {}).get("scan", {})
     scan_shape = tuple(options["shape"]) if options.get("shape") else None
     try:
-        scan = open_scan(given or str(where), dataset=options.get("dataset"), scan_shape=scan_shape)
+        scan = open_scan(Path(given or str(where)), dataset=options.get("dataset"), scan_shape=scan_shape)
         scan = scan.binned(int(options.get("bin", 1)))
     except NbedexError as error:
         if given is not None:

@@ -125,11 +125,11 @@ def _classes(blockade: Blockade) -> tuple[Codes, Codes]:
     """(k, 360) classes from planes in space and from traces."""
     a, b = planes_of(blockade)
     m, limits = blockade.stretches.normal, blockade.settings.tolerances
-    on_edge = [edge_on(normal, least_inclination_deg=limits.least_inclination_deg) for normal in (a, b)]
+    edge_a, edge_b = (edge_on(normal, least_inclination_deg=limits.least_inclination_deg) for normal in (a, b))
     flat = unit(m * np.array([1.0, 1.0, 0.0]))
     code, traces = np.zeros((2, len(m), 360), dtype=np.int8)
     for degree in range(360):
         field = UniformField(float(degree)).vector
         code[:, degree] = classify(a, b, m, field, limits).code
-        traces[:, degree] = classify(*on_edge, flat, field, limits).code
+        traces[:, degree] = classify(edge_a, edge_b, flat, field, limits).code
     return code, traces

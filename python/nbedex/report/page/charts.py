@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d, Span
+from bokeh.models import BasicTicker, ColumnDataSource, LinearColorMapper, Range1d, Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -16,12 +16,13 @@ from nbedex.grains import MapPhase, Role
 from nbedex.maps import conjugate, multiply, rotate
 from nbedex.report.blockade_maps import CLASS_COLOURS
 from nbedex.report.page.content import PageContent
-from nbedex.report.page.figures import INK, chart, steps
+from nbedex.report.page.figures import INK, PAPER, chart, steps
 from nbedex.report.poles import equal_area, from_equal_area, pole_density
 
 Floats = NDArray[np.float64]
 _FILL, _SECOND = "#56B4E9", "#D55E00"
-_CELLS = 101
+_CELLS = 121
+_RIM = 1.04  # how far the picture of a pole figure goes, so that a ring in the page's colour makes its edge round
 _LEAST_GRAINS = 8  # for a log-normal curve
 
 
@@ -35,7 +36,7 @@ class Chart:
 
 
 def _histogram(name: str, x: str, values: Floats, edges: Floats, bars: str, y: str = "share per degree") -> Any:
-    made = chart(name, x=x, y=y, x_range=Range1d(float(edges[0]), float(edges[-1])))
+    made = chart(name, x=x, y=y, x_range=Range1d(start=float(edges[0]), end=float(edges[-1])))
     made.quad(**steps(values, edges), fill_color=_FILL, fill_alpha=0.55, line_color=_FILL, legend_label=bars)
     return made
 
@@ -106,7 +107,8 @@ def _grain_sizes(content: PageContent) -> Chart | None:
     edges = np.linspace(0, float(diameter[mine].max()) * 1.05, count + 1)
     inner, cut = (np.histogram(diameter[rows], edges)[0].astype(np.float64) for rows in (whole, mine & ~whole))
     made = chart("grain-size", x=f"diameter of the circle of equal area / {unit}", y="grains",
-                 x_range=Range1d(0, float(edges[-1])))  # fmt: skip
+                 x_range=Range1d(start=0, end=float(edges[-1])))  # fmt: skip
+    made.yaxis.ticker = BasicTicker(min_interval=1)
     made.quad(**steps(inner, edges), fill_color=_FILL, fill_alpha=0.55, line_color=_FILL,
               legend_label=f"{int(whole.sum())} whole grains")  # fmt: skip
     made.quad(left=edges[:-1], right=edges[1:], bottom=inner, top=inner + cut, fill_color=_FILL, fill_alpha=0.12,
@@ -129,7 +131,7 @@ def sweep_chart(content: PageContent, marker: Span) -> Chart | None:
     if not len(blockade.segments):
         return None
     made = chart("sweep", x="direction of the field, from X (right) towards Y (down) / °",
-                 y="share of boundary length / %", height=230, x_range=Range1d(0, 360))  # fmt: skip
+                 y="share of boundary length / %", height=230, x_range=Range1d(start=0, end=360))  # fmt: skip
     angle = np.append(sweep.direction_deg, 360.0)
 
     def closed(values: Floats) -> Floats:
@@ -149,6 +151,7 @@ def sweep_chart(content: PageContent, marker: Span) -> Chart | None:
     )
     made = _finish(made)
     made.legend.orientation = "horizontal"
+    made.legend.spacing = 18
     return Chart(made, "Blocking against the direction of the field", caption)
 
 
@@ -170,12 +173,15 @@ def _pole_figure(
     grains = content.grain_map.grains
     normal, family = _normals(phase, grains.orientation[mine])
     weight = np.repeat(grains.area[mine], family)
-    axis = np.linspace(-1.0, 1.0, _CELLS)
-    density = pole_density(normal, weight, from_equal_area(np.stack(np.meshgrid(axis, axis), axis=-1)))
-    top = max(2.0, float(np.nanmax(density)))
+    axis = np.linspace(-_RIM, _RIM, _CELLS)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1)
+    radius = np.linalg.norm(grid, axis=-1, keepdims=True)
+    density = pole_density(normal, weight, from_equal_area((1 - 1e-9) * grid / np.maximum(radius, 1.0)))
+    top = max(2.0, float(density.max()))
     made = figure(
         name=f"poles-{number}", width=300, height=300, aspect_ratio=1, sizing_mode="stretch_width", tools=[],
-        toolbar_location=None, min_border=0, x_range=Range1d(-1.15, 1.15), y_range=Range1d(1.15, -1.15),
+        toolbar_location=None, min_border=0, x_range=Range1d(start=-1.15, end=1.15),
+        y_range=Range1d(start=1.15, end=-1.15),
         background_fill_color=None, border_fill_color=None, outline_line_color=None,
     )  # fmt: skip
     made.axis.visible = False
@@ -185,20 +191,22 @@ def _pole_figure(
 
     palette = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0, 1, 256))]
     mapper = LinearColorMapper(palette=palette, low=1, high=255, low_color="rgba(0, 0, 0, 0)")
-    codes = np.where(np.isfinite(density), 1 + np.rint(254 * np.nan_to_num(density) / top), 0).astype(np.uint8)
-    made.image([codes], x=-1, y=-1, dw=2, dh=2, color_mapper=mapper)
+    codes = np.where(radius[..., 0] < _RIM, 1 + np.rint(254 * density / top), 0).astype(np.uint8)
+    made.image([codes], x=-_RIM, y=-_RIM, dw=2 * _RIM, dh=2 * _RIM, color_mapper=mapper)
+    made.annulus([0], [0], inner_radius=[1.0], outer_radius=[1.1], line_color=None, tags=[PAPER])
     turn = np.linspace(0, 2 * np.pi, 181)
     made.line(np.cos(turn), np.sin(turn), line_width=1, tags=[INK])
     x, y = equal_area(np.where(normal[:, 2:] < 0, -normal, normal)).T
     size = 5 + 11 * np.sqrt(weight / weight.max())
     made.scatter(x, y, size=size, fill_color=None, line_color="white", line_width=1.2)
-    made.line("x", "y", source=field_line, line_width=1.6, line_dash="dashed", tags=[INK])
+    made.line("x", "y", source=field_line, line_width=1.6, line_dash="dashed", line_color="white")
     made.text([1.04, 0.0], [0.0, 1.06], ["X", "Y"], text_font_size="12px", text_baseline="middle",
               text_align="center", tags=[INK])  # fmt: skip
     planes = phase.conduction_normal is not None
     what = "normals of the conduction planes" if planes else "c* and its equivalents" if family > 1 else "c*"
+    count = "1 grain" if len(mine) == 1 else f"{len(mine)} grains"
     caption = (
-        f"{len(mine)} grains, {what}, equal area, upper hemisphere, X right and Y down. Colour: density from 0 to"
+        f"{count}, {what}, equal area, upper hemisphere, X right and Y down. Colour: density from 0 to"
         f" {top:.1f} times a uniform one; circles: grains, by area; dashed: the field."
     )
     return Chart(made, f"Pole figure, {phase.name}", caption)

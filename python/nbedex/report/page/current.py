@@ -14,6 +14,7 @@ from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.transport.export import FORMAT, VERSION
 
 Floats = NDArray[np.float64]
+_MOST_CELLS = 512 * 512
 _LINES = 24  # of current: between two neighbours flows 1/24 of all
 
 
@@ -45,6 +46,23 @@ class CurrentMaps:
     crowding: Floats | None
     summary: dict[str, Any]
     settings: dict[str, Any]
+
+    @property
+    def every(self) -> int:
+        """Every how many rows and columns of cells are shown."""
+        return max(1, int(np.ceil(np.sqrt(self.potential.size / _MOST_CELLS))))
+
+    def shown(self, values: Floats) -> Floats:
+        """The cells of a map (ny, nx) that are shown."""
+        return np.ascontiguousarray(values[:: self.every, :: self.every])
+
+    @property
+    def shown_extent(self) -> tuple[float, float, float, float]:
+        """`extent` of what is shown, which is up to `every` - 1 cells larger."""
+        ny, nx = self.potential.shape
+        left, right, top, bottom = self.extent
+        rows, columns = (-(-n // self.every) * self.every / n for n in (ny, nx))
+        return left, left + (right - left) * columns, top, top + (bottom - top) * rows
 
     @property
     def mean_direction_deg(self) -> float:

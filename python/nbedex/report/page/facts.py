@@ -106,9 +106,18 @@ def tiles(content: PageContent) -> list[tuple[str, str, str]]:
     found.append((str(len(content.network.boundaries)), "boundaries", f"{length:.4g} {unit} in all"))
     c = content.comparison
     if c.length > 0:
-        text = f"at random {c.blocking_expected:.0%} ± {c.blocking_scatter:.0%}"
         angle = content.blockade.field.get("direction_deg", 0.0)
-        found.append((f"{c.blocking:.0%}", f"of it blocks Na⁺ at {angle:g}°", text))
+        share = content.sweep.blocking_share[round(angle) % 360]
+        more = (
+            f"between layered grains {c.blocking:.0%}; at random {c.blocking_expected:.0%} ± {c.blocking_scatter:.0%}"
+        )
+        found.append((f"{share:.1%}", f"of their length blocks at {angle:g}°", more))
     if content.current is not None and content.current.summary.get("resistance_ohm"):
-        found.append((f"{content.current.summary['resistance_ohm']:.3g} Ω", "resistance", "between the electrodes"))
+        found.append((_ohm(content.current.summary["resistance_ohm"]), "resistance", "between the electrodes"))
     return found
+
+
+def _ohm(value: float) -> str:
+    """With a prefix, such as 692 MΩ."""
+    step = int(np.clip(np.floor(np.log10(value) / 3), -3, 4))
+    return f"{value / 1000.0**step:.3g} {('n', 'µ', 'm', '', 'k', 'M', 'G', 'T')[step + 3]}Ω"

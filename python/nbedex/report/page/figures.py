@@ -94,7 +94,10 @@ class Maps:
             label_standoff=3,
             bar_line_width=3,
             border_line_color=None,
-            background_fill_alpha=0.75,
+            background_fill_color="#ffffff",
+            background_fill_alpha=0.8,
+            label_text_color="#1b2228",
+            bar_line_color="#1b2228",
             padding=6,
             margin=8,
         )
@@ -118,15 +121,14 @@ class Maps:
         mapper = LinearColorMapper(palette=colours, low=-0.5, high=len(colours) - 0.5)
         return made.image([codes], **self.place(), color_mapper=mapper, global_alpha=alpha)
 
-    def mark_selection(self) -> None:
-        """The boundary that is chosen, on every map."""
-        for made in self.figures.values():
-            for width, tag in ((7.0, PAPER), (4.0, INK)):
-                made.add_glyph(
-                    self.selected,
-                    MultiLine(xs="xs", ys="ys", line_width=width, line_cap="round", line_join="round",
-                              line_alpha=0.85, tags=[tag]),
-                )  # fmt: skip
+    def mark_selection(self, made: Any, *widths: tuple[float, str, float]) -> None:
+        """The boundary that is chosen, as lines of (width, tag, alpha) one over the other."""
+        for width, tag, alpha in widths:
+            made.add_glyph(
+                self.selected,
+                MultiLine(xs="xs", ys="ys", line_width=width, line_cap="round", line_join="round",
+                          line_alpha=alpha, tags=[tag]),
+            )  # fmt: skip
 
 
 def outlines(made: Any, source: ColumnDataSource, *, width: float = 0.8, alpha: float = 1.0) -> Any:

@@ -126,10 +126,9 @@ def _versions(content: PageContent) -> str:
     here = software()
     packages = made.get("packages") or here["packages"]
     listed = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
-    text = (
-        f"Versions: nbedex {made.get('nbedex', here['nbedex'])}, Python {made.get('python', here['python'])}, {listed}"
-    )
-    if made.get("nbedex") not in (None, here["nbedex"]):
+    nbedex, python = (made.get(name, here[name]) for name in ("nbedex", "python"))
+    text = f"Versions: nbedex {nbedex}, Python {python}, {listed}"
+    if nbedex != here["nbedex"]:
         text += f"; grains, boundaries and this page with nbedex {here['nbedex']}"
     return text + "."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def number_maps(content: PageContent, frame: Frame) -> list[Numbers]:
     ]  # fmt: skip
 
 
-def ipf_images(content: PageContent, frame: Frame, crystals: list[Crystal]) -> dict[str, NDArray[np.uint32]]:
+def ipf_images(content: PageContent, frame: Frame, crystals: Sequence[Crystal]) -> dict[str, NDArray[np.uint32]]:
     """RGBA of the crystal directions along X, Y and Z; black where not shown."""
     source = content.grain_map.source
     keep, phase_id = frame.shown(kept_pixels(content)), frame.shown(source.phase_id)

@@ -98,7 +98,7 @@
       item.append(page.sample(style), `${style.label}  ${((100 * length[code]) / total).toFixed(1)} %`);
       return [item];
     }));
-    document.getElementById("blocked").textContent = `${((100 * blocks) / total).toFixed(1)} % of the length blocks`;
+    document.getElementById("blocked").textContent = `${((100 * blocks) / total).toFixed(1)} % of all boundary length blocks`;
   };
   const draw = () => {
     page.models.lines.data = { ...page.models.lines.data, ...styles() };

@@ -28,7 +28,8 @@
     list.append(...pair("most piles up at", b.worst_deg[row] === null ? "no field" : `${show(b.worst_deg[row], 0)}°, a = ${show(b.worst[row])}`));
     list.append(...pair("length", `${show(b.length[row], 1)} ${facts.unit}`));
     list.append(...pair("kind", b.kind[row] + (b.twin[row] ? ", twin" : "")));
-    if (b.omega[row] !== null) list.append(...pair("disorientation ω", `${show(b.omega[row], 1)}° about (${b.axis[row].map((v) => show(v)).join(", ")})`));
+    if (b.omega[row] !== null) list.append(...pair("disorientation ω", `${show(b.omega[row], 1)}°`));
+    if (b.omega[row] !== null) list.append(...pair(`its axis in crystal ${b.a[row]}`, `(${b.axis[row].map((v) => show(v)).join(", ")})`));
     if (b.kind[row] !== "phase") list.append(...pair("coincidence", b.csl[row] ?? "general"));
     list.append(...pair("planes in space ψ", b.psi[row] === null ? "–" : `${show(b.psi[row], 1)}°`));
     list.append(...pair("their traces Δθ", b.delta_theta[row] === null ? "–" : `${show(b.delta_theta[row], 1)}°`));
@@ -46,10 +47,10 @@
     const add = (term, cell) => body.append(element("tr", {}, element("th", { scope: "row" }, term), ...grains.map((g, i) => element("td", {}, ...[cell(g, i)].flat()))));
     add("phase", (g) => g.phase ?? g.role ?? "–");
     add("diameter", (g) => `${show(g.diameter, 1)} ${facts.unit}`);
-    add("φ₁ Φ φ₂ / °", (g) => g.euler.map((a) => show(a, 1)).join("  "));
-    add("zone axis", (g) => (g.zone ? [page.indices(g.zone), ` ${show(g.zone_off, 1)}° off`] : "–"));
+    add("φ₁ Φ φ₂ / °", (g) => g.euler.map((a) => show(a, 1)).join(" "));
+    add("zone axis", (g) => (g.zone ? [page.indices(g.zone), ` + ${show(g.zone_off, 1)}°`] : "–"));
     add("plane α, θ / °", (g) => (g.alpha === null ? "none" : `${show(g.alpha, 1)}, ${show(g.theta, 1)}`));
-    add("plane to boundary", (g, i) => `${show([b.plane_a, b.plane_b][i][row], 1)}°`);
+    add("to boundary / °", (g, i) => show([b.plane_a, b.plane_b][i][row], 1));
     add("spread, error / °", (g) => `${show(g.spread)}, ${show(g.error)}`);
     table.append(body);
     return table;

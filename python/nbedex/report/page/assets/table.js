@@ -9,6 +9,7 @@
   const PER_PAGE = 100;
   const b = facts.boundaries;
   const phaseOf = (g) => facts.grains[g].phase ?? facts.grains[g].role ?? "";
+  const named = (code) => (code ? facts.classes[code].label : "");
   const percent = (value) => (value === null ? null : 100 * value);
 
   // key, heading, heading in CSV, value of a row, decimals (none: text)
@@ -21,12 +22,12 @@
     ["csl", "Σ", "CSL", (row) => b.csl[row] ?? ""],
     ["psi", "ψ / °", "psi between planes in space (deg)", (row) => b.psi[row], 1],
     ["delta_theta", "Δθ / °", "delta theta between traces (deg)", (row) => b.delta_theta[row], 1],
-    ["class", "class", "class from planes in space", (row) => facts.classes[page.inField(row).code].label],
-    ["probability", "P / %", "probability of this class (percent)", (row) => percent(page.inField(row).probability), 0],
-    ["traces", "from traces", "class from traces", (row) => facts.classes[page.inField(row).traces].label],
+    ["class", "class", "class from planes in space", (row) => named(page.inField(row).code)],
+    ["probability", "P / %", "probability of this class (percent)", (row) => (page.inField(row).code ? percent(page.inField(row).probability) : null), 0],
+    ["traces", "from traces", "class from traces", (row) => named(page.inField(row).traces)],
     ["accumulation", "a", "net accumulation", (row) => page.inField(row).accumulation, 2],
-    ["blocks", "P(blocks) / %", "probability that it blocks (percent)", (row) => percent(page.inField(row).blocks), 0],
-    ["worst_deg", "worst field / °", "field in which most piles up (deg)", (row) => b.worst_deg[row], 0],
+    ["blocks", "P(blocks)", "probability that it blocks (percent)", (row) => percent(page.inField(row).blocks), 0],
+    ["worst_deg", "worst at / °", "field in which most piles up (deg)", (row) => b.worst_deg[row], 0],
   ];
   if (b.crowding) columns.push(["crowding", "current", "current beside it over the mean", (row) => b.crowding[row], 2]);
   const changing = new Set(["class", "probability", "traces", "accumulation", "blocks"]);

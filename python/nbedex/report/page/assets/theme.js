@@ -18,12 +18,11 @@
       if (model.type === "LinearAxis") set({ axis_label_text_color: muted, major_label_text_color: muted, axis_line_color: muted, major_tick_line_color: muted });
       if (model.type === "Grid") set({ grid_line_color: line });
       if (model.type === "Legend") set({ label_text_color: ink });
-      if (model.type === "ScaleBar") set({ label_text_color: ink, bar_line_color: ink, background_fill_color: paper });
       const tag = (model.tags ?? []).find((name) => name in tagged);
-      if (tag) set({ line_color: tagged[tag], text_color: tagged[tag] });
+      if (tag) set({ line_color: tagged[tag] });
       if (model.type === "GlyphRenderer") {
         const own = (model.tags ?? []).find((name) => name in tagged) ?? (model.glyph.tags ?? []).find((name) => name in tagged);
-        if (own) for (const key of ["line_color", "text_color"]) if (key in model.glyph.properties) model.glyph[key] = tagged[own];
+        if (own) for (const key of model.glyph.type === "Annulus" ? ["fill_color"] : ["line_color", "text_color"]) if (key in model.glyph.properties) model.glyph[key] = tagged[own];
       }
     }
   };
