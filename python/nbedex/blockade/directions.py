@@ -93,7 +93,7 @@ def in_all_directions(
     traces = np.stack([longest_class(column, stretches, n)[0] for column in code_traces.T], axis=1)
     undecided = np.zeros(code.shape, dtype=bool)
     probability, blocks, sigma = (np.zeros((n, 360)) for _ in range(3))
-    for count, tried in enumerate(range(0, 360, every)):
+    for count, tried in enumerate(range(0, 360, every) if n else ()):
         progress("turning the field", count, 360 // every)
         at = analyse_blockade(
             blockade.network, UniformField(float(tried)), settings=blockade.settings, alternatives=alternatives

@@ -62,7 +62,7 @@ def page_html(content: PageContent, *, threads: int = 0, progress: Progress = si
     }
     script, elements = _drawn([*panels.maps.figures.values(), *others], models)
     notes = [*content.notes, about_measured, about_simulated, _about_size(panels)]
-    html = _template().render(
+    html: str = _template().render(
         title=content.title,
         style=_asset("page.css"),
         bokeh=INLINE.js_raw[0],

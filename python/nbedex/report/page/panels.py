@@ -206,7 +206,7 @@ class Panels:
                 max(float(potential[known].max()), float(potential[known].min()) + 1e-9),
             )
             texts = {"key": "potential", "title": "Potential", "label": "V",
-                     "caption": "Electric potential. Black: nothing conducts there, or no electrode reaches it."}  # fmt: skip
+                     "caption": "Electric potential. Black: nothing conducts, or no electrode reaches it."}  # fmt: skip
             panel, made = self._add(Numbers.of(potential, known, span=span, shown=span, **texts), current.shown_extent)
             outlines(made, self.lines, width=0.6, alpha=0.7)
             yield panel

@@ -141,7 +141,7 @@
       const view = window.Bokeh.index.find_one?.(chart) ?? null;
       const frame = view?.frame?.bbox;
       if (!frame) return;
-      const box = sweep.querySelector(":scope > div").getBoundingClientRect();
+      const box = sweep.getBoundingClientRect();
       page.setField(Math.max(0, Math.min(359, (360 * (event.clientX - box.left - frame.left)) / frame.width)));
     });
     page.setField(page.field);

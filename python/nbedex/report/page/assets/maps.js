@@ -34,7 +34,7 @@
 
   // Where the pointer is, in the map's unit
   const place = (map, event) => {
-    const box = map.querySelector(".drawing > div").getBoundingClientRect();
+    const box = map.querySelector(".drawing").getBoundingClientRect();
     const [xr, yr] = ranges();
     const unit = (xr.end - xr.start) / box.width;
     return { x: xr.start + (event.clientX - box.left) * unit, y: yr.end + (event.clientY - box.top) * unit, unit };
