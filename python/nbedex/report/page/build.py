@@ -24,7 +24,7 @@ from nbedex.report.page.panels import Panels
 from nbedex.report.page.patterns import measured_patterns, simulated_patterns
 from nbedex.report.page.payload import arrays_of, facts_of
 
-_SCRIPTS = ("state.js", "theme.js", "maps.js", "boundaries.js", "detail.js", "table.js", "copy.js")
+_SCRIPTS = ("state.js", "theme.js", "maps.js", "boundaries.js", "detail.js", "table.js", "copy.js", "print.js")
 
 
 def page_html(content: PageContent, *, threads: int = 0, progress: Progress = silent) -> str:
@@ -51,6 +51,7 @@ def page_html(content: PageContent, *, threads: int = 0, progress: Progress = si
         "arrays": ColumnDataSource(
             {name: [array] for name, array in arrays_of(content, panels, measured, simulated).items()}
         ),
+        "figures": list(panels.maps.figures.values()),
         "others": others,
         "xRange": panels.maps.x_range,
         "yRange": panels.maps.y_range,

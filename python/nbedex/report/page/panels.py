@@ -36,7 +36,7 @@ class Panel:
     @classmethod
     def of(cls, numbers: Numbers) -> Panel:
         """Of a map of numbers, with its colour bar."""
-        low, high = (f"{10**v:.2g}" if numbers.logarithmic else f"{v:.3g}" for v in numbers.shown)
+        low, high = (_power_text(v) if numbers.logarithmic else _rounded_text(v, numbers.shown) for v in numbers.shown)
         return cls(numbers.key, numbers.title, numbers.caption, low=low, high=high, label=numbers.label)
 
 
@@ -142,7 +142,7 @@ class Panels:
         panel, made = self._add(
             Numbers.of(
                 alpha, np.isfinite(alpha), span=(0.0, 90.0), shown=(0.0, 90.0), key="planes",
-                title="Conduction planes", label="inclination α / °",
+                title="Conduction planes", name="inclination α", unit="°", label="inclination α / °",
                 caption="Inclination α of the conduction planes to the surface as colour; lines: their traces on the"
                 " surface (an axis, not a vector), the longer the steeper the planes; dots: planes in the surface."
                 " Black: no conduction planes.",
@@ -183,15 +183,22 @@ class Panels:
         current = self.content.current
         if current is None:
             return
-        for key, title, label, vectors, caption in (
-            ("density", "Current density", "|J| / A m⁻²", current.density,
+        for key, title, label, unit, vectors, caption in (
+            ("density", "Current density", "|J| / A m⁻²", " A/m²", current.density,
              "Magnitude of the direct current, logarithmic; lines: lines of current, the same current between any two"
              " neighbours. Black: no current."),
-            ("field", "Electric field", "|E| / V m⁻¹", current.field,
+            ("field", "Electric field", "|E| / V m⁻¹", " V/m", current.field,
              "Magnitude of the local field, logarithmic. Black: no field, or none known."),
         ):  # fmt: skip
             size = current.shown(np.hypot(vectors[..., 0], vectors[..., 1]))
-            texts = {"key": key, "title": title, "label": label, "caption": caption}
+            texts = {
+                "key": key,
+                "title": title,
+                "name": title.lower(),
+                "label": label,
+                "unit": unit,
+                "caption": caption,
+            }
             panel, made = self._add(current_numbers(size, **texts), current.shown_extent)
             if key == "density" and current.lines:
                 made.multi_line([line[:, 0] for line in current.lines], [line[:, 1] for line in current.lines],
@@ -205,8 +212,23 @@ class Panels:
                 float(potential[known].min()),
                 max(float(potential[known].max()), float(potential[known].min()) + 1e-9),
             )
-            texts = {"key": "potential", "title": "Potential", "label": "V",
+            texts = {"key": "potential", "title": "Potential", "name": "potential", "label": "φ / V", "unit": " V",
                      "caption": "Electric potential. Black: nothing conducts, or no electrode reaches it."}  # fmt: skip
             panel, made = self._add(Numbers.of(potential, known, span=span, shown=span, **texts), current.shown_extent)
             outlines(made, self.lines, width=0.6, alpha=0.7)
             yield panel
+
+
+def _power_text(logarithm: float) -> str:
+    """A number as people write it, such as 1.4 · 10²."""
+    power = int(np.floor(logarithm))
+    return f"{10 ** (logarithm - power):.1f} · 10" + str(power).translate(_RAISED)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _rounded_text(value: float, span: tuple[float, float]) -> str:
+    """With as many digits as its span of colours makes sense of."""
+    digits = max(0, 2 - int(np.floor(np.log10(max(span[1] - span[0], 1e-12)))))
+    return f"{round(value, digits) + 0.0:g}".replace("-", "−")

@@ -66,8 +66,8 @@ def facts_of(content: PageContent, panels: Panels, measured: Measured | None) ->
             n.key: {
                 "low": n.low,
                 "high": n.high,
-                "label": n.label,
-                "title": n.title,
+                "name": n.name,
+                "unit": n.unit,
                 "log": n.logarithmic,
                 "shape": n.codes.shape,
                 "extent": _extent(content, panels, n.key),

@@ -32,6 +32,8 @@ class Numbers:
     ----------
     key, title, label
         For the page's code, its heading, and the colour bar with its unit.
+    name, unit
+        For the numbers under the pointer.
     codes
         (rows, columns) uint16: 0 not shown, 65535 no number, otherwise low + (code - 1) / 65533 (high - low).
     low, high
@@ -52,6 +54,8 @@ class Numbers:
     high: float
     shown: tuple[float, float]
     caption: str
+    name: str
+    unit: str = ""
     logarithmic: bool = False
 
     @classmethod
@@ -101,25 +105,25 @@ def number_maps(content: PageContent, frame: Frame) -> list[Numbers]:
         return [
             Numbers.of(
                 frame.shown(values), frame.shown(keep), span=(0.0, 1.0), shown=shown, key="confidence",
-                title="Confidence", label="confidence", caption=caption,
+                title="Confidence", name="confidence", label="confidence", caption=caption,
             )
         ]  # fmt: skip
     rows = (
-        ("index", "Index", "correlation", result.index, (-1.0, 1.0), 0.0, 1.0,
+        ("index", "Index", "correlation", "", result.index, (-1.0, 1.0), 0.0, 1.0,
          "Normalised correlation of each pattern with its best template."),
-        ("reliability", "Reliability", "percent", result.reliability, (-100.0, 100.0), 0.0, 100.0,
+        ("reliability", "Reliability", "percent", " %", result.reliability, (-100.0, 100.0), 0.0, 100.0,
          "How far the best orientation is ahead of the next distinct one, 100 (1 − Q₂/Q₁). Grey: no rival."),
-        ("phase_reliability", "Phase reliability", "percent", result.phase_reliability, (-100.0, 100.0), 0.0, 100.0,
-         "The same against the best of all other phases. Grey: no rival."),
-        ("probability", "Confidence", "probability", result.probability, (0.0, 1.0), 0.0, 1.0,
+        ("phase_reliability", "Phase reliability", "percent", " %", result.phase_reliability, (-100.0, 100.0), 0.0,
+         100.0, "The same against the best of all other phases. Grey: no rival."),
+        ("probability", "Confidence", "probability", "", result.probability, (0.0, 1.0), 0.0, 1.0,
          "Probability that phase and orientation (within 2°) are right, calibrated on simulated patterns."),
     )  # fmt: skip
     return [
         Numbers.of(
             frame.shown(values), frame.shown(keep), span=span, shown=limits_of(values[keep], low=low, high=high),
-            key=key, title=title, label=label, caption=caption,
+            key=key, title=title, name=title.lower(), label=label, unit=unit, caption=caption,
         )
-        for key, title, label, values, span, low, high, caption in rows
+        for key, title, label, unit, values, span, low, high, caption in rows
     ]  # fmt: skip
 
 

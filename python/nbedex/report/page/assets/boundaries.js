@@ -136,10 +136,8 @@
       for (const renderer of models.renderers["network-traces"]) renderer.visible = event.target.checked;
     });
     const sweep = document.querySelector("#boundaries .chart-panel .drawing");
-    const chart = models.others.find((figure) => figure.name === "sweep");
     sweep?.addEventListener("click", (event) => {
-      const view = window.Bokeh.index.find_one?.(chart) ?? null;
-      const frame = view?.frame?.bbox;
+      const frame = page.viewOf(sweep)?.frame?.bbox;
       if (!frame) return;
       const box = sweep.getBoundingClientRect();
       page.setField(Math.max(0, Math.min(359, (360 * (event.clientX - box.left - frame.left)) / frame.width)));

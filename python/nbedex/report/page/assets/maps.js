@@ -57,7 +57,7 @@
   page.decoded = decoded;
 
   const line = (name, value) => page.element("div", {}, page.element("span", {}, name), page.element("span", {}, value));
-  const shownNumber = (key, value) => (facts.numbers[key].log ? value.toExponential(2) : value.toFixed(Math.abs(value) >= 10 ? 1 : 3)).replace("-", "−");
+  const shownNumber = (key, value) => (facts.numbers[key].log ? value.toPrecision(3) : value.toFixed(Math.abs(value) >= 10 ? 1 : 3)).replace("-", "−");
   const pixelLines = (x, y) => {
     const pixel = page.pixelAt(x, y);
     const rows = [];
@@ -71,9 +71,9 @@
       const angles = [0, 1, 2].map((i) => page.arrays.euler[3 * pixel + i]);
       if (angles[0] !== 65535) rows.push(line("φ₁ Φ φ₂", `${angles.map((a) => (a / 100).toFixed(1)).join("  ")}°`));
     }
-    for (const [key, { title }] of Object.entries(facts.numbers)) {
+    for (const [key, { name, unit }] of Object.entries(facts.numbers)) {
       const value = decoded(key, x, y);
-      if (value !== null) rows.push(line(title.toLowerCase(), shownNumber(key, value)));
+      if (value !== null) rows.push(line(name, shownNumber(key, value) + unit));
     }
     return rows;
   };

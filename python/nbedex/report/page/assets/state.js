@@ -37,6 +37,12 @@ window.nbedexReport = (() => {
     made.append(...children);
     return made;
   };
+  // Bokeh's view of the figure in an element
+  page.viewOf = (drawing) => {
+    const { figures, others } = page.models;
+    const model = [...figures, ...others].find((figure) => figure.name === drawing.dataset.figure);
+    return model ? window.Bokeh.index.find_one(model) : null;
+  };
   // A short line in the colour and dash of a class
   page.sample = (style, width = 34) => {
     const ns = "http://www.w3.org/2000/svg";

@@ -32,23 +32,9 @@
     button.setAttribute("aria-pressed", String(theme === "dark"));
     paint();
   };
-  page.theme = choose;
+  page.setTheme = choose;
   button.addEventListener("click", () => choose(root.dataset.theme === "dark" ? "light" : "dark"));
   dark.addEventListener("change", () => choose(dark.matches ? "dark" : "light"));
   choose(dark.matches ? "dark" : "light");
   page.starters.push(paint);
-
-  // On paper: light, nothing folded
-  let before = null;
-  window.addEventListener("beforeprint", () => {
-    before = { theme: root.dataset.theme, open: [...document.querySelectorAll("details")].map((d) => d.open) };
-    choose("light");
-    document.querySelectorAll("details").forEach((d) => { d.open = true; });
-  });
-  window.addEventListener("afterprint", () => {
-    if (!before) return;
-    choose(before.theme);
-    document.querySelectorAll("details").forEach((d, i) => { d.open = before.open[i]; });
-  });
-  document.getElementById("print").addEventListener("click", () => window.print());
 })();
