@@ -116,7 +116,7 @@ class Frame:
         return np.ascontiguousarray(values[:: self.every, :: self.every])
 
 
-_FLATTEST, _TALLEST = 0.4, 1.5
+_FLATTEST, _TALLEST = 0.4, 1.3
 
 
 def _roomy(extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

@@ -96,8 +96,10 @@ def tiles(content: PageContent) -> list[tuple[str, str, str]]:
     steps = f"{step[1]:.3g} nm" if step[0] == step[1] else f"{step[1]:.3g} × {step[0]:.3g} nm"
     found = [(size, "patterns", f"step {steps}" if source.step_known else "step not known")]
     indexed = float((source.phase_id >= 0).mean())
-    sure = "" if result is None else f"{(result.probability[result.indexed] >= 0.5).mean():.0%} of them surer than 0.5"
-    found.append((f"{indexed:.0%}", "indexed", sure if indexed else ""))
+    sure = ""
+    if result is not None and indexed:
+        sure = f"{(result.probability[result.indexed] >= 0.5).mean():.0%} of them with a probability over 0.5"
+    found.append((f"{indexed:.0%}", "indexed", sure))
     mine = grain_map.grains.role == Role.GRAIN
     diameter = np.sqrt(4 * grain_map.grains.area[mine] / np.pi)
     found.append((str(int(mine.sum())), "grains", f"median diameter {np.median(diameter):.3g} {unit}" if mine.any()

@@ -18,7 +18,7 @@ from bokeh.models import (
     Span,
     WheelZoomTool,
 )
-from bokeh.models.annotations.dimensional import CustomDimensional, MetricLength
+from bokeh.models.annotations.dimensional import Metric, MetricLength
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -81,11 +81,10 @@ class Maps:
         return made
 
     def _scale_bar(self) -> ScaleBar:
-        length = self.frame.unit == "nm"
         return ScaleBar(
             range=self.x_range,
             unit=self.frame.unit,
-            dimensional=MetricLength() if length else CustomDimensional(basis={"px": (1, "px", "pixels")}),
+            dimensional=MetricLength() if self.frame.unit == "nm" else Metric(base_unit="px", full_unit="pixels"),
             orientation="horizontal",
             location="bottom_left",
             bar_length=0.22,
