@@ -104,7 +104,7 @@ def _about_size(panels: Panels) -> str:
     every = panels.maps.frame.every
     if every == 1:
         return ""
-    return f"Maps show one of {every} rows and columns; grains and boundaries were found on all of them."
+    return f"Maps show one row and one column of {every}; grains and boundaries were found on all of them."
 
 
 def _asset(name: str) -> str:

@@ -197,8 +197,9 @@ def _pole_figure(
     turn = np.linspace(0, 2 * np.pi, 181)
     made.line(np.cos(turn), np.sin(turn), line_width=1, tags=[INK])
     x, y = equal_area(np.where(normal[:, 2:] < 0, -normal, normal)).T
-    size = 5 + 11 * np.sqrt(weight / weight.max())
-    made.scatter(x, y, size=size, fill_color=None, line_color="white", line_width=1.2)
+    crowd = min(1.0, max(0.35, (60 / len(weight)) ** 0.5))
+    size = crowd * (5 + 11 * np.sqrt(weight / weight.max()))
+    made.scatter(x, y, size=size, fill_color=None, line_color="white", line_width=0.6 + 0.6 * crowd)
     made.line("x", "y", source=field_line, line_width=1.6, line_dash="dashed", line_color="white")
     made.text([1.04, 0.0], [0.0, 1.06], ["X", "Y"], text_font_size="12px", text_baseline="middle",
               text_align="center", tags=[INK])  # fmt: skip

@@ -105,7 +105,7 @@ def tiles(content: PageContent) -> list[tuple[str, str, str]]:
     found.append((str(int(mine.sum())), "grains", f"median diameter {np.median(diameter):.3g} {unit}" if mine.any()
                   else ""))  # fmt: skip
     length = float(content.network.boundaries.length.sum())
-    found.append((str(len(content.network.boundaries)), "boundaries", f"{length:.4g} {unit} in all"))
+    found.append((str(len(content.network.boundaries)), "boundaries", f"{_length(length, unit)} in all"))
     c = content.comparison
     if c.length > 0:
         angle = content.blockade.field.get("direction_deg", 0.0)
@@ -117,6 +117,10 @@ def tiles(content: PageContent) -> list[tuple[str, str, str]]:
     if content.current is not None and content.current.summary.get("resistance_ohm"):
         found.append((_ohm(content.current.summary["resistance_ohm"]), "resistance", "between the electrodes"))
     return found
+
+
+def _length(value: float, unit: str) -> str:
+    return f"{value / 1000:.3g} µm" if unit == "nm" and value >= 10_000 else f"{value:.4g} {unit}"
 
 
 def _ohm(value: float) -> str:

@@ -172,8 +172,8 @@ class Panels:
             self.renderers[f"background-{name}"] = renderer
         self.renderers["network-traces"] = self._traces(made, "#777777", 1.6)
         self.maps.mark_selection(made, (15.0, INK, 0.9), (11.0, PAPER, 1.0))
-        made.multi_line("xs", "ys", source=self.lines, line_width=5.5, line_alpha=0.7, line_cap="round",
-                        tags=[PAPER])  # fmt: skip
+        self.renderers["casing"] = made.multi_line("xs", "ys", source=self.lines, line_width=5.5, line_alpha=0.7,
+                                                   line_cap="round", tags=[PAPER])  # fmt: skip
         made.multi_line("xs", "ys", source=self.lines, line_color="colour", line_dash="dash", line_width="width",
                         line_join="round")  # fmt: skip
         made.multi_line("xs", "ys", source=self.lines, line_alpha="unsure", line_width=1.2, line_dash=[1, 5],

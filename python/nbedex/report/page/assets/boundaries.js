@@ -50,6 +50,22 @@
     return found;
   };
 
+  // Thinner lines where boundaries are dense: 1 where they are some 45 pixels long on the screen
+  let weight = 1;
+  const weigh = () => {
+    const { xRange } = page.models;
+    const map = document.querySelector('[data-map="network"]');
+    const length = page.arrays.stretch_length.reduce((sum, own) => sum + own, 0) / facts.n_boundaries;
+    return Math.max(0.4, Math.min(1, (length * map.clientWidth) / (xRange.end - xRange.start) / 45));
+  };
+  const reweigh = () => {
+    const now = weigh();
+    if (Math.abs(now - weight) < 0.05) return;
+    weight = now;
+    page.models.renderers.casing.glyph.line_width = 5.5 * weight;
+    draw();
+  };
+
   const blueToRed = (value) => {
     const ends = value < 0 ? [33, 102, 172] : [178, 24, 43];
     const share = Math.min(1, Math.abs(value)) ** 0.8;
@@ -75,6 +91,7 @@
       }
       made.unsure.push(colourBy.value === "class" && code && arrays.stretch_unsure[360 * k + page.field] ? 1 : 0);
     }
+    made.width = made.width.map((width) => width * weight);
     return made;
   };
   const legend = () => {
@@ -142,6 +159,12 @@
       const box = sweep.getBoundingClientRect();
       page.setField(Math.max(0, Math.min(359, (360 * (event.clientX - box.left - frame.left)) / frame.width)));
     });
+    let waiting = 0;
+    models.xRange.properties.end.change.connect(() => {
+      clearTimeout(waiting);
+      waiting = setTimeout(reweigh, 150);
+    });
     page.setField(page.field);
+    reweigh();
   });
 })();
