@@ -21,6 +21,8 @@ from nbedex.maps import IndexingResult, read_result
 from nbedex.microstructure import GRAIN_FILE, Microstructure, analyse_map, check_folder, write_microstructure
 from nbedex.pooled import pool
 from nbedex.progress import Progress, silent
+from nbedex.report.current import plot_current
+from nbedex.reported import write_report
 from nbedex.transport import (
     BoundaryCurrents,
     Electrode,
@@ -35,7 +37,7 @@ from nbedex.transport import (
 from nbedex.workflow import LibraryOptions, OutputOptions, RunSettings, ScanOptions, run_to_file
 
 SCAN, TRUTH, MAP, POOLED, CURRENT = "scan.hspy", "truth.h5", "map.h5", "pooled.h5", "current.h5"
-ANALYSIS = "analysis"
+ANALYSIS, CURRENT_FIGURE, REPORT = "analysis", "current.png", "report.html"
 STEP_DEG = 2.0  # of the library: refinement does the rest
 
 
@@ -100,7 +102,8 @@ def run_chain(
     make_folder(folder, parents=True)
     names = (("scan", SCAN), ("truth", TRUTH), ("map", MAP), ("pooled map", POOLED), ("current", CURRENT))
     files = {name: folder / file for name, file in names}
-    for file in (*files.values(), folder / f"{MAP}.toml"):
+    drawn = {"picture of the current": folder / CURRENT_FIGURE, "report": folder / REPORT} if figures else {}
+    for file in (*files.values(), *drawn.values(), folder / f"{MAP}.toml"):
         check_output(file, overwrite=overwrite)
     check_folder(folder / ANALYSIS, figures=figures, overwrite=overwrite)
     clock = _Clock()
@@ -129,6 +132,19 @@ def run_chain(
     with clock.step("current"):
         solution, currents = current_of(found, specimen, progress=progress)
         write_current(files["current"], solution, currents, overwrite=overwrite)
+        if figures:
+            plot_current(solution, drawn["picture of the current"], boundaries=currents, overwrite=overwrite)
+    if figures:
+        with clock.step("report"):
+            write_report(
+                files["pooled map"],
+                drawn["report"],
+                field_deg=specimen.field_deg,
+                current=files["current"],
+                overwrite=overwrite,
+                threads=threads,
+                progress=progress,
+            )
     return Chain(
         specimen=specimen,
         truth=truth,
@@ -136,7 +152,7 @@ def run_chain(
         found=found,
         solution=solution,
         currents=currents,
-        files=files,
+        files=files | drawn,
         seconds=clock.seconds,
     )
 
@@ -197,4 +213,5 @@ def commands_of(specimen: Specimen, folder: Path, step: tuple[float, float]) -> 
         f"nbedex pool {folder / MAP} -o {folder / POOLED}",
         f"nbedex analyse {folder / POOLED} --field {specimen.field_deg:g} -o {folder / ANALYSIS}",
         f"nbedex transport {folder / ANALYSIS / GRAIN_FILE} {places} --thickness {thickness:g} -o {folder / CURRENT}",
+        f"nbedex report {folder / POOLED} --field {specimen.field_deg:g} --current {folder / CURRENT} -o {folder / REPORT}",
     ]
