@@ -1,4 +1,4 @@
-"""Patterns like the published ones (Ding 2024, chapters 3 and 5): crystals near a zone axis, by Bloch waves, on a camera.
+"""Patterns like the published ones (Ding 2024, chapters 3 and 5): crystals near zone axes, by Bloch waves, on a camera.
 
 Nothing here is kinematical, so that reflections which only double diffraction excites are there as they are in a
 microscope. `particle` is what the thesis could not assign: six spots of 4.1 1/nm, 60 degrees apart.

@@ -99,7 +99,8 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         very few counts 0.9 and more; 1.25 suits the search alone.
     max_chance
         A pattern is given the status "no match", too, if its peaks, turned about the beam at random, would meet as many
-        of the best answer's spots with a probability above this (`nbedex.indexing.coincidence`). 1 switches it off.
+        of the best answer's spots with a probability above this, and most of them stay unexplained, or most of the
+        answer's spots are missing (`nbedex.indexing.coincidence`). 1 switches it off.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
