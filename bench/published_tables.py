@@ -113,6 +113,10 @@ def particle_rows(n: int) -> list[str]:
     return lines
 
 
+def header(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|---|" + "---|" * (len(names) - 1)]
+
+
 def bracketed(zone: tuple[int, int, int]) -> str:
     return f"[{' '.join(map(str, zone))}]"
 
@@ -131,23 +135,15 @@ def main() -> None:
     rows_3_2, patterns_3_2 = spacing_rows(TABLE_3_2, n)
     rows_5_1, patterns_5_1 = spacing_rows(TABLE_5_1, n)
     page = PAGE.read_text()
-    head = [
-        "| phase (hkl) | published d, nm | computed | published is | measured here (pairs of spots) |",
-        "|---|---|---|---|---|",
-    ]
+    measured = "measured here (pairs of spots)"
+    head = header("phase (hkl)", "published d, nm", "computed", "published is", measured)
     page = replaced(page, "table 3-2", head + rows_3_2)
-    head = [
-        "| phase (hkl) | published g, 1/nm | thesis measured | computed | published is | measured here (pairs of spots) |",
-        "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    head = header("phase (hkl)", "published g, 1/nm", "thesis measured", "computed", "published is", measured)
     page = replaced(page, "table 5-1", head + rows_5_1)
-    head = [
-        "| pattern | n | phase right, defaults | within 1°, 3° of the zone | phase right, `--rerank all` | within 1°, 3° |",
-        "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    within_zone = "within 1°, 3° of the zone"
+    head = header("pattern", "n", "phase right, defaults", within_zone, "phase right, `--rerank all`", within_zone)
     page = replaced(page, "patterns", head + patterns_3_2 + patterns_5_1)
-    head = [f"| library | {' | '.join(CAMERAS)} |", "|---|" + "---|" * len(CAMERAS)]
-    page = replaced(page, "particle", head + particle_rows(n))
+    page = replaced(page, "particle", header("library", *CAMERAS) + particle_rows(n))
     PAGE.write_text(page)
     sys.stdout.write(page)
 
