@@ -17,6 +17,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
@@ -265,7 +266,9 @@ def index_patterns(
     fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
+    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
+    refuse(filled, wrong)
     if engine.settings.overlap.max_crystals > 1:
         overlap = further_crystals(
             filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads

@@ -11,7 +11,7 @@ from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass
 from nbedex.blockade.expected import Comparison
 from nbedex.blockade.sweep import Sweep
 from nbedex.report.blockade_maps import CLASS_COLOURS
-from nbedex.report.panels import FONT
+from nbedex.report.panels import FONT, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def draw_sweep(axes: Any, blockade: Blockade, sweep: Sweep, comparison: Comparis
         axes.axvline(np.deg2rad(chosen), color="0.3", linewidth=0.8)
     axes.set_ylim(0, None)
     axes.tick_params(labelsize=FONT - 1)
-    axes.set_title("Boundary length that blocks, %, by direction of the field", fontsize=FONT + 1, loc="left", pad=16)
+    set_title(axes, "Boundary length that blocks, %, by direction of the field", pad=16)
     axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1.0), frameon=False, fontsize=FONT)
 
 
