@@ -31,7 +31,7 @@ KINDS = (*MAPS, "overview", "all")
 _KEY, _LEGEND, _BAR = 1.3, 1.35, 0.75  # beside a map: colour key, legend, colour bar
 _LEAST_CELL = 1.6  # width of a column of the overview
 _CELL_SIDE = 1.1  # beside its maps, and no more than half of the column
-_LEAST_WIDTH = 1.0  # of the space for a map, so that its title fits
+_LEAST_WIDTH = 0.7  # of the space for a map, so that its title fits
 _LEAST_HEIGHT = 1.1  # of a row in the overview, so that legends and keys fit
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
