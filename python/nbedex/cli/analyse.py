@@ -48,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
         boundaries=boundary_settings(args),
         blockade=blockade_settings(args),
     )
+    options = {"figures": not args.no_figures, "overwrite": args.overwrite, **figure_options(args)}
     source = source_map(args)
     field = chosen_field(args, source)
-    options = {"figures": not args.no_figures, "overwrite": args.overwrite, **figure_options(args)}
     check_folder(args.output, **options)
     with progress_bar(quiet=args.quiet) as progress:
         found = analyse_map(source, field, settings=settings, threads=args.threads, progress=progress)

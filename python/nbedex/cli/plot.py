@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.maps import read_result
     from nbedex.report import plot_maps
 
+    options = figure_options(args)
     written = plot_maps(
         read_result(args.result),
         args.to,
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         min_reliability=args.min_reliability,
         min_probability=args.min_probability,
         overwrite=args.overwrite,
-        **figure_options(args),
+        **options,
     )
     if args.json:
         show_json({"written": [str(path) for path in written]})

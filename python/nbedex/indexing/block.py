@@ -201,17 +201,13 @@ def polar_grid(
 def noise_levels(skewness: Array, engine: Engine) -> Array:
     """Score (n, phases) that the best template of each phase reaches on patterns (n,) unrelated to it; see `noise`."""
     grid = engine.grid
-    levels = [
-        noise_level(
-            skewness,
-            template_skewness=of_templates,
-            n_templates=templates.size,
-            n_azimuths=grid.n_azimuths,
-            n_bins=grid.n_rings * grid.n_azimuths,
-        )
-        for templates, of_templates in zip(engine.templates, engine.template_skewness, strict=True)
-    ]
-    return np.stack(levels, axis=1)
+    return noise_level(
+        skewness[:, None],
+        template_skewness=np.array(engine.template_skewness),
+        n_templates=np.array([templates.size for templates in engine.templates]),
+        n_azimuths=grid.n_azimuths,
+        n_bins=grid.n_rings * grid.n_azimuths,
+    )
 
 
 def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_ROOM_FOR_LABELS = 5.0  # inches from which on the names of classes fit side by side
+
 
 def draw_sweep(axes: Any, blockade: Blockade, sweep: Sweep, comparison: Comparison) -> None:
     """Share of the boundaries' length that blocks, against the direction of the field; angles as on the map."""
@@ -60,6 +62,9 @@ def draw_bars(axes: Axes, comparison: Comparison, blocks_at: float) -> None:
     axes.hlines(chance, place - 0.42, place + 0.42, color="black", linewidth=1.4, zorder=3, label="random planes")
     axes.set_xticks([*place, len(kinds) + 0.6])
     axes.set_xticklabels([*(kind.label for kind in kinds), f"a ≥ {blocks_at:g}"], fontsize=FONT)
+    figure: Any = axes.figure
+    if figure.get_size_inches()[0] < _ROOM_FOR_LABELS:
+        axes.tick_params(axis="x", rotation=90)
     if np.isfinite(comparison.blocking):
         x = len(kinds) + 0.6
         axes.bar([x], [100 * comparison.blocking], width=0.7, color="0.35", zorder=2)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.report.grains import joined
 from nbedex.report.panels import FONT, scale_bar, wrapped
 from nbedex.report.style import WIDTH, FigureStyle, write_figure
 from nbedex.transport import BoundaryCurrents, OrientationSpread, Solution, Sweep, stream_function
@@ -238,7 +237,7 @@ def _boundaries(axis: Axes, solution: Solution) -> None:
     x, y = x0 + column * dx, y0 + (row + 1) * dy
     level = np.stack([np.stack([x, y], 1), np.stack([x + dx, y], 1)], 1)
     lines = np.concatenate([upright, level])
-    edges = LineCollection(joined(lines), colors="white", linewidths=0.5, alpha=0.8)
+    edges = LineCollection(list(lines), colors="white", linewidths=0.5, alpha=0.8)
     edges.set_rasterized(len(lines) > _MOST_EDGES)
     axis.add_collection(edges, autolim=False)
 

@@ -29,8 +29,9 @@ KINDS = (*MAPS, "overview", "all")
 
 # inches
 _KEY, _LEGEND, _BAR = 1.3, 1.35, 0.75  # beside a map: colour key, legend, colour bar
-_LEAST_CELL = 2.2  # width of a column of the overview
-_LEAST_WIDTH = 1.0  # of the space for a map, so that its title fits
+_LEAST_CELL = 1.6  # width of a column of the overview
+_CELL_SIDE = 1.1  # beside its maps, and no more than half of the column
+_LEAST_WIDTH = 0.7  # of the space for a map, so that its title fits
 _LEAST_HEIGHT = 1.1  # of a row in the overview, so that legends and keys fit
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
@@ -150,7 +151,7 @@ def _targets(path: Path, kinds: tuple[str, ...], *, single: bool) -> dict[str, P
     return {kind: path / kind for kind in kinds}
 
 
-def _draw_panel(axes: Axes, view: View, kind: str, prefix: str = "") -> None:
+def _draw_panel(axes: Axes, view: View, kind: str, *, prefix: str = "", separator: str = "  ") -> None:
     """One map of `kind` into `axes`, with what stands beside it (keys of IPF maps apart)."""
     result = view.result
     if kind.startswith("ipf-"):
@@ -158,9 +159,9 @@ def _draw_panel(axes: Axes, view: View, kind: str, prefix: str = "") -> None:
         name = f"{prefix}IPF-{axis.upper()}{_DIRECTION[axis]}"
         panels.draw_rgb(axes, view, panels.ipf_image(view, axis), name)
     elif kind == "phase":
-        panels.draw_phases(axes, view, f"{prefix}Phase")
+        panels.draw_phases(axes, view, f"{prefix}Phase", separator=separator)
     elif kind == "status":
-        panels.draw_status(axes, view, f"{prefix}Status")
+        panels.draw_status(axes, view, f"{prefix}Status", separator=separator)
     else:
         title, label, values, low, high = _VALUES[kind](result)
         limits = panels.limits_of(values[view.keep], low=low, high=high)
@@ -203,7 +204,7 @@ def _overview(view: View, width: float) -> Figure:
     columns = min(max(int(width / _LEAST_CELL), 1), 3)
     rows = -(-(len(OVERVIEW) + 1) // columns)
     cell_width = width / columns
-    across, height = _map_size(view, max(cell_width - 1.1, _LEAST_WIDTH))
+    across, height = _map_size(view, cell_width - min(_CELL_SIDE, cell_width / 2))
     cell_height = max(height, _LEAST_HEIGHT) + 0.55
     figure = Figure(figsize=(width, rows * cell_height + _BELOW))
 
@@ -215,7 +216,7 @@ def _overview(view: View, width: float) -> Figure:
     for number, kind in enumerate(OVERVIEW):
         left, top = corner(number)
         axes = _add_axes(figure, left, top - 0.3 - height, across, height)
-        _draw_panel(axes, view, kind, prefix=f"({'abcdefgh'[number]}) ")
+        _draw_panel(axes, view, kind, prefix=f"({'abcdefgh'[number]}) ", separator="\n")
     left, top = corner(len(OVERVIEW))
     _key_block(figure, view, (left, top - cell_height + 0.1, cell_width, cell_height - 0.2))
     _footnote(figure, view, kind="overview", y=0.1)

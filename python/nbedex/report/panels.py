@@ -25,7 +25,7 @@ BLACK = (0.0, 0.0, 0.0)
 FONT = 7.0  # points; what is small has one less, titles have one more
 _BAR_DROP = 9.0  # points from the map down to its scale bar
 _LEAST_BAR = 0.9  # inches, height of a colour bar beside a map that is flatter than that
-_LEAST_WIDTH = 1.0  # of a map
+_LEAST_WIDTH = 0.7  # of a map
 _TALLEST = 1.6  # of a map, in widths; taller ones become narrower
 _TITLE, _BELOW = 0.35, 0.3  # above and below a map
 _CHARACTER = 0.53  # mean width of a character in font sizes
@@ -164,8 +164,11 @@ def limits_of(values: NDArray[Any], *, low: float, high: float) -> tuple[float, 
     return float(first), float(max(last, first + step))
 
 
-def draw_status(axes: Axes, view: View, title: str) -> None:
-    """Why pixels are black elsewhere: the status in colours, with those under the cut-offs in grey."""
+def draw_status(axes: Axes, view: View, title: str, *, separator: str = "  ") -> None:
+    """Why pixels are black elsewhere: the status in colours, with those under the cut-offs in grey.
+
+    `separator` stands between names and numbers.
+    """
     from matplotlib.colors import to_rgb
 
     table = np.array([to_rgb(STATUS_COLOURS[status]) for status in Status])
@@ -180,31 +183,31 @@ def draw_status(axes: Axes, view: View, title: str) -> None:
         count = int((view.result.status == status).sum())
         count -= int(cut.sum()) if status is Status.OK else 0
         if count:
-            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}  {_percent(count, total)}"))
+            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}{separator}{_percent(count, total)}"))
     if cut.any():
-        entries.append((_CUT_OFF, f"under cut-offs  {_percent(int(cut.sum()), total)}"))
+        entries.append((_CUT_OFF, f"under cut-offs{separator}{_percent(int(cut.sum()), total)}"))
     legend(axes, entries)
 
 
 _CUT_OFF = (0.45, 0.45, 0.45)
 
 
-def draw_phases(axes: Axes, view: View, title: str) -> None:
-    """Phase map with a legend of names and shares of the map's area."""
+def draw_phases(axes: Axes, view: View, title: str, *, separator: str = "  ") -> None:
+    """Phase map with a legend of names and shares of the map's area, the separator between them."""
     draw_rgb(axes, view, phase_image(view), title)
     total = view.keep.size
     entries: list[tuple[Any, str]] = []
     for number, phase in enumerate(view.result.phases):
         count = int((view.keep & (view.result.phase_id == number)).sum())
-        entries.append((phase.colour, f"{short(phase.name)}  {_percent(count, total)}"))
+        entries.append((phase.colour, f"{short(phase.name)}{separator}{_percent(count, total)}"))
     hidden = total - int(view.keep.sum())
     if hidden:
-        entries.append((BLACK, f"not shown  {_percent(hidden, total)}"))
+        entries.append((BLACK, f"not shown{separator}{_percent(hidden, total)}"))
     legend(axes, entries)
 
 
 def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
-    """Coloured squares with text, to the right of a map."""
+    """Coloured squares with text, to the right of a map; small where a text has several lines."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour, edgecolor="0.3", linewidth=0.5, label=_safe(text)) for colour, text in entries]
@@ -214,7 +217,7 @@ def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
         bbox_to_anchor=(1.0, 1.0),
         borderaxespad=0.8,
         frameon=False,
-        fontsize=FONT,
+        fontsize=FONT - 1 if any("\n" in text for _, text in entries) else FONT,
         handlelength=1.0,
         handleheight=1.0,
         labelspacing=0.5,

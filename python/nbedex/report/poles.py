@@ -74,7 +74,8 @@ def draw_poles(grain_map: GrainMap, *, width: float = WIDTH) -> Figure:
     normal, area = grains.conduction_normal[mine], grains.area[mine]
     axis = np.linspace(-1.0, 1.0, _CELLS)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
-    density = pole_density(normal, area, from_equal_area(grid))
+    beyond = np.maximum(np.linalg.norm(grid, axis=-1, keepdims=True), 1.0)
+    density = pole_density(normal, area, from_equal_area(grid / (beyond * (1 + 1e-9))))  # the rim goes on outside
     disc = min(width - 0.9, _LARGEST)
     size = (disc + 0.9, disc + 0.4)
     figure = Figure(figsize=size)
