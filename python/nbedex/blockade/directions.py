@@ -25,7 +25,7 @@ from nbedex.progress import Progress, silent
 Codes = NDArray[np.int8]
 Floats = NDArray[np.float64]
 _STEPS = (1, 2, 5, 10, 15, 30)  # of the directions at which orientations are tried within their errors
-_MOST = 60_000  # stretches times such directions
+_MOST = 400_000  # stretches times such directions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
