@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.calibration import Calibration
 from nbedex.errors import NbedexError
 from nbedex.grains import GrainMap, Role
 from nbedex.library import SimulationSettings, simulate
