@@ -7,7 +7,6 @@ on one machine or many, goes through `index_block`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ from nbedex.maps.result import Status
 from nbedex.phases import Phase
 
 Array = NDArray[np.float64]
-_FEW_SPOTS = 0.2  # skewness of a pattern most of whose counts are in a few spots (`noise`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +61,6 @@ class Engine:
     rerank
         For dynamical re-ranking; None where that is off.
     """
-
-    @cached_property
-    def least_level(self) -> float:
-        """The least of the scores that phases reach on unrelated patterns of a few bright spots, over the largest."""
-        levels = noise_levels(np.array([_FEW_SPOTS]), self)[0]
-        return float(levels.min() / levels.max())
 
     sampler: _core.PolarSampler
     preprocessing: _core.Preprocessing
@@ -149,9 +141,7 @@ def make_engine(
         orientations=tuple(spots.orientation for spots in library.spots),
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
-        template_skewness=tuple(
-            template_skewness(spots, grid, settings.match) for spots in library.spots
-        ),
+        template_skewness=tuple(template_skewness(spots, grid, settings.match) for spots in library.spots),
         rerank=rerank_engine_of(library, calibration, settings.rerank, grid),
     )
 
@@ -251,7 +241,7 @@ def index_patterns(
 
     def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
         levels = noise_levels(_core.skewness(sparse, threads), engine)
-        found = first = searched(match_phases(sparse, engine, threads=threads), engine, levels)
+        found = first = searched(match_phases(sparse, engine, levels, threads=threads), engine, levels)
         if engine.settings.refine.enabled:
             levels = noise_levels(_core.skewness(whole, threads), engine)
             found = refined(first, whole, engine, levels, threads=threads)

@@ -85,8 +85,8 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     template_exponent
         Exponent on template intensities.
     max_spots
-        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too, which
-        costs in proportion and finds no more (docs/decisions/search-and-refine.md).
+        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too,
+        which costs in proportion and finds no more (docs/decisions/search-and-refine.md).
     n_best
         Distinct orientations looked for in each phase, and kept per pixel over all phases.
     distinct_deg
