@@ -40,8 +40,9 @@ class Candidates:
     score : (n, k) float32
         Zero-mean normalised correlation; NaN where there is none.
     merit : (n, k) float64
-        Score over what the best template of the phase would reach on a pattern that has nothing to do with it (`noise`):
-        templates of a few spots score higher by chance, and would win too often if phases competed by scores alone.
+        Score over what the best template of the phase would reach on a pattern that has nothing to do with it
+        (`noise`): templates of a few spots score higher by chance, and would win too often if phases competed by
+        scores alone.
     spread : (n, k) float32
         How flat the maximum is, radians^2 (`cpp/include/nbedex/refine.hpp`); NaN where it was not refined.
     template_id : (n, k) int32
