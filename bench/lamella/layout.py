@@ -21,7 +21,7 @@ POINTS: dict[str, tuple[float, float]] = {
     # outline and electrodes
     "nw": (0, 0), "top1": (46, 0), "ne": (64, 0), "e1": (64, 10), "e2": (64, 36), "se": (64, 64), "sw": (0, 64),
     "w0": (0, 2.4), "p1": (46, 2.4),
-    "au0": (0, 5), "au0b": (2.5, 5), "g2": (10, 5), "na0": (17, 5), "t1": (21, 5), "na1": (26, 5), "g1": (40, 5),
+    "au0": (0, 5), "au0b": (2.5, 5), "g2": (10, 5), "na0": (17, 5), "t1": (22, 5), "na1": (26, 5), "g1": (40, 5),
     "au1": (46, 5), "gap": (60.5, 5), "na0t": (17.6, 2.4), "na1t": (25.2, 2.4), "aut": (34, 2.4), "aub": (33.4, 5),
     "r0": (60.5, 10), "r1": (60.5, 36), "f1": (60.5, 61.5), "f0": (60.5, 64),
     "w1": (2.5, 30), "w2": (2.5, 46.5), "w3": (2.5, 61.5), "b1": (14, 61.5), "b2": (27.5, 61.5), "b3": (42, 61.5),
@@ -37,14 +37,14 @@ POINTS: dict[str, tuple[float, float]] = {
 
 # name: (role, phase, ring of points; from X towards Y)
 RINGS: dict[str, tuple[str, str | None, str]] = {
-    "Pt-top": ("electrode", "pt", "nw top1 p1 aut na1t na0t w0"),
+    "Pt-top": ("electrode", None, "nw top1 p1 aut na1t na0t w0"),
     "Au-1": ("electrode", "au", "w0 na0t na0 g2 au0b au0"),
     "Na2Au": ("electrode", "na2au", "na0t na1t na1 t1 na0"),
     "Au-2": ("electrode", "au", "na1t aut aub na1"),
     "Au-3": ("electrode", "au", "aut p1 au1 g1 aub"),
     "gap": ("insulator", None, "top1 ne e1 r0 gap au1 p1"),
-    "Pt-right-1": ("electrode", "pt", "e1 e2 r1 q1 r0"),
-    "Pt-right-2": ("electrode", "pt", "e2 se f0 f1 r1"),
+    "Au-4": ("electrode", "au", "e1 e2 r1 q1 r0"),
+    "Au-5": ("electrode", "au", "e2 se f0 f1 r1"),
     "frame": ("frame", None, "au0 au0b w1 w2 w3 b1 b2 b3 b4 f1 f0 sw"),
     "G1": ("grain", "beta2-alumina", "g1 au1 gap r0 q1 q p"),
     "G2": ("grain", "beta2-alumina", "au0b g2 t13 w1"),
@@ -67,7 +67,7 @@ RINGS: dict[str, tuple[str, str | None, str]] = {
     "ZrO2-3": ("insulator", "zro2-m", "z3a z3b z3c z3d"),
 }
 
-KINK = 0.05  # one sigma of how far a kink lies off the straight line, of the edge's length (at most 10 units)
+KINK = 0.03  # one sigma of how far a kink lies off the straight line, of the edge's length (at most 10 units)
 BULGE = 0.14  # how far an inclusion's edge bulges, of its length: particles are round
 STEP = 3.0  # a kink about every so many units
 LEAN = 0.22  # one sigma of tan(inclination) of a boundary along Y and along X

@@ -40,7 +40,7 @@ def test_every_published_number_is_met() -> None:
     )
     assert np.abs(omega).max() <= OMEGA
     assert np.abs(traces).max() <= DELTA_THETA
-    assert np.sqrt((traces**2).mean()) < 1.5
+    assert np.sqrt((traces**2).mean()) < 1.75  # no traces at all do better than 1.24
 
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: f"{r.first}-{r.second}")
@@ -58,7 +58,7 @@ def test_special_pairs(relation: object) -> None:
 def test_published_classes(example: object) -> None:
     lengths = oracle.classes_by_traces(LAMELLA, example.first, example.second)
     fitting = sum(length for label, length in lengths.items() if label.startswith(example.label))
-    assert fitting > 0.7 * sum(lengths.values()), lengths
+    assert fitting > 0.95 * sum(lengths.values()), lengths
 
 
 def test_traces_and_grains_can_be_measured() -> None:
