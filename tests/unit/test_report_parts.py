@@ -9,6 +9,15 @@ import h5py
 import numpy as np
 import pytest
 
+from nbedex.blockade import (
+    GROUP,
+    BlockadeReport,
+    BlockadeSettings,
+    UniformField,
+    analyse_blockade,
+    blockade_group,
+)
+from nbedex.boundaries import write_network
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.grains import MapPhase
 from nbedex.maps import IndexingResult, conjugate, rotate, write_result
@@ -137,6 +146,19 @@ def test_a_map_of_nothing_has_a_page(one_grain: Path) -> None:
     write_result(one_grain / "nothing.h5", nothing)
     write_report(one_grain / "nothing.h5", one_grain / "nothing.html")
     assert "<b>0%</b><span>indexed</span>" in (one_grain / "nothing.html").read_text(encoding="utf-8")
+
+
+def test_a_grain_file_brings_its_boundaries_field_and_limits(tmp_path: Path) -> None:
+    network = planes_phantom.network(planes_phantom.halves(), np.array([[1.0, 0.2, 0.1], [0.1, 1.0, 0.3]]))
+    settings = BlockadeSettings(blocks_at=0.3)
+    report = BlockadeReport.of(analyse_blockade(network, UniformField(70.0), settings=settings))
+    write_network(tmp_path / "grains.h5", network, more={GROUP: blockade_group(report)})
+    write_report(tmp_path / "grains.h5", tmp_path / "grains.html")
+    html = (tmp_path / "grains.html").read_text(encoding="utf-8")
+    facts = facts_in(html)
+    assert (facts["field"], facts["blocks_at"], facts["n_boundaries"]) == (70.0, 0.3, 1)
+    assert facts["boundaries"]["psi"] == [pytest.approx(network.boundaries.psi_deg[0], abs=0.01)]
+    assert "are in the result of indexing, not in this file" in html
 
 
 def test_wrong_requests_are_one_line(one_grain: Path) -> None:

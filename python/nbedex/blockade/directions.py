@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.blockade.analysis import analyse_blockade, planes_of
+from nbedex.blockade.analysis import confidence_along, pairs_of, planes_of
 from nbedex.blockade.classes import classify, edge_on
 from nbedex.blockade.field import UniformField
 from nbedex.blockade.flux import unit
 from nbedex.blockade.model import Alternatives, Blockade
-from nbedex.blockade.segments import longest_class
+from nbedex.blockade.segments import (
+    longest_class,
+    mean_of_segments,
+    probability_of_segments,
+    share_of_segments,
+    verdict_of,
+)
 from nbedex.errors import ArgumentError
 from nbedex.progress import Progress, silent
 
 Codes = NDArray[np.int8]
 Floats = NDArray[np.float64]
 _STEPS = (1, 2, 5, 10, 15, 30)  # of the directions at which orientations are tried within their errors
-_MOST = 60_000  # stretches times such directions
+_MOST = 400_000  # stretches times such directions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,16 +99,22 @@ def in_all_directions(
     traces = np.stack([longest_class(column, stretches, n)[0] for column in code_traces.T], axis=1)
     undecided = np.zeros(code.shape, dtype=bool)
     probability, blocks, sigma = (np.zeros((n, 360)) for _ in range(3))
+    sides = (
+        blockade.network.boundaries.grain_a[stretches.segment],
+        blockade.network.boundaries.grain_b[stretches.segment],
+    )
+    _, share = share_of_segments(stretches, n)
     for count, tried in enumerate(range(0, 360, every) if n else ()):
         progress("turning the field", count, 360 // every)
-        at = analyse_blockade(
-            blockade.network, UniformField(float(tried)), settings=blockade.settings, alternatives=alternatives
-        )
+        field = np.broadcast_to(UniformField(float(tried)).vector, stretches.field.shape)
+        pairs = pairs_of(blockade.media, *sides, replace(stretches, field=field))
+        sure = confidence_along(pairs, sides, blockade.settings, alternatives)
         near = np.mod(np.arange(every) - every // 2 + tried, 360)
-        undecided[:, near] = (at.along.verdict < 0)[:, None]
-        probability[:, near] = np.take_along_axis(at.segments.probability, segment_code[:, near].astype(np.int64), 1)
-        blocks[:, near] = at.segments.blocks_probability[:, None]
-        sigma[:, near] = at.segments.accumulation_sigma[:, None]
+        undecided[:, near] = (verdict_of(sure.probability, blockade.settings) < 0)[:, None]
+        of_segments = probability_of_segments(sure.probability, stretches, n)
+        probability[:, near] = np.take_along_axis(of_segments, segment_code[:, near].astype(np.int64), 1)
+        blocks[:, near] = mean_of_segments(sure.blocks, stretches.segment, share, n)[:, None]
+        sigma[:, near] = mean_of_segments(sure.sigma, stretches.segment, share, n)[:, None]
     progress("turning the field", 360 // every, 360 // every)
     return Directions(
         code=code,

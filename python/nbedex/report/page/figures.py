@@ -26,7 +26,7 @@ from nbedex.report.page.content import Frame
 from nbedex.report.page.pixels import Numbers
 
 _WIDTH = 360
-INK, PAPER = "ink", "paper"  # tags of glyphs in the page's own colours
+INK, PAPER, MUTED = "ink", "paper", "muted"  # tags of glyphs in the page's own colours
 
 
 @dataclass(eq=False)

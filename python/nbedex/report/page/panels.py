@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nbedex.report.grains import fills
 from nbedex.report.page.content import Frame, PageContent
 from nbedex.report.page.crystals import MapCrystal, key_svg
-from nbedex.report.page.figures import INK, PAPER, Maps, outlines
+from nbedex.report.page.figures import INK, MUTED, PAPER, Maps, outlines
 from nbedex.report.page.lines import trace_lines
 from nbedex.report.page.pixels import Numbers, current_numbers, ipf_images, kept_pixels, number_maps
 
@@ -153,10 +153,11 @@ class Panels:
         self._traces(made, "#ffffff", 1.8)
         yield panel
 
-    def _traces(self, made: Any, colour: str, width: float) -> list[Any]:
+    def _traces(self, made: Any, colour: str, width: float, *tags: str) -> list[Any]:
         lines = trace_lines(self.content.grain_map)
-        bars = made.multi_line(lines["xs"], lines["ys"], line_color=colour, line_width=width, line_cap="round")
-        dots = made.scatter(lines["flat_x"], lines["flat_y"], size=2 + width, color=colour)
+        bars = made.multi_line(lines["xs"], lines["ys"], line_color=colour, line_width=width, line_cap="round",
+                               tags=list(tags))  # fmt: skip
+        dots = made.scatter(lines["flat_x"], lines["flat_y"], size=2 + width, color=colour, tags=list(tags))
         return [bars, dots]
 
     def _network(self) -> None:
@@ -170,7 +171,7 @@ class Panels:
         for name, renderer in backgrounds.items():
             renderer.visible = name == "grains"
             self.renderers[f"background-{name}"] = renderer
-        self.renderers["network-traces"] = self._traces(made, "#777777", 1.6)
+        self.renderers["network-traces"] = self._traces(made, "#777777", 1.6, MUTED)
         self.maps.mark_selection(made, (15.0, INK, 0.9), (11.0, PAPER, 1.0))
         self.renderers["casing"] = made.multi_line("xs", "ys", source=self.lines, line_width=5.5, line_alpha=0.7,
                                                    line_cap="round", tags=[PAPER])  # fmt: skip

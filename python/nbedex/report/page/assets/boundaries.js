@@ -99,6 +99,7 @@
     const accumulation = colourBy.value === "accumulation";
     document.getElementById("accumulation-bar").hidden = !accumulation;
     list.hidden = accumulation;
+    for (const part of document.querySelectorAll("[data-of]")) part.hidden = !part.dataset.of.split(" ").includes(colourBy.value);
     const table = colourBy.value === "traces" ? page.arrays.stretch_traces : page.arrays.stretch_class;
     const length = new Float64Array(facts.classes.length);
     let total = 0;

@@ -11,7 +11,7 @@
     const style = getComputedStyle(root);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const [ink, paper, muted, line] = ["ink", "paper", "muted", "line"].map(colour);
-    const tagged = { ink, paper };
+    const tagged = { ink, paper, muted };
     const document_ = page.models.arrays.document ?? page.models.xRange.document;
     for (const model of document_.all_models) {
       const set = (values) => { for (const [key, value] of Object.entries(values)) if (key in model.properties) model[key] = value; };
