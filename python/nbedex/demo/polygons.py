@@ -91,17 +91,6 @@ def _on_outline(edge: Floats, size: tuple[float, float]) -> bool:
     return any(np.all(edge[:, axis] == value) for axis in (0, 1) for value in (0.0, size[axis]))
 
 
-def shared_edges(rings: Sequence[Ring]) -> dict[tuple[int, int], list[tuple[int, int]]]:
-    """Edges between two rings i < j, as (corner, corner), in no order."""
-    owner = {edge: number for number, ring in enumerate(rings) for edge in zip(ring, [*ring[1:], ring[0]], strict=True)}
-    shared: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for (first, second), number in owner.items():
-        other = owner.get((second, first))
-        if other is not None and number < other:
-            shared.setdefault((number, other), []).append((first, second))
-    return shared
-
-
 def locate(
     y: Floats,
     x: Floats,
