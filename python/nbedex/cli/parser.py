@@ -28,6 +28,7 @@ COMMANDS = (
     "library",
     "info",
     "calibrate",
+    "rotation",
     "look",
     "index",
     "status",
