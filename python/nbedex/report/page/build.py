@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -24,6 +25,7 @@ from nbedex.report.page.panels import Panels
 from nbedex.report.page.patterns import measured_patterns, simulated_patterns
 from nbedex.report.page.payload import arrays_of, facts_of
 
+_RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SCRIPTS = ("state.js", "theme.js", "maps.js", "boundaries.js", "detail.js", "table.js", "copy.js", "print.js")
 
 
@@ -97,7 +99,13 @@ def _drawn(roots: list[Any], models: dict[str, Any]) -> tuple[str, dict[str, str
         document.add_root(root)
     document.js_on_event("document_ready", start_script(models))
     script, elements = components(roots, wrap_script=False)
-    return script, dict(zip((root.name for root in roots), elements, strict=True))
+    # the same input gives the same bytes: Bokeh's random identifiers are numbered instead
+    numbers: dict[str, str] = {}
+
+    def numbered(text: str) -> str:
+        return _RANDOM.sub(lambda found: numbers.setdefault(found.group(), f"bokeh-{len(numbers)}"), text)
+
+    return numbered(script), {root.name: numbered(element) for root, element in zip(roots, elements, strict=True)}
 
 
 def _about_size(panels: Panels) -> str:

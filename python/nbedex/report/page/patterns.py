@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.calibration import Calibration
 from nbedex.errors import NbedexError
 from nbedex.grains import GrainMap, Role
 from nbedex.library import SimulationSettings, simulate
@@ -52,8 +51,10 @@ class Measured:
 def measured_patterns(content: PageContent, *, progress: Progress = silent) -> tuple[Measured | None, str]:
     """Mean patterns of the largest grains, and a sentence on which, or on why there are none."""
     scan, calibration, grain_map = content.scan, content.calibration, content.grain_map
-    if scan is None or calibration is None:
+    if scan is None:
         return None, ""
+    if calibration is None:
+        return None, "The map does not say how the detector was calibrated, so there are no measured patterns."
     if scan.scan_shape != grain_map.grain_id.shape:
         return None, (
             f"The scan is {scan.scan_shape[0]} × {scan.scan_shape[1]} patterns, the map"
@@ -212,10 +213,3 @@ def _settings(content: PageContent) -> SimulationSettings | None:
         return settings_from_dict(SimulationSettings, values, where="the map's provenance")
     except NbedexError:
         return None
-
-
-def detector(calibration: Calibration | None) -> dict[str, Any]:
-    """Turn and hand of the detector against the scan, for the caption."""
-    if calibration is None:
-        return {}
-    return {"rotation_deg": calibration.rotation_deg, "flipped": calibration.flipped}

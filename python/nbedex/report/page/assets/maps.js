@@ -29,8 +29,6 @@
     xr.setv({ start: left, end: right });
     yr.setv({ start: bottom, end: top });
   };
-  page.zoom = zoom;
-  page.showAll = showAll;
 
   // Where the pointer is, in the map's unit
   const place = (map, event) => {

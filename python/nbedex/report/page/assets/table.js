@@ -17,7 +17,7 @@
     ["row", "#", "boundary", (row) => row, 0],
     ["grains", "grains", "grains", (row) => `${b.a[row]}/${b.b[row]}`],
     ["phases", "phases", "phases", (row) => [...new Set([phaseOf(b.a[row]), phaseOf(b.b[row])])].join(" / ")],
-    ["length", `length / ${facts.unit}`, `length (${facts.unit})`, (row) => b.length[row], 1],
+    ["length", `L / ${facts.unit}`, `length (${facts.unit})`, (row) => b.length[row], 1],
     ["omega", "ω / °", "disorientation (deg)", (row) => b.omega[row], 1],
     ["csl", "Σ", "CSL", (row) => b.csl[row] ?? ""],
     ["psi", "ψ / °", "psi between planes in space (deg)", (row) => b.psi[row], 1],
@@ -27,7 +27,7 @@
     ["traces", "from traces", "class from traces", (row) => named(page.inField(row).traces)],
     ["accumulation", "a", "net accumulation", (row) => page.inField(row).accumulation, 2],
     ["blocks", "P(blocks)", "probability that it blocks (percent)", (row) => percent(page.inField(row).blocks), 0],
-    ["worst_deg", "worst at / °", "field in which most piles up (deg)", (row) => b.worst_deg[row], 0],
+    ["worst_deg", "worst / °", "field in which most piles up (deg)", (row) => b.worst_deg[row], 0],
   ];
   if (b.crowding) columns.push(["crowding", "current", "current beside it over the mean", (row) => b.crowding[row], 2]);
   const changing = new Set(["class", "probability", "traces", "accumulation", "blocks"]);
