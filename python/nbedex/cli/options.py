@@ -77,6 +77,15 @@ REGION_FLAGS = (
     _flag("--every", "scan.every", "only each N-th row and column", int),
     _flag("--roi-mask", "scan.region_mask", ".npy of booleans (scan rows, columns): patterns to index", str),
 )
+AVERAGE_FLAGS = (
+    _flag(
+        "--average",
+        "scan.average",
+        "average patterns with those up to N scan positions away (1: 3 x 3); for few counts in wide grains",
+        int,
+    ),
+    _flag("--average-width", "scan.average_width", "sigma of their weight, scan positions (default 0.8)"),
+)
 WORK_FLAGS = (
     _flag("--memory", "work.memory_gb", "memory to stay below, GB (default 2)", metavar="GB"),
     _flag("--preview", "work.preview", "index a coarse map first, and draw it: RESULT.h5.live.png", None),
@@ -177,7 +186,7 @@ GROUPS = (
     ("matching", MATCH_FLAGS),
 )
 # Of `nbedex index` only.
-INDEX_GROUPS = (("region of the scan", REGION_FLAGS), ("work", WORK_FLAGS))
+INDEX_GROUPS = (("region of the scan", REGION_FLAGS), ("averaging", AVERAGE_FLAGS), ("work", WORK_FLAGS))
 
 
 def add_flags(parser: Any, flags: Sequence[Flag]) -> None:

@@ -92,8 +92,8 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     distinct_deg
         Orientations of a phase closer than this (disorientation) count as one.
     rival_share
-        Orientations, of whatever phase, that score less than this share of the pattern's best are no rivals: they are
-        not looked for, which is much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which
+        Orientations, of whatever phase, that have less than this share of the pattern's best score (over what noise
+        reaches with the phase, docs/decisions/phase-competition.md) are no rivals: they are not looked for, which is much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which
         means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
