@@ -21,30 +21,38 @@ log = logging.getLogger(__name__)
 
 # Slow network drives need seconds; a loop in the library never ends.
 TIMEOUT = 120.0
+# In a file that is read while it is written, HDF5 reads a block with a wrong checksum again and again, pausing twice as
+# long each time: a damaged one keeps it for good. An unlucky moment is over when this process tries again.
+GROWING_TIMEOUT = 20.0
 
 _CHILD = "import sys; from nbedex.scan.guard import child; child(sys.argv[1])"
 # Files that have passed, by path, size and time of change.
 _passed: set[tuple[str, int, int]] = set()
 
 
-def first_contact(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | None) -> None:
+def first_contact(
+    path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | None, growing: bool = False
+) -> None:
     """Let a child process open an HDF5 file and read its first and last pattern.
 
     Parameters
     ----------
     path, dataset, scan_shape
         As for `nbedex.scan.open_scan`.
+    growing
+        Whether it is opened as a file that is still written; only the first pattern is read then.
 
     Raises
     ------
     DataFormatError
-        The child did not come back in `TIMEOUT` seconds, or was ended by the system.
+        The child did not come back in `TIMEOUT` (`GROWING_TIMEOUT`) seconds, or was ended by the system.
     """
+    timeout = GROWING_TIMEOUT if growing else TIMEOUT
     state = path.stat()
     key = (str(path.resolve()), state.st_size, state.st_mtime_ns)
     if key in _passed or not sys.executable or getattr(sys, "frozen", False):
         return
-    task = json.dumps({"path": str(path), "dataset": dataset, "scan_shape": scan_shape})
+    task = json.dumps({"path": str(path), "dataset": dataset, "scan_shape": scan_shape, "growing": growing})
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     try:
         done = subprocess.run(
@@ -52,12 +60,12 @@ def first_contact(path: Path, *, dataset: str | None, scan_shape: tuple[int, int
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise DataFormatError(
-            f"{path}: the HDF5 library did not come back from this file within {TIMEOUT:g} s;"
+            f"{path}: the HDF5 library did not come back from this file within {timeout:g} s;"
             " the file is damaged, or its drive is very slow (copy the file to a local drive)"
         ) from error
     except OSError as error:
@@ -76,16 +84,20 @@ def first_contact(path: Path, *, dataset: str | None, scan_shape: tuple[int, int
 
 def child(task: str) -> None:
     """Run in the child: open, read two patterns, end."""
+    from nbedex.scan.growing import open_growing_hdf5
     from nbedex.scan.hdf5 import open_hdf5
 
     arguments = json.loads(task)
-    shape = arguments["scan_shape"]
+    path, dataset = Path(arguments["path"]), arguments["dataset"]
+    scan_shape = tuple(arguments["scan_shape"]) if arguments["scan_shape"] else None
     try:
-        with open_hdf5(
-            Path(arguments["path"]),
-            dataset=arguments["dataset"],
-            scan_shape=tuple(shape) if shape else None,
-        ) as scan:
+        if arguments["growing"]:
+            growing = open_growing_hdf5(path, dataset=dataset, scan_shape=scan_shape)
+            with growing.scan as scan:
+                if growing.arrived():
+                    scan.read_at([0])
+            return
+        with open_hdf5(path, dataset=dataset, scan_shape=scan_shape) as scan:
             scan.read_at([0, scan.size - 1])
     except Exception:  # the parent meets it again and reports it
         return
