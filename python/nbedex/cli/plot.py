@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from nbedex.cli.output import show_json
+from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command
 
 
@@ -38,19 +38,21 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.maps import read_result
+    from nbedex.maps import ResultReader
     from nbedex.report import plot_maps
 
-    written = plot_maps(
-        read_result(args.result),
-        args.to,
-        kind=args.kind,
-        min_index=args.min_index,
-        min_reliability=args.min_reliability,
-        min_probability=args.min_probability,
-        overwrite=args.overwrite,
-        dpi=args.dpi,
-    )
+    with ResultReader(args.result) as result, progress_bar(quiet=args.quiet or args.json) as progress:
+        written = plot_maps(
+            result,
+            args.to,
+            kind=args.kind,
+            min_index=args.min_index,
+            min_reliability=args.min_reliability,
+            min_probability=args.min_probability,
+            overwrite=args.overwrite,
+            dpi=args.dpi,
+            progress=progress,
+        )
     if args.json:
         show_json({"written": [str(path) for path in written]})
     elif not args.quiet:

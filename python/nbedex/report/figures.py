@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output, make_folder, write_atomically
-from nbedex.maps.result import IndexingResult, check_cutoffs
+from nbedex.maps.bands import Bands, ResultReader, in_bands
+from nbedex.maps.result import Cutoffs, IndexingResult, check_cutoffs
+from nbedex.maps.thinned import thinned
+from nbedex.progress import Progress, silent
 from nbedex.report import panels
 from nbedex.report.panels import View
 
@@ -31,11 +35,12 @@ _PANEL_WIDTH = 2.7  # of a map in the overview
 _SIDE = 1.75  # beside a map, for legend, colour bar or keys
 _LEAST_WIDTH = 1.4  # of the space for a map, so that its title fits
 _LEAST_HEIGHT = 1.5  # of a row in the overview, so that legends and keys fit
+_FINER = 2.0  # map pixels kept for one on paper: which of them is drawn depends on where the map lies on the page
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
 
 def plot_maps(
-    result: IndexingResult,
+    result: IndexingResult | ResultReader,
     path: str | os.PathLike[str],
     *,
     kind: str = "all",
@@ -44,13 +49,16 @@ def plot_maps(
     min_probability: float | None = None,
     overwrite: bool = False,
     dpi: int = 200,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Draw maps and write them as PNG.
+
+    Of a map with more pixels than the picture, those nearest to the picture's are drawn; shares in legends are of all.
 
     Parameters
     ----------
     result
-        What indexing found.
+        What indexing found; of a `ResultReader` only the pixels drawn are in memory.
     path
         A file that ends in .png, for one kind; or a folder (made if it does not exist), in which the
         files are called after their kind, "ipf-z.png" and so on.
@@ -64,6 +72,8 @@ def plot_maps(
         Whether files that are already there may be replaced.
     dpi
         Pixels per inch, 50 to 1200.
+    progress
+        Called with what is done.
 
     Returns
     -------
@@ -77,19 +87,35 @@ def plot_maps(
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written. With "all", files are
         checked before the first is drawn.
+    DataFormatError
+        If the result file is damaged.
     """
     if not 50 <= dpi <= 1200:
         raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
     targets = _targets(Path(path), _kinds(kind))
     for target in targets.values():
         check_output(target, overwrite=overwrite)
-    written = []
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
+    source = in_bands(result)
+    source.check(progress)
+    view = _fewer(source, dpi, cutoffs, limits, progress)
+    written: list[Path] = []
     for name, target in targets.items():
-        figure = draw(
-            result, kind=name, min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
-        )
-        written.append(write_atomically(target, [_png(figure, dpi)], overwrite=overwrite))
+        progress("drawing", len(written), len(targets))
+        written.append(write_atomically(target, [_png(_figure(view, name), dpi)], overwrite=overwrite))
+    progress("drawing", len(written), len(targets))
     return written
+
+
+def _fewer(source: Bands, dpi: int, cutoffs: Cutoffs, limits: str, progress: Progress) -> View:
+    """The map in no more pixels than its largest picture needs."""
+    dy, dx = source.calibration.step or (1.0, 1.0)
+    width, height = _size_on_paper(source.shape[0] * dy / (source.shape[1] * dx), _MAP_WIDTH)
+    most = (math.ceil(_FINER * dpi * height), math.ceil(_FINER * dpi * width))
+    few = thinned(source, most, cutoffs=cutoffs, progress=progress)
+    return View(
+        result=few.result, keep=few.result.accepted(**cutoffs), limits=limits, scale=few.scale, whole=few.counts
+    )  # fmt: skip
 
 
 def draw(
@@ -103,20 +129,28 @@ def draw(
     """Draw one kind of figure (not "all"); see `plot_maps`. The Figure is not known to pyplot."""
     if kind not in (*MAPS, "overview"):
         raise ArgumentError(f"expected one of {', '.join((*MAPS, 'overview'))}, got {kind!r}")
-    check_cutoffs(min_index, min_reliability, min_probability)
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
     result.validate()
+    return _figure(View(result=result, keep=result.accepted(**cutoffs), limits=limits), kind)
+
+
+def _figure(view: View, kind: str) -> Figure:
+    return _overview(view) if kind == "overview" else _single(view, kind)
+
+
+def _cutoffs(
+    min_index: float | None, min_reliability: float | None, min_probability: float | None
+) -> tuple[Cutoffs, str]:
+    """What is shown, and what is not in words."""
+    check_cutoffs(min_index, min_reliability, min_probability)
     least = DEFAULT_MIN_PROBABILITY if min_probability is None else min_probability
     limits = [f"probability < {least:g}"]
     if min_index is not None:
         limits.append(f"index < {min_index:g}")
     if min_reliability is not None:
         limits.append(f"reliability < {min_reliability:g} %")
-    view = View(
-        result=result,
-        keep=result.accepted(min_index=min_index, min_reliability=min_reliability, min_probability=least),
-        limits=", ".join(limits),
-    )
-    return _overview(view) if kind == "overview" else _single(view, kind)
+    cutoffs = Cutoffs(min_index=min_index, min_reliability=min_reliability, min_probability=least)
+    return cutoffs, ", ".join(limits)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:
@@ -239,15 +273,18 @@ def _key_block(figure: Figure, view: View, place: tuple[float, float, float, flo
 
 
 def _phases_shown(view: View) -> list[Any]:
-    ids = view.result.phase_id[view.keep]
-    return [phase for number, phase in enumerate(view.result.phases) if bool((ids == number).any())]
+    return [phase for phase, count in zip(view.result.phases, view.counts.shown, strict=True) if count]
 
 
 def _map_size(view: View, width: float) -> tuple[float, float]:
+    return _size_on_paper(view.aspect, width)
+
+
+def _size_on_paper(aspect: float, width: float) -> tuple[float, float]:
     """Size of a map in inches; long and thin maps get a limited height."""
-    height = width * view.aspect
+    height = width * aspect
     if height > 1.6 * width:
-        return 1.6 * width / view.aspect, 1.6 * width
+        return 1.6 * width / aspect, 1.6 * width
     return width, height
 
 
