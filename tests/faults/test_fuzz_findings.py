@@ -8,6 +8,7 @@ import h5py
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from rsciio import blockfile
 
 from nbedex.blockade.field import read_field_map
 from nbedex.errors import ArgumentError, DataFormatError
@@ -17,6 +18,7 @@ from nbedex.scan import guard, open_scan
 from nbedex.scan.growing import open_growing
 from nbedex.scan.image import open_patterns
 from oracles.maps_sample import sample_result
+from oracles.scan_files import patterns, signal
 
 IDENTITY = {"input": "abc"}
 
@@ -78,3 +80,14 @@ def test_a_field_with_an_open_bracket(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': (("))
     with pytest.raises(DataFormatError, match=r"field\.npy: not a NumPy \.npy file"):
         read_field_map(path, shape=(4, 5), step=(1.0, 1.0))
+
+
+def test_a_block_file_with_more_patterns_than_bytes(tmp_path: Path) -> None:
+    """RosettaSciIO's lazy reader makes a table of them all first, of 16 GB for instance."""
+    path = tmp_path / "a.blo"
+    blockfile.file_writer(str(path), signal(patterns((2, 3, 16, 16), np.uint8), units=("nm", "nm", "cm", "cm")))
+    content = bytearray(path.read_bytes())
+    content[24:28] = b"\xff\xff\xff\xff"  # columns and rows
+    path.write_bytes(content)
+    with pytest.raises(DataFormatError, match=r"a\.blo: truncated, expected \d{12} bytes, the file has"):
+        open_scan(path)

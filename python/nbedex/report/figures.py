@@ -35,7 +35,7 @@ _PANEL_WIDTH = 2.7  # of a map in the overview
 _SIDE = 1.75  # beside a map, for legend, colour bar or keys
 _LEAST_WIDTH = 1.4  # of the space for a map, so that its title fits
 _LEAST_HEIGHT = 1.5  # of a row in the overview, so that legends and keys fit
-_FINER = 2.0  # map pixels kept for one on paper: which of them is drawn depends on where the map lies on the page
+_FINER = 1.25  # map pixels kept for one on paper: which of them is drawn depends on where the map lies on the page
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
 
