@@ -89,5 +89,5 @@ def test_a_block_file_with_more_patterns_than_bytes(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[24:28] = b"\xff\xff\xff\xff"  # columns and rows
     path.write_bytes(content)
-    with pytest.raises(DataFormatError, match=r"a\.blo: truncated, expected \d{12} bytes, the file has"):
+    with pytest.raises(DataFormatError, match=r"a\.blo: truncated, expected \d+ bytes, the file has"):
         open_scan(path)
