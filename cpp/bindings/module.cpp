@@ -161,7 +161,8 @@ py::array_t<double> find_beams(const py::array& frames, const BeamSearch& search
 }
 
 TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& ky, const py::array& intensity,
-                 const PolarGrid& grid, float exponent, const py::array& orientations, const py::array& symmetry) {
+                 const PolarGrid& grid, float exponent, const py::array& orientations, const py::array& symmetry, int max_spots) {
+    if (max_spots < 0) throw py::value_error("max_spots must not be negative, got " + std::to_string(max_spots));
     const std::vector<Quaternion> rotations = quaternions(orientations, "orientations");
     const auto n = static_cast<py::ssize_t>(rotations.size());
     const SpotList spots{view<std::int64_t>(offset, "offset", {n + 1}), view<float>(kx, "kx", {any}),
@@ -172,7 +173,7 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
             throw py::value_error("offset must rise from 0 to the number of spots, " + std::to_string(kx.shape(0)));
         before = end;
     }
-    return pack_templates(spots, grid, exponent, rotations, quaternions(symmetry, "symmetry"));
+    return pack_templates(spots, grid, exponent, static_cast<std::size_t>(max_spots), rotations, quaternions(symmetry, "symmetry"));
 }
 
 py::dict as_dict(const SearchStatistics& s) {
@@ -252,9 +253,10 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
     std::vector<Quaternion> start;
     for (std::size_t i = 0; i + 3 < from.size(); i += 4) start.push_back({from[i], from[i + 1], from[i + 2], from[i + 3]});
     std::vector<Refined> refined(of.size());
-    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined); });
     NewArray<double> turned({n, k, 4});
-    NewArray<float> score({n, k}), spread({n, k});
+    NewArray<float> score({n, k}), spread({n, k}), half_turn({n});
+    std::ranges::fill(half_turn.span, std::numeric_limits<float>::quiet_NaN());
+    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined, half_turn.span); });
     constexpr float nothing = std::numeric_limits<float>::quiet_NaN();
     for (std::size_t i = 0; i < refined.size(); ++i) {
         const Quaternion& q = refined[i].orientation;
@@ -264,7 +266,8 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
         score.span[i] = there ? refined[i].score : nothing;
         spread.span[i] = there ? refined[i].spread : nothing;
     }
-    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array);
+    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array,
+                    py::arg("half_turn") = half_turn.array);
 }
 
 py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
@@ -385,7 +388,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("finish_patterns", &finish, py::arg("unwrapped"), py::arg("grid"), py::arg("options"), py::arg("threads"));
     m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
-          py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
+          py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"), py::arg("max_spots") = 0);
     m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
           py::arg("orientation"), py::arg("options"));
     m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),

@@ -189,6 +189,7 @@ def pack_templates(
     exponent: float,
     orientations: NDArray[np.float64],
     symmetry: NDArray[np.float64],
+    max_spots: int = 0,
 ) -> TemplateSet: ...
 
 class KinematicCrystal:
@@ -219,6 +220,7 @@ class RefinedCandidates(TypedDict):
     orientation: NDArray[np.float64]
     score: NDArray[np.float32]
     spread: NDArray[np.float32]
+    half_turn: NDArray[np.float32]
 
 def refine(
     crystals: Sequence[KinematicCrystal],

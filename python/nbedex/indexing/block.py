@@ -116,7 +116,7 @@ def make_engine(
     packed = tuple(
         _core.pack_templates(
             spots.offset, spots.kx, spots.ky, spots.intensity, grid, settings.match.template_exponent,
-            spots.orientation, np.ascontiguousarray(phase.symmetry_quaternions),
+            spots.orientation, np.ascontiguousarray(phase.symmetry_quaternions), settings.match.max_spots,
         )
         for phase, spots in zip(library.phases, library.spots, strict=True)
     )  # fmt: skip
@@ -141,7 +141,7 @@ def make_engine(
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
         template_skewness=tuple(
-            template_skewness(spots, grid, settings.match.template_exponent) for spots in library.spots
+            template_skewness(spots, grid, settings.match) for spots in library.spots
         ),
         rerank=rerank_engine_of(library, calibration, settings.rerank, grid),
     )

@@ -137,7 +137,7 @@ def refined(found: Candidates, patterns: NDArray[np.float32], engine: Engine, *,
     phase_id = chosen(np.where(gone, -1, found.phase_id).astype(np.int16))
     orientation = chosen(better["orientation"])
     turned = multiply(orientation[:, :1], _HALF_TURN_Z)
-    half_turn = refine(phase_id[:, :1], turned, patterns, engine, threads=threads)["score"][:, 0]
+    half_turn = better["half_turn"]
     for number, symmetry in enumerate(engine.symmetries):
         same = disorientation_angle(orientation[:, 0], turned[:, 0], symmetry) < np.deg2rad(
             engine.settings.match.distinct_deg
@@ -159,7 +159,9 @@ def refined(found: Candidates, patterns: NDArray[np.float32], engine: Engine, *,
 def refine(
     phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
 ) -> _core.RefinedCandidates:
-    """Orientations (n, k, 4) near the given ones, their scores and spreads; NaN where none is or another is as good."""
+    """Orientations (n, k, 4) near the given ones, their scores and spreads, NaN where none is or another is as good; and
+    the scores (n,) of the best of each pattern turned by half about the beam.
+    """
     return _core.refine(
         engine.crystals,
         patterns,

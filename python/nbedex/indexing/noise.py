@@ -18,15 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex import _core
+from nbedex.indexing.settings import MatchSettings
 from nbedex.library import Spots
 
 Array = NDArray[np.float64]
 
 
-def template_skewness(spots: Spots, grid: _core.PolarGrid, exponent: float) -> float:
-    """Median over templates of S_t: sum of cubes of a template's values, at unit norm; 1 where it has one spot."""
+def template_skewness(spots: Spots, grid: _core.PolarGrid, settings: MatchSettings) -> float:
+    """Median over templates of S_t: sum of cubes of the values that the search looks at, at unit norm; 1 for one spot."""
     k = np.hypot(spots.kx, spots.ky)
-    value = np.where((k >= grid.k_min) & (k < grid.k_max), spots.intensity.astype(np.float64) ** exponent, 0.0)
+    used = (k >= grid.k_min) & (k < grid.k_max)
+    value = np.where(used, spots.intensity.astype(np.float64) ** settings.template_exponent, 0.0)
+    if settings.max_spots:
+        of_template = np.repeat(np.arange(len(spots.orientation)), np.diff(spots.offset))
+        order = np.lexsort((-value, of_template))
+        rank = np.arange(len(value)) - np.repeat(spots.offset[:-1], np.diff(spots.offset))
+        value[order[rank >= settings.max_spots]] = 0.0
     filled = np.diff(spots.offset) > 0
     starts = spots.offset[:-1][filled]
     if not len(starts):

@@ -84,6 +84,9 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     ----------
     template_exponent
         Exponent on template intensities.
+    max_spots
+        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too, which
+        costs in proportion and finds no more (docs/decisions/search-and-refine.md).
     n_best
         Distinct orientations looked for in each phase, and kept per pixel over all phases.
     distinct_deg
@@ -102,9 +105,10 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     """
 
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
+    max_spots: Annotated[int, Meta(ge=0, le=100_000)] = 64
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.6
+    rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.7
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
     exhaustive: bool = False
 
