@@ -221,6 +221,8 @@ def _work(target: Target, numbers: range, seed: int, folder: Path, shared: mmap.
             if not str(error).strip():
                 _note(folder, "error without a message", number, type(error).__name__)
         except (Exception, Breach) as error:
+            if isinstance(error, MemoryError) and target.guard is not None:
+                os._exit(1)  # to see whether the guard meets it, too
             findings += 1
             frames = traceback.extract_tb(error.__traceback__)
             ours = [f"{Path(f.filename).name}:{f.lineno}" for f in frames if "nbedex" in f.filename]

@@ -102,7 +102,7 @@ def _hdf5() -> list[Target]:
                 read_some(scan)
 
     def guard(folder: Path) -> None:
-        child(json.dumps({"path": str(folder / "a.h5"), "dataset": None, "scan_shape": None, "growing": False}))
+        child(json.dumps({"path": str(folder / "a.h5"), "dataset": None, "scan_shape": None, "how": "hdf5"}))
 
     return [
         Target("scan HDF5, damaged", examples, read, damaged_bytes, 25, guard=guard),
@@ -136,8 +136,34 @@ def _raw() -> list[Target]:
     found = []
     for name, (write, share, damaged) in makers.items():
         mutate = damaged_text if name == "a.xml" else damaged_bytes
-        found.append(Target(f"scan .{name.split('.')[1]}", [files_of(write)], _opener(name), mutate, share, damaged))
+        read, guard = _opener(name), None
+        if name in ("a.dm4", "a_000.tvips"):
+            read, guard = _rosetta(name)
+        title = f"scan .{name.split('.')[1]}"
+        found.append(Target(title, [files_of(write)], read, mutate, share, damaged, guard=guard))
     return found
+
+
+def _rosetta(name: str) -> tuple[Callable[[Path, int], None], Callable[[Path], None]]:
+    """What this process does with a file that a child opens first, and what the child does."""
+    from nbedex.errors import DataFormatError, NbedexError
+    from nbedex.scan.guard import child
+    from nbedex.scan.rosetta import open_rosetta
+
+    def read(folder: Path, _: int) -> None:
+        try:
+            scan = open_rosetta(folder / name, scan_shape=None)
+        except Exception as error:  # as `open_scan` has it
+            if isinstance(error, NbedexError | MemoryError):
+                raise
+            raise DataFormatError(f"damaged ({error})") from error
+        with scan:
+            read_some(scan)
+
+    def guard(folder: Path) -> None:
+        child(json.dumps({"path": str(folder / name), "dataset": None, "scan_shape": None, "how": "rosetta"}))
+
+    return read, guard
 
 
 def _followed() -> list[Target]:
@@ -166,7 +192,7 @@ def _followed() -> list[Target]:
         return open_growing(path, dataset=None, scan_shape=(5, 3) if path.suffix == ".mib" else None)
 
     def guard(folder: Path) -> None:
-        child(json.dumps({"path": str(folder / "a.h5"), "dataset": None, "scan_shape": (5, 3), "growing": True}))
+        child(json.dumps({"path": str(folder / "a.h5"), "dataset": None, "scan_shape": (5, 3), "how": "growing"}))
 
     found = []
     for name, write in makers.items():

@@ -80,7 +80,7 @@ def open_growing(path: Path, *, dataset: str | None, scan_shape: tuple[int, int]
     if not path.exists():
         raise ArgumentError(f"no such file: {path}")
     if is_hdf5(path):
-        first_contact(path, dataset=dataset, scan_shape=scan_shape, growing=True)
+        first_contact(path, dataset=dataset, scan_shape=scan_shape, how="growing")
         return open_growing_hdf5(path, dataset=dataset, scan_shape=scan_shape)
     return _growing(lambda: _raw(path, scan_shape), path, scan_shape)
 
