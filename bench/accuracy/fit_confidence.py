@@ -21,7 +21,7 @@ from validation.detector import _smooth, detector_matrix, frames
 
 from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
-from nbedex.indexing.block import Engine, gather_evidence, make_engine
+from nbedex.indexing.block import Engine, gather_evidence, make_engine, noise_levels
 from nbedex.indexing.candidates import match_phases, refined, searched
 from nbedex.indexing.confidence import COEFFICIENTS, Evidence
 from nbedex.indexing.prepare import locate
@@ -47,9 +47,9 @@ def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, N
         np.ascontiguousarray(images), np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
-    first = searched(match_phases(peaks, engine), engine)
-    final = refined(first, polar, engine)
-    evidence = gather_evidence(first, final, peaks, polar, engine, threads=1)
+    first = searched(match_phases(peaks, engine), engine, noise_levels(_core.skewness(peaks, 1), engine))
+    final = refined(first, polar, engine, noise_levels(_core.skewness(polar, 1), engine))
+    evidence = gather_evidence(first, final, engine)
     return evidence, final.phase_id[:, 0], final.orientation[:, 0]
 
 

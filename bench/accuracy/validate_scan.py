@@ -34,6 +34,8 @@ from validation.scan_judge import (
 )
 
 from nbedex.calibration import Calibration, electron_wavelength
+from nbedex.grains import find_grains, orientation_map
+from nbedex.grains.pooling import pool_patterns
 from nbedex.indexing import index_scan
 from nbedex.indexing.block import index_block, make_engine
 from nbedex.indexing.settings import IndexingSettings, OverlapSettings
@@ -42,6 +44,7 @@ from nbedex.library.library import library_hash
 from nbedex.maps import IndexingResult
 from nbedex.maps.result import ARRAYS
 from nbedex.phases import load_phase
+from nbedex.pooled import bloch_engine, for_means
 from nbedex.scan import memory_scan
 
 
@@ -104,15 +107,27 @@ def pooled_frames(
     return Pooled(number[records["phase_id"]], records["orientation"])
 
 
-def found_grains(result: IndexingResult, names: list[str]) -> FoundGrains | None:
+def found_grains(result: IndexingResult, names: list[str]) -> FoundGrains:
     """By nbedex, with its default options."""
-    try:
-        from nbedex.grains import find_grains, orientation_map
-    except ImportError:
-        return None
     grains = find_grains(orientation_map(result))
     number = np.array([*(names.index(p.name) if p.name in names else -1 for p in result.phases), -1])
     return FoundGrains(grains.grain_id.astype(np.int64), number[grains.grains.phase_id], grains.grains.orientation)
+
+
+def pooled_map(
+    scan: scans.Scan, result: IndexingResult, library: TemplateLibrary, settings: IndexingSettings, *, threads: int
+) -> dict[str, IndexingResult]:
+    """As `nbedex pool` has it, by mean patterns alone and with Bloch waves."""
+    size = scan.camera.size
+    out = {}
+    for name, waves in (("pooled, mean patterns", False), ("pooled, Bloch waves", True)):
+        engine = make_engine(
+            library, told(scan), for_means(settings, waves=waves), frame_shape=(size, size),
+            center=((size - 1) / 2,) * 2,
+        )  # fmt: skip
+        bloch = bloch_engine(engine, library, told(scan), settings.rerank) if waves else None
+        out[name] = pool_patterns(memory_scan(scan.frames), result, engine, bloch=bloch, threads=threads).result
+    return out
 
 
 def main() -> None:
@@ -139,7 +154,7 @@ def main() -> None:
         )
         names = scan.truth.phases.tolist()
         phases = [load_phase(name) for name in names]
-        simulation = SimulationSettings(voltage=voltage, k_max=1.2, step_deg=arguments.step_deg)
+        simulation = SimulationSettings(voltage=voltage, step_deg=arguments.step_deg)
         competing = [load_phase(name) for name in arguments.library or names]
         library = cached_library(competing, simulation, threads=arguments.threads)
         settings = IndexingSettings(overlap=OverlapSettings(max_crystals=arguments.crystals))
@@ -154,10 +169,16 @@ def main() -> None:
             "scores of all their candidates": pooled(scan.truth, found, phases, candidates=True),
         }
         text += "\n" + table(GRAIN_COLUMNS, grain_rows(scan.truth, pools, phases, smallest=arguments.smallest))
-        segmented = found_grains(result, names)
-        if segmented is not None:
-            rows = segmentation_rows(scan.truth, segmented, phases, smallest=arguments.smallest)
-            text += "\n" + table(["grains as nbedex finds them", ""], rows)
+        maps = {"as indexed": result} | pooled_map(scan, result, library, settings, threads=arguments.threads)
+        columns = []
+        for one in maps.values():
+            segmented = found_grains(one, names)
+            columns.append(segmentation_rows(scan.truth, segmented, phases, smallest=arguments.smallest))
+        rows = [
+            [of_first[0], *(row[1] for row in same)]
+            for of_first, same in zip(columns[0], zip(*columns, strict=True), strict=True)
+        ]
+        text += "\n" + table(["grains as nbedex finds them", *maps], rows)
         text += "\n" + table(OVERLAP_COLUMNS, overlap_rows(scan.truth, found, phases))
     sys.stdout.write(text)
     if arguments.output:

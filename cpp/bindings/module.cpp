@@ -11,6 +11,7 @@
 #include "nbedex/refine.hpp"
 #include "nbedex/search.hpp"
 #include "nbedex/simulate.hpp"
+#include "nbedex/spots.hpp"
 
 namespace py = pybind11;
 using namespace nbedex;
@@ -270,19 +271,42 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
                     py::arg("half_turn") = half_turn.array);
 }
 
-py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
-                                    const py::array& orientation, double radius, const RefineOptions& options) {
-    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
-    for (const std::int16_t number : of)
+/// Arguments of functions of one orientation per pattern, checked.
+std::vector<Quaternion> one_each(const std::vector<const KinematicCrystal*>& crystals, const py::array& crystal,
+                                 const py::array& orientation, double radius) {
+    for (const std::int16_t number : view<std::int16_t>(crystal, "crystal", {any}))
         if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
             throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
     require_layout(orientation, "orientation", {crystal.shape(0), 4});
     if (!(radius > 0 && radius < 1)) throw py::value_error("radius must be above 0 and below 1 (1/angstrom)");
-    const std::vector<Quaternion> turned = quaternions(orientation, "orientation");
+    return quaternions(orientation, "orientation");
+}
+
+py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
+                                    const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
     NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
     std::ranges::fill(mask.span, std::uint8_t{0});
-    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
+    run([&](const Poll& poll) {
+        mark_spots(crystals, grid, view<std::int16_t>(crystal, "crystal", {any}), turned, radius, options, poll, mask.span);
+    });
     return mask.array;
+}
+
+/// (n, 3): predicted, met, share that chance would meet.
+py::array_t<double> spots_met(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& peaks,
+                              const py::array& crystal, const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
+    const std::span<const float> data = view<float>(peaks, "peaks", {crystal.shape(0), grid.n_rings, grid.n_azimuths});
+    std::vector<SpotsMet> met(of.size());
+    run([&](const Poll& poll) { count_spots_met(crystals, grid, data, of, turned, radius, options, poll, met); });
+    NewArray<double> out({crystal.shape(0), 3});
+    for (std::size_t i = 0; i < met.size(); ++i) {
+        const double values[] = {met[i].predicted, met[i].met, met[i].chance};
+        std::ranges::copy(values, out.span.begin() + static_cast<std::ptrdiff_t>(3 * i));
+    }
+    return out.array;
 }
 
 ShapeFactor shape_factor_named(const std::string& name) {
@@ -393,6 +417,8 @@ PYBIND11_MODULE(_core, m) {
           py::arg("orientation"), py::arg("options"));
     m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),
           py::arg("options"));
+    m.def("spots_met", &spots_met, py::arg("crystals"), py::arg("grid"), py::arg("peaks"), py::arg("crystal"), py::arg("orientation"),
+          py::arg("radius"), py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {

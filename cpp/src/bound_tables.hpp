@@ -48,7 +48,7 @@ public:
     /// Where to put the n_azimuths bins of a ring before `slide`.
     [[nodiscard]] std::uint8_t* ring() noexcept { return window_.data(); }
 
-    /// Afterwards (*this)[i], i = 0 … 2 n_azimuths - 1 - length, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, …
+    /// Afterwards data()[i], i = 0 … 2 n_azimuths - 1 - length, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, …
     /// bins and then two that overlap.
     void slide(std::size_t length) {
         std::copy_n(window_.begin(), n_, window_.begin() + static_cast<std::ptrdiff_t>(n_));
@@ -57,7 +57,7 @@ public:
         if (covered < length) widen(length - covered);
     }
 
-    [[nodiscard]] std::uint8_t operator[](std::size_t i) const { return window_[i]; }
+    [[nodiscard]] const std::uint8_t* data() const noexcept { return window_.data(); }
 
 private:
     void widen(std::size_t by) {
@@ -69,10 +69,10 @@ private:
     std::vector<std::uint8_t> window_, wider_;
 };
 
-/// One row of a table: value j for j = 0 … n - 1, then from the beginning again to fill `width`.
-template <class Value>
-void fill_row(std::uint8_t* row, std::size_t n, std::size_t width, Value&& value) {
-    for (std::size_t j = 0; j < n; ++j) row[j] = value(j);
+/// One row of a table: values[bins[j]] for j = 0 … n - 1, then from the beginning again to fill `width`.
+inline void fill_row(const std::uint8_t* __restrict values, const std::uint16_t* __restrict bins, std::size_t n, std::size_t width,
+                     std::uint8_t* __restrict row) {
+    for (std::size_t j = 0; j < n; ++j) row[j] = values[bins[j]];
     for (std::size_t j = n; j < width; ++j) row[j] = row[j - n];
 }
 
@@ -97,10 +97,18 @@ private:
 class SectorMaxima {
 public:
     SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths), direct_(layout_.size(), 0), mirrored_(layout_.size(), 0), maximum_(n_azimuths), empty_(n_rings), again_(n_rings) {}
+        : layout_(n_rings, n_azimuths), direct_(layout_.size(), 0), mirrored_(layout_.size(), 0), maximum_(n_azimuths), empty_(n_rings), again_(n_rings) {
+        for (std::size_t row = 0; row < layout_.rows(); ++row)
+            for (std::size_t j = 0; j < layout_.n_sectors(); ++j) {
+                const std::size_t first = row * layout_.step() + j * layout_.length(), last = first + layout_.window() - 1;
+                bins_.push_back(static_cast<std::uint16_t>(first));
+                // The mirrored ring's bins first … last are the ring's bins -last … -first. A window is shorter than the ring.
+                mirrored_bins_.push_back(static_cast<std::uint16_t>((2 * n_azimuths - last) % n_azimuths));
+            }
+    }
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t n = pattern.n_azimuths();  // at least 128, a window is shorter than half of it: 0 < at < 2 n below
+        const std::size_t n = pattern.n_azimuths();
         const std::size_t size = layout_.rows() * SectorLayout::width;
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             std::uint8_t *direct = direct_.data() + layout_.place(ring, 0), *mirrored = mirrored_.data() + layout_.place(ring, 0);
@@ -108,27 +116,20 @@ public:
             if (!fill_direct || !fill_mirrored) continue;
             kernels::active().tables->halved(pattern.ring(ring), n, maximum_.ring());
             maximum_.slide(layout_.window());
-            fill(direct, [&](std::size_t first) { return maximum_[first]; });
-            // The mirrored ring's bins first … first + window - 1 are the ring's bins -first - window + 1 … -first.
-            fill(mirrored, [&](std::size_t first) {
-                const std::size_t at = 2 * n - first - (layout_.window() - 1);
-                return maximum_[at < n ? at : at - n];
-            });
+            for (std::size_t row = 0; row < layout_.rows(); ++row) {
+                const std::size_t first = row * layout_.n_sectors(), to = row * SectorLayout::width;
+                fill_row(maximum_.data(), bins_.data() + first, layout_.n_sectors(), SectorLayout::width, direct + to);
+                fill_row(maximum_.data(), mirrored_bins_.data() + first, layout_.n_sectors(), SectorLayout::width, mirrored + to);
+            }
         }
     }
 
     [[nodiscard]] kernels::SectorTable table() const { return {direct_.data(), mirrored_.data()}; }
 
 private:
-    template <class Value>
-    void fill(std::uint8_t* rows, Value&& value) const {
-        for (std::size_t row = 0; row < layout_.rows(); ++row)
-            fill_row(rows + row * SectorLayout::width, layout_.n_sectors(), SectorLayout::width,
-                     [&](std::size_t j) { return value(row * layout_.step() + j * layout_.length()); });
-    }
-
     SectorLayout layout_;
     std::vector<std::uint8_t> direct_, mirrored_;
+    std::vector<std::uint16_t> bins_, mirrored_bins_;  // where the values of a ring's rows are maxima from
     SlidingMaximum maximum_;
     EmptyRings empty_, again_;
 };
@@ -159,6 +160,8 @@ public:
           empty_(n_rings) {
         for (std::size_t ring = 0; ring < n_rings; ++ring)
             ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width_));
+        for (std::size_t residue = 0; residue < length_; ++residue)
+            for (std::size_t j = 0; j < parts_ * per_part_; ++j) bins_.push_back(static_cast<std::uint16_t>(residue + j * length_));
         for (std::size_t a = 0; a < n_azimuths; ++a) {
             start_[a] = start_of(a);
             mirrored_start_[a] = start_of((n_azimuths - a) % n_azimuths);
@@ -171,8 +174,8 @@ public:
             std::copy_n(pattern.ring(ring), pattern.n_azimuths(), maximum_.ring());
             maximum_.slide(length_);
             for (std::size_t residue = 0; residue < length_; ++residue)
-                fill_row(values_.data() + ring_start_[ring] + residue * width_, parts_ * per_part_, width_,
-                         [&](std::size_t j) { return maximum_[residue + j * length_]; });
+                fill_row(maximum_.data(), bins_.data() + residue * parts_ * per_part_, parts_ * per_part_, width_,
+                         values_.data() + ring_start_[ring] + residue * width_);
         }
     }
 
@@ -192,6 +195,7 @@ private:
     std::size_t parts_, per_part_, length_, width_;
     std::vector<std::uint8_t> values_;
     std::vector<std::uint32_t> ring_start_, start_, mirrored_start_;
+    std::vector<std::uint16_t> bins_;  // where the values of a ring's rows are maxima from
     SlidingMaximum maximum_;
     EmptyRings empty_;
 };

@@ -168,36 +168,4 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
     });
 }
 
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    const double sphere = 1 / options.wavelength, width = grid.ring_width(), step = 2 * std::numbers::pi / grid.n_azimuths;
-    parallel_for(static_cast<std::ptrdiff_t>(crystal.size()), options.threads, poll, [&](std::ptrdiff_t item, int) {
-        const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
-        const RockingCurves& of = curves[static_cast<std::size_t>(crystal[p])];
-        const std::array<double, 9> m = matrix(conjugate(orientation[p]));
-        std::uint8_t* marked = mask.data() + p * grid.size();
-        for (std::size_t i = 0; i < of.weight.size(); ++i) {
-            const double* g = of.crystal->g().data() + 3 * i;
-            const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
-            const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2], flat = x * x + y * y;
-            if (std::abs(flat / (sphere + std::sqrt(sphere * sphere - flat)) - z) >= double{of.limit[i]}) continue;
-            const double r = std::sqrt(flat), azimuth = std::atan2(y, x);
-            for (int ring = std::max(0, static_cast<int>(std::floor((r - radius - grid.k_min) / width))); ring < grid.n_rings; ++ring) {
-                const double middle = grid.k_min + (ring + 0.5) * width, off = middle - r;
-                if (off > radius) break;
-                if (off < -radius) continue;
-                // chord of the circle of `radius` about the spot at this ring, as an angle
-                const double half = std::sqrt(radius * radius - off * off) / middle;
-                const auto last = static_cast<int>(std::floor((azimuth + half) / step));
-                for (auto a = static_cast<int>(std::ceil((azimuth - half) / step)); a <= last; ++a)
-                    marked[ring * grid.n_azimuths + (a % grid.n_azimuths + grid.n_azimuths) % grid.n_azimuths] = 1;
-            }
-        }
-    });
-}
-
 }  // namespace nbedex

@@ -44,23 +44,24 @@ public:
     template <class F>
     void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
         const GroupedSpots& all = templates_.grouped;
-        std::int32_t largest[sector_group][2];
-        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
-                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), largest);
-        // Nearly all are settled here: cut_of in single precision, with the largest rounding of all templates, and one whole more than
-        // that can err (sums are below 2^19, so single precision errs by less than 0.2).
+        // cut_of in single precision, with the largest rounding of all templates, less one whole: sums are below 2^19, so single
+        // precision errs by less than 0.2.
         const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / 2);
         const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
         const float least = (wanted - rounding) * per_value, zero = mean * per_value;
-        for (std::ptrdiff_t t = first; t < first + n; ++t) {
-            const auto of = static_cast<std::size_t>(t);
-            const float cut = least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1;
-            for (const std::ptrdiff_t mirrored : {0, 1}) {
-                const std::int32_t bound = largest[t - first][mirrored];
-                if (static_cast<float>(bound) < cut || scorer_.spots(t).n == 0) continue;  // without spots: no candidate
-                f(static_cast<std::int32_t>(2 * t + mirrored), score_bound(t, bound, sector_wholes(t)));
-            }
+        std::int32_t cut[sector_group], largest[sector_group][2];
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+            const auto of = static_cast<std::size_t>(first + t);
+            cut[t] = static_cast<std::int32_t>(std::clamp(least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1, 0.0F, 1e9F));
         }
+        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, largest);
+        for (std::ptrdiff_t t = 0; t < n; ++t)
+            for (const std::ptrdiff_t mirrored : {0, 1}) {
+                const std::int32_t bound = largest[t][mirrored];
+                if (bound < cut[t] || scorer_.spots(first + t).n == 0) continue;  // without spots: no candidate
+                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)));
+            }
     }
 
     /// Block bound of an image.

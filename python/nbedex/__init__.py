@@ -43,6 +43,7 @@ _PUBLIC = {
     "read_result": "nbedex.maps",
     "save_library": "nbedex.library",
     "to_crystal_map": "nbedex.maps",
+    "write_report": "nbedex.reported",
     "write_result": "nbedex.maps",
 }
 

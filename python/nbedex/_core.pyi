@@ -238,6 +238,15 @@ def spot_mask(
     radius: float,
     options: RefineOptions,
 ) -> NDArray[np.uint8]: ...
+def spots_met(
+    crystals: Sequence[KinematicCrystal],
+    grid: PolarGrid,
+    peaks: NDArray[np.float32],
+    crystal: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    radius: float,
+    options: RefineOptions,
+) -> NDArray[np.float64]: ...
 def match_exhaustive(
     phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...

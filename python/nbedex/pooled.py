@@ -7,10 +7,16 @@ import os
 
 import msgspec
 
+from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output
+from nbedex.grains.bloch_evidence import BlochEngine
 from nbedex.grains.pooling import Pooled, PoolingSettings, pool_patterns
+from nbedex.indexing.block import Engine
 from nbedex.indexing.prepare import prepare
+from nbedex.indexing.rerank import make_rerank_engine
+from nbedex.indexing.settings import IndexingSettings, RerankSettings
+from nbedex.library import TemplateLibrary
 from nbedex.maps import read_result, write_result
 from nbedex.progress import Progress, silent
 from nbedex.provenance import software
@@ -65,18 +71,21 @@ def pool(
     settings = settings_from_dict(RunSettings, made, where=os.fspath(result_path))
     if scan is not None:
         settings = msgspec.structs.replace(settings, scan=msgspec.structs.replace(settings.scan, path=os.fspath(scan)))
+    options = pooling or PoolingSettings()
     with opened(settings.scan) as data:
         inputs = gather(settings, data, progress=progress)
+        waves = wants_bloch_waves(options, inputs.library)
         engine, _ = prepare(
             data,
             inputs.library,
             inputs.calibration,
-            settings=inputs.settings,
+            settings=for_means(inputs.settings, waves=waves),
             mask=inputs.mask,
             threads=threads,
             progress=progress,
         )
-        found = pool_patterns(data, result, engine, settings=pooling, threads=threads, progress=progress)
+        bloch = bloch_engine(engine, inputs.library, inputs.calibration, inputs.settings.rerank) if waves else None
+        found = pool_patterns(data, result, engine, settings=options, bloch=bloch, threads=threads, progress=progress)
     found.result.provenance["pooling"] = {
         "settings": found.settings.to_dict(),
         "result": {"file": os.path.basename(result_path), "sha256": digest},
@@ -84,3 +93,45 @@ def pool(
     }
     write_result(output, found.result, overwrite=overwrite)
     return found
+
+
+def wants_bloch_waves(options: PoolingSettings, library: TemplateLibrary) -> bool:
+    """Whether grains' candidates are compared by Bloch waves.
+
+    Raises
+    ------
+    ArgumentError
+        They must be, but the library is for precessed patterns.
+    """
+    precessed = library.settings.precession_deg > 0
+    if precessed and options.rerank == "on":
+        raise ArgumentError(
+            "Bloch waves are simulated without precession, but the scan was taken with"
+            f" {library.settings.precession_deg:g} degrees of it; leave --rerank out"
+        )
+    return not precessed and options.rerank != "off"
+
+
+def for_means(settings: IndexingSettings, *, waves: bool) -> IndexingSettings:
+    """Options of indexing mean patterns: never re-ranked like pixels, and with candidates enough for Bloch waves."""
+    n_best = max(settings.match.n_best, settings.rerank.max_candidates if waves else 0)
+    return msgspec.structs.replace(
+        settings,
+        match=msgspec.structs.replace(settings.match, n_best=n_best),
+        rerank=msgspec.structs.replace(settings.rerank, mode="off"),
+    )
+
+
+def bloch_engine(
+    engine: Engine, library: TemplateLibrary, calibration: Calibration, settings: RerankSettings
+) -> BlochEngine:
+    """Crystals made ready, about half a second for each."""
+    grid = engine.grid
+    return BlochEngine(
+        engine=make_rerank_engine(
+            library.phases, calibration, settings, k_min=grid.k_min, k_max=grid.k_max, each_alone=True
+        ),
+        mask=engine.mask,
+        n_bins=grid.n_rings * grid.n_azimuths,
+        symmetries=engine.symmetries,
+    )

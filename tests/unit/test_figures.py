@@ -312,7 +312,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             plot_maps(result, tmp_path / "map.png", **options)
-    with pytest.raises(ArgumentError, match=r"maps are written as PNG: give a name that ends in \.png"):
+    with pytest.raises(ArgumentError, match=r"give a name that ends in \.png, \.svg or \.pdf"):
         plot_maps(result, tmp_path / "map.jpg", kind="phase")
     with pytest.raises(OutputError, match="can't make the folder"):
         plot_maps(result, tmp_path / "no" / "folder", kind="phase")

@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport",),
     ("report",),
     ("microstructure", "workflow"),
-    ("pooled",),
+    ("pooled", "reported"),
     ("demo", "installation"),
     ("cli",),
     ("__main__",),
@@ -39,6 +39,9 @@ LEVEL = {name: number for number, names in enumerate(LAYERS) for name in names}
 HOMES = {
     "matplotlib": {"report", "maps/crystal_map.py"},  # the exception: colours that orix gives as names
     "mpl_toolkits": {"report"},
+    "bokeh": {"report"},
+    "jinja2": {"report"},
+    "contourpy": {"report"},
     "rsciio": {"scan", "demo"},  # the demo writes a real file
     "dask": {"adapters", "scan"},
     "distributed": set(),
@@ -145,7 +148,8 @@ def test_no_file_is_too_long() -> None:
     assert not long
 
 
-HEAVY = ("numpy", "scipy", "h5py", "gemmi", "orix", "diffsims", "matplotlib", "rsciio", "dask", "rich", "msgspec")
+HEAVY = ("numpy", "scipy", "h5py", "gemmi", "orix", "diffsims", "matplotlib", "rsciio", "dask", "rich", "msgspec",
+         "bokeh", "jinja2")  # fmt: skip
 
 
 @pytest.mark.parametrize(

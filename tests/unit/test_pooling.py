@@ -112,7 +112,7 @@ def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:
     scan, result, engine = case
     grain_map = find_grains(orientation_map(result))
     options = PoolingSettings(max_patterns=5)
-    members = pooled_members(grain_map, result, options)
+    members = pooled_members(grain_map, result, options.max_patterns)
     big = [m for m in members if len(m)]
     assert [len(m) for m in big] == [5, 5]
     for pixels in big:

@@ -11,22 +11,19 @@ import numpy as np
 import pytest
 
 from cif_builder import cif
-from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
-from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_grain, rerank_patterns
+from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_patterns
 from nbedex.indexing.rerank_records import in_question, rerank_records
-from nbedex.library import DynamicalCrystal
 from nbedex.library.dynamical import on_lattice
-from nbedex.maps import Status, conjugate, disorientation_angle, multiply, rotate
+from nbedex.maps import Status, conjugate, disorientation_angle, rotate
 from nbedex.phases import Phase, load_phase, reflections
 from oracles import rerank_oracle
+from oracles.dynamical_frames import CALIBRATION, CENTER, SIZE, frame, tilted
 from oracles.laue_groups import random_quaternions
 
-SIZE, PIXEL, CENTER = 200, 0.0125, (98.3, 100.9)
 K = {"k_min": 0.07, "k_max": 1.1}
-CALIBRATION = Calibration(pixel_size=PIXEL, voltage=300.0, rotation_deg=23.0, flipped=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,35 +34,6 @@ def na2au() -> Phase:
 @pytest.fixture(scope="module")
 def engine(na2au: Phase) -> RerankEngine:
     return make_rerank_engine([na2au], CALIBRATION, RerankSettings(mode="all"), **K)
-
-
-def tilted(orientation: np.ndarray, x_deg: float, y_deg: float, turn_deg: float = 0.0) -> np.ndarray:
-    """The crystal tilted about X and Y, then turned with its pattern from X to Y."""
-    x, y, turn = np.deg2rad([x_deg, y_deg, turn_deg]) / 2
-    out = multiply(orientation, np.array([np.cos(x), -np.sin(x), 0, 0]))
-    out = multiply(out, np.array([np.cos(y), 0, -np.sin(y), 0]))
-    return np.asarray(multiply(out, np.array([np.cos(turn), 0, 0, -np.sin(turn)])))
-
-
-def frame(
-    crystal: DynamicalCrystal,
-    orientation: np.ndarray,
-    thickness_nm: float,
-    *,
-    counts: float = 4e4,
-    stretch: float = 1.0,
-) -> np.ndarray:
-    """Gaussian spots, a falling background and Poisson noise; half of the counts are in the direct beam."""
-    rows, columns = np.indices((SIZE, SIZE))
-    beams = crystal.patterns(orientation[None], [thickness_nm], threads=1).pattern(0)
-    at = np.stack([beams["kx"], beams["ky"]], axis=1) @ CALIBRATION.detector_from_sample().T * stretch
-    share = beams["intensity"][:, 0] / beams["intensity"][1:, 0].sum() * 0.3
-    share[0] = 0.4
-    image = 0.3 * np.exp(-np.hypot(rows - CENTER[0], columns - CENTER[1]) * PIXEL / 0.25)
-    image *= 0.3 / image.sum()
-    for (x, y), s in zip(at, share, strict=True):
-        image += s / (2 * np.pi) * np.exp(-((columns - CENTER[1] - x) ** 2 + (rows - CENTER[0] - y) ** 2) / 2)
-    return np.random.default_rng(5).poisson(counts * image).astype(np.uint16)
 
 
 def tried(engine: RerankEngine, shown: np.ndarray, candidates: np.ndarray, **more: int):
@@ -165,23 +133,6 @@ def test_same_bits_with_any_threads_and_instruction_set() -> None:
     assert len(expected) > 100
     assert bits(2) == expected
     assert bits(1, NBEDEX_ISA="baseline") == expected
-
-
-def test_a_grain_is_judged_by_all_its_patterns(na2au: Phase) -> None:
-    settings = RerankSettings(mode="all", reach_deg=0.6, starts=2, points=2, halvings=2)
-    made = make_rerank_engine([na2au], CALIBRATION, settings, **K, each_alone=True)
-    truth, other = random_quaternions(2, seed=21)
-    shown = np.stack([frame(made.crystals[0], tilted(truth, t, 0.0), 60.0, counts=3e3) for t in (-0.2, 0.3)])
-    grain = rerank_grain(
-        shown, np.array([CENTER] * 2), np.stack([other, truth]), np.array([0, 0]), np.zeros((2, 2)), made
-    )
-    assert grain.order.tolist() == [1, 0]
-    np.testing.assert_allclose(grain.evidence, grain.patterns.evidence.sum(axis=0))
-    for number, tilt in enumerate((-0.2, 0.3)):  # each pattern keeps its own tilt
-        error = disorientation_angle(
-            tilted(truth, tilt, 0.0), grain.patterns.orientation[number, 1], na2au.symmetry_quaternions
-        )
-        assert np.rad2deg(error) < 0.25
 
 
 def test_records(engine: RerankEngine) -> None:

@@ -26,6 +26,7 @@ from validation.scan_judge import (  # noqa: E402
     pixel_rows,
     pooled,
     relation,
+    same_pattern,
     segmentation_rows,
 )
 from validation.specimen import HALF_TURN, NEAR_ZONE, PSEUDO, TWIN, ZONES, Specimen, Truth, make, product  # noqa: E402
@@ -290,3 +291,17 @@ def test_patterns_by_multislice_are_put_on_the_camera() -> None:
     with pytest.raises(SystemExit, match="no scale, ellipse or rotation"):
         frames(patterns, replace(detector, scale=1.01), wavelength=0.0197, seed=("test",))
     assert Slab().width * Slab().pixel == pytest.approx(1.0)
+
+
+def test_half_turns_that_no_pattern_tells() -> None:
+    """About Na2Au's [111], 1.5 degrees off the beam: nothing differs. 120 degrees about NZSP's c*: much does."""
+    na2au, nzsp = PHASES[2], PHASES[1]
+    axis = BASES["na2au"].sum(axis=0)
+    axis /= np.linalg.norm(axis)
+    upright = np.array([1 + axis[2], -axis[1], axis[0], 0.0])
+    upright /= np.linalg.norm(upright)
+    truth = product(upright, np.array([np.cos(0.013), np.sin(0.013), 0.0, 0.0]))
+    twin = product(np.r_[0.0, axis], truth)
+    assert same_pattern(na2au, truth, twin) and relation(na2au, truth, twin) == "of the same pattern"
+    variant = product(np.array([0.5, 0.0, 0.0, np.sqrt(0.75)]), truth)
+    assert not same_pattern(nzsp, truth, variant) and relation(nzsp, truth, variant) == "120° about c*"

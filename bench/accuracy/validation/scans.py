@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 
 SCANS: dict[str, Specimen] = {
     "polycrystal": Specimen(),
+    "second polycrystal": Specimen(
+        grains=(("beta2-alumina", 22), ("nzsp", 14), ("na2au", 8), ("au", 2), ("zro2-m", 2)), thickness_nm=(35.0, 120.0)
+    ),
     "quick": Specimen(
         shape=(24, 24), grains=(("beta2-alumina", 5), ("nzsp", 1), ("na2au", 2)), near_zone=1, thickness_nm=(40.0, 80.0)
     ),

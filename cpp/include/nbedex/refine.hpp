@@ -69,10 +69,4 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
             std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out,
             std::span<float> half_turn);
 
-/// Marks (1) the bins within `radius` (1/angstrom) of a reflection that counts in the score at each orientation, mask: (n_patterns, rings,
-/// azimuths), not cleared before. crystal[p] = -1: none.
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask);
-
 }  // namespace nbedex

@@ -85,7 +85,7 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
-void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n,
+void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n, const std::int32_t* cut,
                    std::int32_t (*largest)[2]) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
     const SectorSpots spots = given_spots;
@@ -96,7 +96,8 @@ void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spot
             for (std::size_t k = 0; k < 4; ++k) group[k].load(table.direct, table.mirrored, spots.place + i + 4 * k);
             sums.add(group[0].lanes(), group[1].lanes(), group[2].lanes(), group[3].lanes(), spots.weight + i / 4);
         }
-        sums.largest(largest[t]);
+        if (sums.any_reaches(cut[t])) sums.largest(largest[t]);
+        else largest[t][0] = largest[t][1] = -1;
     }
 }
 

@@ -80,8 +80,8 @@ struct Kernels {
     void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds);
 
     /// For n templates from `first` on, the largest over the sectors of sum_i weight[i / 4] * (table value of spot i): of the
-    /// template and of its mirror image.
-    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n,
+    /// template and of its mirror image. Anything below it where neither reaches cut[t].
+    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n, const std::int32_t* cut,
                           std::int32_t (*largest)[2]);
 
     /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. If `partial` is given, the sums over the

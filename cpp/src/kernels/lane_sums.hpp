@@ -18,6 +18,21 @@ inline std::int32_t largest_of(__m256i eight) {
     four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
     return _mm_cvtsi128_si32(four);
 }
+
+/// Four places in lists of bytes, read at once (loads are what sums wait for).
+class FourPlaces {
+public:
+    explicit FourPlaces(const std::uint16_t* place) { __builtin_memcpy(&places_, place, sizeof places_); }
+
+    /// The sums of the 32 values from each place on.
+    [[nodiscard]] __m256i added(const std::uint8_t* list) const {
+        const auto at = [&](int k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(list + (places_ >> (16 * k) & 0xFFFF))); };
+        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
+    }
+
+private:
+    std::uint64_t places_;
+};
 #endif
 
 /// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
@@ -52,15 +67,12 @@ inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from
 class FourAdded {
 public:
     void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        lanes_ = _mm512_inserti64x4(_mm512_castsi256_si512(added(first, place)), added(second, place), 1);
+        const FourPlaces places(place);
+        lanes_ = _mm512_inserti64x4(_mm512_castsi256_si512(places.added(first)), places.added(second), 1);
     }
     [[nodiscard]] Lanes lanes() const { return lanes_; }
 
 private:
-    static __m256i added(const std::uint8_t* list, const std::uint16_t* place) {
-        const auto at = [&](std::size_t k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(list + place[k])); };
-        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
-    }
     Lanes lanes_;
 };
 
@@ -79,6 +91,7 @@ public:
     }
 
     [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return _mm512_cmpge_epi32_mask(over_quarters(), _mm512_set1_epi32(cut)) != 0; }
 
     /// Largest of the first 32 lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {
@@ -117,15 +130,12 @@ inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_a
 class FourAdded {
 public:
     void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        lanes_ = {{added(first, place), added(second, place)}};
+        const FourPlaces places(place);
+        lanes_ = {{places.added(first), places.added(second)}};
     }
     [[nodiscard]] const Lanes& lanes() const { return lanes_; }
 
 private:
-    static __m256i added(const std::uint8_t* list, const std::uint16_t* place) {
-        const auto at = [&](std::size_t k) { return half_at(list + place[k]); };
-        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
-    }
     Lanes lanes_;
 };
 
@@ -149,6 +159,10 @@ public:
 
     [[nodiscard]] std::int32_t largest() const {
         return largest_of(_mm256_max_epi32(over_quarters(0), over_quarters(1)));
+    }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const {
+        const __m256i best = _mm256_max_epi32(over_quarters(0), over_quarters(1)), below = _mm256_cmpgt_epi32(_mm256_set1_epi32(cut), best);
+        return _mm256_movemask_epi8(below) != -1;
     }
 
     /// Largest of the first 32 lanes and of the others.
@@ -211,6 +225,7 @@ public:
         largest(halves);
         return halves[0] > halves[1] ? halves[0] : halves[1];
     }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return largest() >= cut; }
 
     /// Largest of the first 32 lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {

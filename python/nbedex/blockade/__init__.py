@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbedex.blockade.alternatives import alternatives_of, rivals_of
 from nbedex.blockade.analysis import analyse_blockade
 from nbedex.blockade.classes import PUBLISHED_AS_BLOCKING, BoundaryClass, Classified, classify, edge_on
+from nbedex.blockade.directions import Directions, in_all_directions
 from nbedex.blockade.field import Field, FieldMap, UniformField, read_field_map
 from nbedex.blockade.flux import BoundaryFlux, accumulation_vector, boundary_flux
 from nbedex.blockade.model import Alternatives, Blockade, Flag, Level, SegmentStatements, Statements, class_label
@@ -29,6 +30,7 @@ __all__ = [
     "BoundaryClass",
     "BoundaryFlux",
     "Classified",
+    "Directions",
     "Field",
     "FieldMap",
     "Flag",
@@ -51,6 +53,7 @@ __all__ = [
     "conductivity_tensor",
     "cut_into_stretches",
     "edge_on",
+    "in_all_directions",
     "media_of",
     "read_field_map",
     "rivals_of",

@@ -90,6 +90,17 @@ def pairs_of(media: Media, a: NDArray[Any], b: NDArray[Any], stretches: Stretche
     )
 
 
+def confidence_along(
+    pairs: Pairs,
+    sides: tuple[NDArray[Any], NDArray[Any]],
+    settings: BlockadeSettings,
+    alternatives: Alternatives | None,
+) -> Confidence:
+    """What is left of the statement on every stretch when orientations err, or are others."""
+    expanded, row, share = _with_alternatives(pairs, *sides, alternatives)
+    return _mixture(confidence_of(expanded, settings), row, share, len(sides[0]))
+
+
 def _statements(
     media: Media,
     stretches: Stretches,
@@ -106,8 +117,7 @@ def _statements(
     standing = edge_on(media.normal, least_inclination_deg=limits.least_inclination_deg)
     flat = unit(pairs.boundary * np.array([1.0, 1.0, 0.0]))
     traces = classify(standing[a], standing[b], flat, pairs.field, limits)
-    expanded, row, share = _with_alternatives(pairs, a, b, alternatives)
-    sure = _mixture(confidence_of(expanded, settings), row, share, len(a))
+    sure = confidence_along(pairs, sides, settings, alternatives)
     electrode = (media.medium[a] == Medium.ELECTRODE) | (media.medium[b] == Medium.ELECTRODE)
     insulator = (media.medium[a] == Medium.INSULATOR) | (media.medium[b] == Medium.INSULATOR)
     ambiguous = np.zeros(len(media.medium), dtype=bool)

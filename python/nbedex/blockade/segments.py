@@ -34,28 +34,26 @@ def verdict_of(probability: Floats, settings: BlockadeSettings) -> NDArray[np.in
 def over_segments(along: Statements, stretches: Stretches, n: int, settings: BlockadeSettings) -> SegmentStatements:
     """Means over the length of each of n segments; the class that holds along most of it."""
     segment, length = stretches.segment, stretches.length
-    total = sums(segment, length, n)
-    share = length / np.where(total > 0, total, 1.0)[segment]
+    total, share = share_of_segments(stretches, n)
     code, code_share = longest_class(along.code, stretches, n)
     code_traces, _ = longest_class(along.code_traces, stretches, n)
-    probability = np.stack([sums(segment, share * column, n) for column in along.probability.T], axis=1)
-    probability[total == 0, 0] = 1.0  # no length, no class
+    probability = probability_of_segments(along.probability, stretches, n)
     mixed = (code_share < settings.decided_at) & (total > 0)
-    accumulation = _mean(along.accumulation, segment, share, n)
+    accumulation = mean_of_segments(along.accumulation, segment, share, n)
     nominal = np.take_along_axis(probability, code[:, None].astype(np.int64), axis=1)[:, 0]
     special = {Flag.TRACES_DIFFER: code != code_traces, Flag.MIXED: mixed, Flag.NEAR_LIMIT: nominal < NEAR_LIMIT_BELOW}
     return SegmentStatements(
         code=code,
         code_traces=code_traces,
         accumulation=accumulation,
-        transmission=_mean(along.transmission, segment, share, n),
-        vector=np.stack([_mean(component, segment, share, n) for component in along.vector.T], axis=1),
+        transmission=mean_of_segments(along.transmission, segment, share, n),
+        vector=np.stack([mean_of_segments(component, segment, share, n) for component in along.vector.T], axis=1),
         level=level_of(accumulation, settings),
         probability=probability,
-        accumulation_mean=_mean(along.accumulation_mean, segment, share, n),
+        accumulation_mean=mean_of_segments(along.accumulation_mean, segment, share, n),
         # the same crystals along the whole segment: errors don't average out
-        accumulation_sigma=_mean(along.accumulation_sigma, segment, share, n),
-        blocks_probability=_mean(along.blocks_probability, segment, share, n),
+        accumulation_sigma=mean_of_segments(along.accumulation_sigma, segment, share, n),
+        blocks_probability=mean_of_segments(along.blocks_probability, segment, share, n),
         verdict=np.where(mixed, MIXED, verdict_of(probability, settings)).astype(np.int8),
         flags=_flags(along.flags, segment, share, n, special),
         code_share=code_share,
@@ -63,6 +61,20 @@ def over_segments(along: Statements, stretches: Stretches, n: int, settings: Blo
         highest=_extreme(along.accumulation, segment, n, least=False),
         blocking_length=sums(segment, length * (along.accumulation >= settings.blocks_at), n),
     )
+
+
+def share_of_segments(stretches: Stretches, n: int) -> tuple[Floats, Floats]:
+    """Length of each of n segments, and the share of it that each stretch is."""
+    total = sums(stretches.segment, stretches.length, n)
+    return total, stretches.length / np.where(total > 0, total, 1.0)[stretches.segment]
+
+
+def probability_of_segments(probability: Floats, stretches: Stretches, n: int) -> Floats:
+    """(n, 13) probabilities of a place on each segment taken at random."""
+    total, share = share_of_segments(stretches, n)
+    found = np.stack([sums(stretches.segment, share * column, n) for column in probability.T], axis=1)
+    found[total == 0, 0] = 1.0  # no length, no class
+    return found
 
 
 def longest_class(code: NDArray[np.int8], stretches: Stretches, n: int) -> tuple[NDArray[np.int8], Floats]:
@@ -73,7 +85,7 @@ def longest_class(code: NDArray[np.int8], stretches: Stretches, n: int) -> tuple
     return lengths.argmax(axis=1).astype(np.int8), share
 
 
-def _mean(values: Floats, segment: Ints, share: Floats, n: int) -> Floats:
+def mean_of_segments(values: Floats, segment: Ints, share: Floats, n: int) -> Floats:
     """Mean over the length where there is a number; NaN for segments without any."""
     known = np.isfinite(values)
     weight = sums(segment, share * known, n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command, thread_count
 
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--threads", type=thread_count, default=0, help="0 (default): all available")
     add_source_flags(parser)
     add_grain_flags(parser)
+    add_figure_flags(parser)
 
 
 def add_source_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.grains import rivals_group, write_grain_map, write_grain_table
 
     settings = grain_settings(args)
+    drawn = figure_options(args)
     for output in filter(None, (args.output, args.csv)):
         check_output(output, overwrite=args.overwrite)
     grain_map, rivals, changed = _found(args, settings)
@@ -92,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     if args.figures:
         from nbedex.report import plot_grains
 
-        written += plot_grains(grain_map, args.figures, overwrite=args.overwrite, threads=args.threads)
+        written += plot_grains(grain_map, args.figures, overwrite=args.overwrite, threads=args.threads, **drawn)
     facts = grain_facts(grain_map)
     if rivals is not None:
         facts["ambiguous_grains"] = int(rivals.ambiguous.sum())

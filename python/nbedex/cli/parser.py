@@ -40,6 +40,7 @@ COMMANDS = (
     "blockade",
     "transport",
     "analyse",
+    "report",
     "vdf",
     "show_config",
     "doctor",

@@ -17,11 +17,14 @@ def add(commands: Any) -> None:
         help="settle doubtful orientations by what all patterns of a grain show together",
         examples=[
             "nbedex pool map.h5 -o pooled.h5",
+            "nbedex pool map.h5 --rerank off -o pooled.h5",
             "nbedex pool map.h5 --scan /new/place/scan.hspy --patterns 50 -o pooled.h5 --json",
         ],
         description="Half turns about a zone axis and pseudo-symmetric variants are undecided in single patterns. The"
-        " mean pattern of each grain is indexed with the options of the result; pixels take the grain's answer where"
-        " they hold it as a rival or are unsure. The scan is read again.",
+        " mean pattern of each grain is indexed with the options of the result, and its candidates are compared by"
+        " Bloch waves in several of the grain's patterns; pixels take the grain's answer where they hold it as a rival"
+        " or are unsure. Where two solutions give the same pattern the grain gets one of them, with a probability of"
+        " about a half. The scan is read again.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
     parser.add_argument("-o", "--output", required=True, metavar="POOLED.h5", help="result file to write")
@@ -30,6 +33,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--rounds", type=int, metavar="N", help="how often grains are found and pooled (default 2)")
     parser.add_argument(
         "--min-probability", type=float, metavar="P", help="answers below this don't count (default 0.5)"
+    )
+    parser.add_argument(
+        "--rerank",
+        choices=("auto", "on", "off"),
+        help="whether Bloch waves decide; auto (default): on, but for precessed patterns",
+    )
+    parser.add_argument(
+        "--rerank-patterns", type=int, metavar="N", help="patterns of a grain they are asked about at most (default 12)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument("--threads", type=thread_count, default=0, help="0 (default): all available")
@@ -41,7 +52,13 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.pooled import pool
     from nbedex.settings import settings_from_dict
 
-    given = {"max_patterns": args.patterns, "rounds": args.rounds, "min_probability": args.min_probability}
+    given = {
+        "max_patterns": args.patterns,
+        "rounds": args.rounds,
+        "min_probability": args.min_probability,
+        "rerank": args.rerank,
+        "rerank_patterns": args.rerank_patterns,
+    }
     options = settings_from_dict(
         PoolingSettings, {name: value for name, value in given.items() if value is not None}, where="command line"
     )
@@ -57,9 +74,11 @@ def run(args: argparse.Namespace) -> int:
         )
     grains = found.grain_map.grains.role != Role.NOT_INDEXED
     sure = found.records["probability"] >= 0.95
+    asked = found.records["reranked"]
     facts = {
         "result": args.output,
         "grains": int(grains.sum()),
+        "grains_compared_by_bloch_waves": int((asked & grains).sum()),
         "grains_at_least_95_percent_sure": int((sure & grains).sum()),
         "pixels_changed_percent": 100 * float(found.changed.mean()),
     }

@@ -8,8 +8,8 @@ its pixels take the answer: their own version of it where they hold one, the gra
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -18,13 +18,17 @@ from scipy import ndimage
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
+from nbedex.grains.bloch_answers import agreed
+from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain
 from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
 from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
+from nbedex.grains.takeover import taken_over
+from nbedex.grains.unclear import settle_unclear
 from nbedex.indexing.block import Engine, index_patterns
 from nbedex.indexing.records import empty_records
-from nbedex.maps import IndexingResult, Status, disorientation_angle
+from nbedex.maps import IndexingResult, Status
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan
 from nbedex.settings import Settings
@@ -49,6 +53,8 @@ class PoolingSettings(Settings, frozen=True, kw_only=True):
     max_patterns: Annotated[int, Meta(ge=2, le=100000)] = 100
     min_probability: Annotated[float, Meta(ge=0, le=1)] = 0.5
     rounds: Annotated[int, Meta(ge=1, le=10)] = 2
+    rerank: Literal["auto", "on", "off"] = "auto"
+    rerank_patterns: Annotated[int, Meta(ge=3, le=1000)] = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +89,7 @@ def pool_patterns(
     *,
     settings: PoolingSettings | None = None,
     grain_settings: GrainSettings | None = None,
+    bloch: BlochEngine | None = None,
     threads: int = 0,
     progress: Progress = silent,
 ) -> Pooled:
@@ -98,6 +105,8 @@ def pool_patterns(
         From `make_engine`, with the library and options of the run.
     settings, grain_settings
         Options; None for the defaults.
+    bloch
+        To compare the candidates of each mean pattern by Bloch waves; None: the mean pattern has the last word.
     threads
         0: all available. The result doesn't depend on it.
     progress
@@ -114,16 +123,65 @@ def pool_patterns(
         raise ArgumentError(f"the result has {len(result.phases)} phases, the library {len(engine.templates)}")
     options = settings or PoolingSettings()
     changed = np.zeros(result.shape, dtype=bool)
+    distinct = float(np.deg2rad(engine.settings.match.distinct_deg))
+    asked: dict[bytes, GrainEvidence] = {}
     for number in range(options.rounds):
         grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
         stage = f"pooling grains, round {number + 1} of {options.rounds}"
         means = mean_patterns(scan, result, grain_map, engine, options, threads=threads, progress=progress, stage=stage)
         records = index_means(means, engine, threads=threads)
-        result, new = taken_over(result, grain_map, records, engine, options)
+        likely = records["probability"].astype(np.float64)
+        new = np.zeros(result.shape, dtype=bool)
+        if bloch is not None:
+            stage = f"Bloch waves, round {number + 1} of {options.rounds}"
+            evidence = _ask(
+                scan, result, grain_map, records, bloch, options, asked, threads=threads, progress=progress, stage=stage
+            )
+            records = agreed(grain_map, records, evidence, bloch.symmetries, distinct=distinct)
+            for grain, found in evidence.items():
+                likely[grain] = np.sort(found.probability)[-2:].sum()  # it is one of two, at least
+            result, new = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
+        result, more = taken_over(
+            result, grain_map, records, engine.symmetries, likely >= options.min_probability,
+            distinct=distinct, min_probability=options.min_probability,
+        )  # fmt: skip
+        new = new | more
         changed |= new
         if not new.any():
             break
     return Pooled(result, grain_map, records, options, changed)
+
+
+def _ask(
+    scan: Scan,
+    result: IndexingResult,
+    grain_map: GrainMap,
+    records: NDArray[Any],
+    bloch: BlochEngine,
+    options: PoolingSettings,
+    asked: dict[bytes, GrainEvidence],
+    *,
+    threads: int,
+    progress: Progress,
+    stage: str,
+) -> dict[int, GrainEvidence]:
+    """What Bloch waves say of every grain whose mean pattern was indexed; those of `asked` are the same as before."""
+    evidence: dict[int, GrainEvidence] = {}
+    n = len(grain_map.grains)
+    few = pooled_members(grain_map, result, options.rerank_patterns)
+    for number in range(n):
+        progress(stage, number, n)
+        if records["phase_id"][number] < 0:
+            continue
+        key = np.flatnonzero(grain_map.grain_id.ravel() == number).tobytes()
+        if key not in asked:
+            spread = np.concatenate([few[number][first::4] for first in (2, 0, 3, 1)])
+            asked[key] = ask_grain(
+                scan, result.center, grain_map.grain_id, spread, records[number], bloch, threads=threads
+            )
+        evidence[number] = asked[key]
+    progress(stage, n, n)
+    return evidence
 
 
 def mean_patterns(
@@ -141,7 +199,7 @@ def mean_patterns(
     grains = grain_map.grains
     n = len(grains)
     means = np.full((n, engine.grid.n_rings, engine.grid.n_azimuths), np.nan, dtype=np.float32)
-    members = pooled_members(grain_map, result, options)
+    members = pooled_members(grain_map, result, options.max_patterns)
     for number in range(n):
         progress(stage, number, n)
         if len(members[number]):
@@ -154,8 +212,8 @@ def mean_patterns(
     return means
 
 
-def pooled_members(grain_map: GrainMap, result: IndexingResult, options: PoolingSettings) -> list[NDArray[np.intp]]:
-    """Flat numbers of the pixels of every grain that are pooled: inner ones, if there are enough, spread evenly."""
+def pooled_members(grain_map: GrainMap, result: IndexingResult, most: int) -> list[NDArray[np.intp]]:
+    """Flat numbers of `most` pixels of every grain at most: inner ones, if there are enough, spread evenly."""
     label = grain_map.grain_id
     readable = np.isin(result.status, (Status.OK, Status.NO_MATCH)) & np.isfinite(result.center).all(axis=-1)
     within = np.ones(label.shape, dtype=bool)
@@ -171,7 +229,7 @@ def pooled_members(grain_map: GrainMap, result: IndexingResult, options: Pooling
         own = own[usable[own]] if grain_map.grains.phase_id[number] >= 0 else own[:0]
         away = own[inner[own]]
         chosen = away if len(away) >= 4 else own
-        count = min(len(chosen), options.max_patterns)
+        count = min(len(chosen), most)
         members.append(chosen[((np.arange(count) + 0.5) * len(chosen) / max(count, 1)).astype(np.intp)])
     return members
 
@@ -193,46 +251,3 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
             np.ascontiguousarray(polar[good]), np.ascontiguousarray(peaks[good]), records[part], engine, threads
         )
     return records
-
-
-def taken_over(
-    result: IndexingResult, grain_map: GrainMap, records: NDArray[Any], engine: Engine, options: PoolingSettings
-) -> tuple[IndexingResult, NDArray[np.bool_]]:
-    """The map with the answers (n,) of grains, and where they are new.
-
-    A pixel keeps its solution if it is the grain's within `distinct_deg`; else it takes the one of its rivals that is;
-    else, if it is unsure or not indexed for want of a match, the grain's.
-    """
-    flat = {name: getattr(result, name).reshape(grain_map.grain_id.size, *getattr(result, name).shape[2:]).copy()
-            for name in ("phase_id", "orientation", "index", "probability", "status")}  # fmt: skip
-    rival_phase = result.rival_phase_id.reshape(-1, result.n_rivals)
-    rival = result.rival_orientation.reshape(-1, result.n_rivals, 4)
-    rival_score = result.rival_score.reshape(-1, result.n_rivals)
-    limit = np.deg2rad(engine.settings.match.distinct_deg)
-    label = grain_map.grain_id.ravel()
-    answer: NDArray[Any] = records[label]
-    counts = (answer["phase_id"] >= 0) & (answer["probability"] >= options.min_probability)
-    counts &= np.isin(flat["status"], (Status.OK, Status.NO_MATCH))
-    changed = np.zeros(label.size, dtype=bool)
-    for number, symmetry in enumerate(engine.symmetries):
-        mine = np.flatnonzero(counts & (answer["phase_id"] == number))
-        wanted = answer["orientation"][mine]
-        has = (flat["phase_id"][mine] == number) & (
-            disorientation_angle(flat["orientation"][mine], wanted, symmetry) <= limit
-        )
-        mine, wanted = mine[~has], wanted[~has]
-        near = (rival_phase[mine] == number) & (disorientation_angle(rival[mine], wanted[:, None], symmetry) <= limit)
-        holds, which = near.any(axis=1), near.argmax(axis=1)
-        unsure = ~holds & (np.nan_to_num(flat["probability"][mine]) < options.min_probability)
-        for pixels, orientation in (
-            (mine[holds], rival[mine[holds], which[holds]]),
-            (mine[unsure], wanted[unsure]),
-        ):
-            flat["phase_id"][pixels] = number
-            flat["orientation"][pixels] = orientation
-            flat["status"][pixels] = Status.OK
-            flat["probability"][pixels] = answer["probability"][pixels]
-            changed[pixels] = True
-        flat["index"][mine[holds]] = rival_score[mine[holds], which[holds]]
-    shaped = {name: values.reshape(getattr(result, name).shape) for name, values in flat.items()}
-    return replace(result, **shaped), changed.reshape(result.shape)

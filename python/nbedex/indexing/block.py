@@ -7,6 +7,7 @@ on one machine or many, goes through `index_block`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
@@ -29,6 +31,7 @@ from nbedex.maps.result import Status
 from nbedex.phases import Phase
 
 Array = NDArray[np.float64]
+_FEW_SPOTS = 0.2  # skewness of a pattern most of whose counts are in a few spots (`noise`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,12 @@ class Engine:
     rerank
         For dynamical re-ranking; None where that is off.
     """
+
+    @cached_property
+    def least_level(self) -> float:
+        """The least of the scores that phases reach on unrelated patterns of a few bright spots, over the largest."""
+        levels = noise_levels(np.array([_FEW_SPOTS]), self)[0]
+        return float(levels.min() / levels.max())
 
     sampler: _core.PolarSampler
     preprocessing: _core.Preprocessing
@@ -192,17 +201,13 @@ def polar_grid(
 def noise_levels(skewness: Array, engine: Engine) -> Array:
     """Score (n, phases) that the best template of each phase reaches on patterns (n,) unrelated to it; see `noise`."""
     grid = engine.grid
-    levels = [
-        noise_level(
-            skewness,
-            template_skewness=of_templates,
-            n_templates=templates.size,
-            n_azimuths=grid.n_azimuths,
-            n_bins=grid.n_rings * grid.n_azimuths,
-        )
-        for templates, of_templates in zip(engine.templates, engine.template_skewness, strict=True)
-    ]
-    return np.stack(levels, axis=1)
+    return noise_level(
+        skewness[:, None],
+        template_skewness=np.array(engine.template_skewness),
+        n_templates=np.array([templates.size for templates in engine.templates]),
+        n_azimuths=grid.n_azimuths,
+        n_bins=grid.n_rings * grid.n_azimuths,
+    )
 
 
 def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:
@@ -245,17 +250,21 @@ def index_patterns(
     """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
 
     def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
-        found = first = searched(match_phases(sparse, engine, threads=threads), engine)
+        levels = noise_levels(_core.skewness(sparse, threads), engine)
+        found = first = searched(match_phases(sparse, engine, threads=threads), engine, levels)
         if engine.settings.refine.enabled:
-            found = refined(first, whole, engine, threads=threads)
-        return found, gather_evidence(first, found, sparse, whole, engine, threads=threads)
+            levels = noise_levels(_core.skewness(whole, threads), engine)
+            found = refined(first, whole, engine, levels, threads=threads)
+        return found, gather_evidence(first, found, engine)
 
     found, evidence = solve(polar, peaks)
     filled = records.copy()
     fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
+    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
+    refuse(filled, wrong)
     if engine.settings.overlap.max_crystals > 1:
         overlap = further_crystals(
             filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads
@@ -265,30 +274,24 @@ def index_patterns(
     return filled
 
 
-def gather_evidence(
-    first: Candidates,
-    final: Candidates,
-    peaks: NDArray[np.float32],
-    polar: NDArray[np.float32],
-    engine: Engine,
-    *,
-    threads: int,
-) -> Evidence:
+def gather_evidence(first: Candidates, final: Candidates, engine: Engine) -> Evidence:
     """What speaks for the winners among the `final` candidates; `first` are those of the search."""
     winner = final.phase_id[:, :1]
 
-    def times_noise(candidates: Candidates, patterns: NDArray[np.float32]) -> Array:
-        score = best_where(candidates.phase_id == winner, candidates.score).astype(np.float64)
-        levels = noise_levels(_core.skewness(patterns, threads), engine)
-        level = np.take_along_axis(levels, np.maximum(winner, 0), axis=1)[:, 0]
-        return np.asarray(np.where(winner[:, 0] < 0, 0.0, np.nan_to_num(score) / level))
+    def times_noise(candidates: Candidates) -> Array:
+        merit = best_where(candidates.phase_id == winner, candidates.merit)
+        return np.asarray(np.where(winner[:, 0] < 0, 0.0, np.nan_to_num(merit)))
 
-    searched_for = times_noise(first, peaks)
+    searched_for = times_noise(first)
+    score = final.score[:, 0].astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # a rival of another phase counts as one of the winner's that is as good
+        rival = score * final.merit[:, 1] / final.merit[:, 0]
     return Evidence(
         searched=searched_for,
-        refined=times_noise(final, polar) if final is not first else searched_for,
-        score=np.nan_to_num(final.score[:, 0].astype(np.float64)),
-        rival=final.score[:, 1].astype(np.float64),
+        refined=times_noise(final) if final is not first else searched_for,
+        score=np.nan_to_num(score),
+        rival=rival,
         spread=final.spread[:, 0].astype(np.float64),
         n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
     )

@@ -29,7 +29,7 @@ EXCITATION_WIDTH = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Distinct orientations of n patterns over all phases, the best of k first.
+    """Distinct orientations of n patterns over all phases, the best of k first: that of the largest merit.
 
     Attributes
     ----------
@@ -39,6 +39,9 @@ class Candidates:
         Sample to crystal; NaN where there is none.
     score : (n, k) float32
         Zero-mean normalised correlation; NaN where there is none.
+    merit : (n, k) float64
+        Score over what the best template of the phase would reach on a pattern that has nothing to do with it (`noise`):
+        templates of a few spots score higher by chance, and would win too often if phases competed by scores alone.
     spread : (n, k) float32
         How flat the maximum is, radians^2 (`cpp/include/nbedex/refine.hpp`); NaN where it was not refined.
     template_id : (n, k) int32
@@ -56,6 +59,7 @@ class Candidates:
     phase_id: NDArray[np.int16]
     orientation: Array
     score: NDArray[np.float32]
+    merit: Array
     spread: NDArray[np.float32]
     template_id: NDArray[np.int32]
     mirrored: NDArray[np.bool_]
@@ -64,11 +68,15 @@ class Candidates:
 
 
 def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
-    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them."""
+    """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them.
+
+    The core compares scores. Where phases reach unlike ones by chance, it is asked for so many more that all of a
+    merit of `rival_share` times the best are among them.
+    """
     options = _core.MatchOptions(
         n_best=engine.settings.n_candidates,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        rival_share=engine.settings.match.rival_share,
+        rival_share=engine.settings.match.rival_share * engine.least_level,
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
@@ -90,17 +98,22 @@ def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> 
     return turned
 
 
-def searched(matches: list[Match], engine: Engine) -> Candidates:
-    """The `n_best` best over all phases and the best of each phase; equals in the order of phases and ranks."""
+def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
+    """The `n_best` best over all phases and the best of each phase; equals in the order of phases and ranks.
+
+    `levels` (n, phases): scores that noise reaches, `noise_levels` of the patterns searched.
+    """
     n_best = engine.settings.n_candidates
     score = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in matches], axis=1)
     n, n_phases, n_ranks = score.shape
-    flat = score.reshape(n, -1)
-    place = np.argsort(best_first(flat), axis=1, kind="stable")  # of each in the order of scores
+    flat = (score / levels[:, :, None]).reshape(n, -1)
+    flat[flat < engine.settings.match.rival_share * np.nanmax(flat, axis=1, keepdims=True, initial=0.0)] = np.nan
+    place = np.argsort(best_first(flat), axis=1, kind="stable")  # of each in the order of merits
     wanted = (place < n_best) | (np.arange(flat.shape[1]) % n_ranks == 0)
     order = best_first(np.where(wanted, flat, np.nan))[:, : n_best + n_phases - 1]
-    found_score = np.take_along_axis(np.where(wanted, flat, np.nan), order, axis=1)
-    none = np.isnan(found_score)
+    merit = np.take_along_axis(np.where(wanted, flat, np.nan), order, axis=1)
+    none = np.isnan(merit)
+    found_score = np.where(none, np.nan, np.take_along_axis(score.reshape(n, -1), order, axis=1))
 
     def chosen(values: list[NDArray[Any]]) -> NDArray[Any]:
         joined = np.concatenate(values, axis=1)
@@ -116,6 +129,7 @@ def searched(matches: list[Match], engine: Engine) -> Candidates:
         phase_id=phase_id,
         orientation=np.where(none[..., None], np.nan, chosen(orientation)),
         score=found_score.astype(np.float32),
+        merit=merit,
         spread=np.full(order.shape, np.nan, dtype=np.float32),
         template_id=np.where(none, -1, chosen([m["template_id"] for m in matches])),
         mirrored=~none & (chosen([m["mirrored"] for m in matches]) != 0),
@@ -125,11 +139,17 @@ def searched(matches: list[Match], engine: Engine) -> Candidates:
     return with_turned_rivals(found, engine)
 
 
-def refined(found: Candidates, patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> Candidates:
-    """The candidates refined on the full patterns (n, rings, azimuths), without those that met, best first."""
+def refined(
+    found: Candidates, patterns: NDArray[np.float32], engine: Engine, levels: Array, *, threads: int = 0
+) -> Candidates:
+    """The candidates refined on the full patterns (n, rings, azimuths), without those that met, best first.
+
+    `levels` (n, phases): scores that noise reaches, `noise_levels` of these patterns.
+    """
     better = refine(found.phase_id, found.orientation, patterns, engine, threads=threads)
     gone = np.isnan(better["score"])
-    order = best_first(better["score"])
+    merit = better["score"] / np.take_along_axis(levels, np.maximum(found.phase_id, 0), axis=1)
+    order = best_first(merit)
 
     def chosen(values: NDArray[Any]) -> NDArray[Any]:
         return np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 2)), axis=1)
@@ -147,6 +167,7 @@ def refined(found: Candidates, patterns: NDArray[np.float32], engine: Engine, *,
         phase_id=phase_id,
         orientation=orientation,
         score=chosen(better["score"]),
+        merit=chosen(merit),
         spread=chosen(better["spread"]),
         template_id=chosen(np.where(gone, -1, found.template_id)),
         mirrored=chosen(found.mirrored & ~gone),

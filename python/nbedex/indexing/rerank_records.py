@@ -125,7 +125,7 @@ def reordered(old: NDArray[Any], found: Reranked) -> NDArray[Any]:
     records["dynamical_score"] = of_first(found.score)
     records["thickness_nm"] = of_first(found.thickness_nm)
     records["thickness_error_nm"] = of_first(found.thickness_error_nm)
-    records["uncertainty_deg"] = np.hypot(_WITHIN_68 * of_first(found.orientation_error_deg), _LEAST_UNCERTAINTY_DEG)
+    records["uncertainty_deg"] = tilt_uncertainty_deg(of_first(found.orientation_error_deg))
     records["probability"] = probability(found.lead, of_first(found.score))
     overruled = first != 0
     other_phase = records["phase_id"] != old["phase_id"]
@@ -137,6 +137,11 @@ def reordered(old: NDArray[Any], found: Reranked) -> NDArray[Any]:
     records["template_id"][overruled] = -1
     records["mirrored"][overruled] = False
     return records
+
+
+def tilt_uncertainty_deg(error_deg: Array | np.floating[Any]) -> Array:
+    """Angle within which 68 % of right orientations lie, from the standard deviation of a tilt."""
+    return np.asarray(np.hypot(_WITHIN_68 * error_deg, _LEAST_UNCERTAINTY_DEG))
 
 
 def probability(lead: Array, score: Array) -> Array:

@@ -100,6 +100,10 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
         and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of
         very few counts 0.9 and more; 1.25 suits the search alone.
+    max_chance
+        A pattern is given the status "no match", too, if its peaks, turned about the beam at random, would meet as many
+        of the best answer's spots with a probability above this, and most of them stay unexplained, or most of the
+        answer's spots are missing (`nbedex.indexing.coincidence`). 1 switches it off.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
@@ -110,6 +114,7 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
     rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.7
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    max_chance: Annotated[float, Meta(gt=0, le=1)] = 0.04
     exhaustive: bool = False
 
 
@@ -141,7 +146,7 @@ class OverlapSettings(Settings, frozen=True, kw_only=True):
         Up to how many are looked for, 1 to 3. Each after the first is searched for in what is left of the pattern,
         which costs as much as the first.
     spot_radius_px
-        What lies within this of a spot (detector pixels) belongs to that spot's crystal.
+        What lies within this of a spot (detector pixels) belongs to that spot's crystal; also for `max_chance`.
     min_probability
         A further crystal counts from this probability on.
     """

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import DataFormatError
 from nbedex.maps.orientation import rotate
-
-if TYPE_CHECKING:
-    from nbedex.phases import Phase
 
 Floats = NDArray[np.float64]
 
@@ -49,18 +46,34 @@ _ORIX = {
 }
 
 
-def ipf_colours(orientation: Floats, phase: Phase, axis: str) -> Floats:
+class Crystal(Protocol):
+    """What colours need of a phase; a `Phase` has it."""
+
+    @property
+    def laue_class(self) -> str:
+        """One of the 11."""
+
+    @property
+    def symmetry_rotations(self) -> Floats:
+        """(m, 3, 3) proper rotations of the Laue class in the crystal frame."""
+
+    @property
+    def reciprocal_basis(self) -> Floats:
+        """(3, 3), columns a*, b*, c* in 1/angstrom in the crystal frame."""
+
+
+def ipf_colours(orientation: Floats, phase: Crystal, axis: str) -> Floats:
     """RGB (..., 3) in [0, 1] of orientations (..., 4) for the sample axis "x", "y" or "z"."""
     directions = rotate(np.asarray(orientation, dtype=np.float64), np.array(SAMPLE_AXES[axis]))
     return direction_colours(directions, phase)
 
 
-def direction_colours(directions: Floats, phase: Phase) -> Floats:
+def direction_colours(directions: Floats, phase: Crystal) -> Floats:
     """RGB (..., 3) of directions (..., 3) in the crystal frame; equivalent ones get the same."""
     return _key_colours(directions @ orix_frame(phase).T, phase.laue_class)
 
 
-def orix_frame(phase: Phase) -> Floats:
+def orix_frame(phase: Crystal) -> Floats:
     """Rotation (3, 3) from the crystal frame into the one in which orix has the phase's Laue group."""
     return _frame_onto_orix(np.ascontiguousarray(phase.symmetry_rotations).tobytes(), phase.laue_class)
 
@@ -79,7 +92,7 @@ class ColourKey:
     corners: tuple[tuple[tuple[float, float], tuple[int, int, int]], ...]
 
 
-def colour_key(phase: Phase, *, pixels: int = 256) -> ColourKey:
+def colour_key(phase: Crystal, *, pixels: int = 256) -> ColourKey:
     """Draw the key of `phase`: the same colours as in the map, corners labelled with lattice directions."""
     sector = _orix_symmetry(phase.laue_class).fundamental_sector
     image, edge = _key_image(phase.laue_class, pixels)
@@ -116,7 +129,7 @@ def _key_image(laue_class: str, pixels: int) -> tuple[Floats, Floats]:
 
 
 def lattice_direction(
-    phase: Phase, direction: Floats, *, largest: int = 3, tolerance_deg: float = 0.2
+    phase: Crystal, direction: Floats, *, largest: int = 3, tolerance_deg: float = 0.2
 ) -> tuple[int, int, int] | None:
     """Smallest [u v w] along a direction (3,) of the crystal frame, None if there is none that small."""
     steps = np.arange(-largest, largest + 1)

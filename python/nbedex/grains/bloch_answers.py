@@ -1,0 +1,138 @@
+"""From what Bloch waves say of grains to their answers, with neighbours that can't be told apart made to agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbedex.grains.bloch_evidence import UNDECIDED, GrainEvidence
+from nbedex.grains.model import GrainMap
+from nbedex.indexing.rerank_records import tilt_uncertainty_deg
+from nbedex.maps import disorientation_angle
+
+Array = NDArray[np.float64]
+
+
+def decided(record: NDArray[Any], evidence: GrainEvidence, first: int | None = None) -> NDArray[Any]:
+    """The record of a grain's mean pattern with its candidates in the order of the evidence.
+
+    Parameters
+    ----------
+    record
+        See `nbedex.indexing.records`.
+    evidence
+        Of its rivals.
+    first
+        The candidate to put first; by default the best.
+    """
+    out = record.copy()
+    order = evidence.order
+    if first is not None:
+        order = np.concatenate([[first], order[order != first]])
+    out["rival_phase_id"] = record["rival_phase_id"][order]
+    out["rival_score"] = record["rival_score"][order]
+    out["rival_orientation"] = evidence.orientation[order]
+    best = int(order[0])
+    patterns = evidence.patterns
+    out["phase_id"], out["orientation"] = out["rival_phase_id"][0], out["rival_orientation"][0]
+    out["index"] = out["rival_score"][0]
+    out["probability"] = evidence.probability[best]
+    out["reranked"] = True
+    out["dynamical_score"] = np.nanmean(patterns.score[:, best])
+    out["thickness_nm"] = np.nanmean(patterns.thickness_nm[:, best])
+    out["thickness_error_nm"] = np.nanstd(patterns.thickness_nm[:, best])
+    errors = patterns.orientation_error_deg[:, best]
+    out["uncertainty_deg"] = tilt_uncertainty_deg(np.nanmedian(errors)) if np.isfinite(errors).any() else np.nan
+    if best != 0:
+        for name in ("mirror_margin", "half_turn_margin", "reliability"):
+            out[name] = np.nan
+        out["template_id"], out["mirrored"] = -1, False
+    return out
+
+
+def agreed(
+    grain_map: GrainMap,
+    records: NDArray[Any],
+    evidence: dict[int, GrainEvidence],
+    symmetries: tuple[Array, ...],
+    *,
+    distinct: float,
+) -> NDArray[Any]:
+    """Records (n,) of all grains, decided; neighbours among whose undecided candidates are the same agree on one.
+
+    Half a turn about a zone axis near the beam often leaves nothing in a pattern that tells which it is. Pieces of such
+    a grain would choose each for itself, and look like twins.
+
+    Parameters
+    ----------
+    grain_map
+        The grains.
+    records : (n,) structured
+        Of their mean patterns.
+    evidence
+        Of the grains that were asked.
+    symmetries
+        Proper rotations of the Laue group, by phase.
+    distinct
+        Orientations closer than this (radians) are one.
+    """
+
+    def which(grain: int, phase: int, orientation: Array) -> int:
+        """The candidate of a grain that is this solution; -1 where it holds none."""
+        near = np.flatnonzero(records["rival_phase_id"][grain] == phase)
+        near = near[np.isfinite(evidence[grain].log_odds[near])]
+        angle = disorientation_angle(evidence[grain].orientation[near], orientation, symmetries[phase])
+        return int(near[angle.argmin()]) if len(near) and angle.min() <= distinct else -1
+
+    def undecided(grain: int, phase: int, orientation: Array) -> bool:
+        candidate = which(grain, phase, orientation)
+        odds = evidence[grain].log_odds
+        return candidate >= 0 and bool(odds[candidate] >= odds.max() - UNDECIDED)
+
+    out = records.copy()
+    for grain, found in evidence.items():
+        out[grain] = decided(records[grain], found)
+    for family in _families(grain_map, out, evidence, undecided):
+        totals = []
+        for name in family:
+            phase, orientation = int(out["phase_id"][name]), out["orientation"][name]
+            places = [which(g, phase, orientation) for g in family]
+            odds = [evidence[g].log_odds for g in family]
+            totals.append(sum(o[p] - o.max() if p >= 0 else -2 * UNDECIDED for o, p in zip(odds, places, strict=True)))
+        winner = family[int(np.argmax(totals))]
+        phase, orientation = int(out["phase_id"][winner]), out["orientation"][winner].copy()
+        for grain in family:
+            place = which(grain, phase, orientation)
+            if place >= 0:
+                out[grain] = decided(records[grain], evidence[grain], place)
+    return out
+
+
+def _families(
+    grain_map: GrainMap, out: NDArray[Any], evidence: dict[int, GrainEvidence], undecided: Any
+) -> list[list[int]]:
+    """Groups of neighbours, each of which could as well be what the next one is; the largest grain of each first."""
+    root = {grain: grain for grain in evidence}
+
+    def top(grain: int) -> int:
+        while root[grain] != grain:
+            grain = root[grain]
+        return grain
+
+    for a, b in grain_map.neighbours.tolist():
+        if (
+            a in root
+            and b in root
+            and all(
+                undecided(g, int(out["phase_id"][other]), out["orientation"][other]) for g, other in ((a, b), (b, a))
+            )
+        ):
+            low, high = sorted((top(a), top(b)))
+            root[high] = low
+    groups: dict[int, list[int]] = {}
+    for grain in root:
+        groups.setdefault(top(grain), []).append(grain)
+    size = grain_map.grains.n_pixels
+    return [sorted(group, key=lambda g: (-int(size[g]), g)) for group in groups.values() if len(group) > 1]

@@ -1,0 +1,89 @@
+"""Phases whose templates have few spots don't win by chance, and no rival of theirs is lost for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from nbedex import _core
+from nbedex.demo import Camera
+from nbedex.demo.columns import Columns
+from nbedex.demo.patterns import Exposure
+from nbedex.indexing import IndexingSettings
+from nbedex.indexing.block import index_block, make_engine, noise_levels
+from nbedex.indexing.candidates import match_phases, searched
+from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
+from nbedex.phases import load_phase
+
+CAMERA = Camera()
+CALIBRATION = CAMERA.calibration((1.0, 1.0))
+BETA, GOLD, PLATINUM = range(3)
+PATTERNS = 60
+
+
+@pytest.fixture(scope="module")
+def engine():
+    phases = [load_phase(name) for name in ("beta2-alumina", "au", "pt")]
+    library = build_library(phases, SimulationSettings(voltage=300, step_deg=3.0))
+    return make_engine(library, CALIBRATION, IndexingSettings(), frame_shape=(128, 128), center=(63.5, 63.5))
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Thick crystals, hence patterns with one or two spots that outshine the rest: 60 of beta''-alumina, 60 of gold."""
+    rng = np.random.default_rng(11)
+    orientation = rng.normal(size=(2 * PATTERNS, 4))
+    orientation /= np.linalg.norm(orientation, axis=1, keepdims=True)
+    crystals = tuple(
+        DynamicalCrystal(load_phase(name), DynamicalSettings(voltage=300, k_max=1.3))
+        for name in ("beta2-alumina", "au")
+    )
+    number = np.arange(2 * PATTERNS)
+    exposure = Exposure(camera=CAMERA, shape=(1, 2 * PATTERNS), crystals=crystals, empty=(False, False), seed=5)
+    columns = Columns(
+        position=number,
+        region=number // PATTERNS,
+        share=np.ones(2 * PATTERNS),
+        depth_nm=rng.uniform(80, 120, 2 * PATTERNS),
+        orientation=orientation,
+    )
+    return exposure.frames(columns), CAMERA.center(number, (1, 2 * PATTERNS))
+
+
+def test_gold_does_not_win_patterns_of_other_crystals(engine, frames) -> None:
+    """By scores alone 87 % of these patterns of beta''-alumina and all of the gold ones were found as what they are."""
+    phase = index_block(*frames, engine)["phase_id"]
+    assert (phase[:PATTERNS] == BETA).mean() > 0.9
+    assert (phase[PATTERNS:] == GOLD).mean() > 0.95
+
+
+def test_rivals_are_those_of_merit(engine, frames) -> None:
+    """Against looking for all, and dropping those below the share of the best merit afterwards."""
+    _, peaks, _ = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    levels = noise_levels(_core.skewness(peaks, 0), engine)
+    found = searched(match_phases(peaks, engine), engine, levels)
+    match = msgspec.structs.replace(engine.settings.match, rival_share=0.0)
+    everything = replace(engine, settings=msgspec.structs.replace(engine.settings, match=match))
+    matches = match_phases(peaks, everything)
+    some_lower = 0
+    for i in range(len(peaks)):
+        every = [
+            (float(m["score"][i, rank]) / levels[i, phase], -phase, -rank)
+            for phase, m in enumerate(matches)
+            for rank in range(m["score"].shape[1])
+            if m["template_id"][i, rank] >= 0
+        ]
+        every.sort(reverse=True)
+        best = every[0][0]
+        kept = [e for place, e in enumerate(every) if place < 5 or e[2] == 0]
+        expected = [(merit, -phase) for merit, phase, _ in kept if merit >= 0.6 * best]
+        mine = found.phase_id[i] >= 0
+        np.testing.assert_allclose(found.merit[i, mine], [e[0] for e in expected], rtol=1e-6)
+        assert found.phase_id[i, mine].tolist() == [e[1] for e in expected]
+        score = found.score[i, mine]
+        some_lower += bool((np.diff(score) > 0).any())
+        np.testing.assert_allclose(score, found.merit[i, mine] * levels[i, found.phase_id[i, mine]], rtol=1e-6)
+    assert some_lower > 10  # the order is not that of scores

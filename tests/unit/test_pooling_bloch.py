@@ -1,0 +1,180 @@
+"""Grains whose candidates Bloch waves decide, and those that nothing can decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nbedex.errors import ArgumentError
+from nbedex.grains import GrainMap, OrientationMap, grains_of
+from nbedex.grains.bloch_answers import agreed, decided
+from nbedex.grains.bloch_evidence import UNDECIDED, BlochEngine, GrainEvidence, ask_grain, local_mean, mean_near
+from nbedex.grains.model import MapPhase
+from nbedex.grains.pooling import PoolingSettings
+from nbedex.grains.unclear import few_that_explain
+from nbedex.indexing import IndexingSettings, RerankSettings
+from nbedex.indexing.records import empty_records
+from nbedex.indexing.rerank import make_rerank_engine
+from nbedex.library import SimulationSettings, build_library
+from nbedex.maps import Status, canonical, disorientation_angle, multiply
+from nbedex.phases import Phase, load_phase
+from nbedex.pooled import for_means, wants_bloch_waves
+from nbedex.scan import Scan, memory_scan
+from oracles.dynamical_frames import CALIBRATION, CENTER, frame, tilted
+from oracles.laue_groups import random_quaternions
+
+SHAPE = (2, 6)
+
+
+@pytest.fixture(scope="module")
+def na2au() -> Phase:
+    return load_phase("na2au")
+
+
+@pytest.fixture(scope="module")
+def bloch(na2au: Phase) -> BlochEngine:
+    engine = make_rerank_engine([na2au], CALIBRATION, RerankSettings(), k_min=0.07, k_max=1.1, each_alone=True)
+    return BlochEngine(engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,))
+
+
+def bent_grain(bloch: BlochEngine, truth: NDArray[np.float64]) -> Scan:
+    """A row of positions, each 0.05 degrees further tilted and 2 nm thicker."""
+    crystal = bloch.engine.crystals[0]
+    columns = [
+        frame(crystal, tilted(truth, 0.05 * (i - 2.5), 0.0), 60.0 + 2 * i, counts=2e4, seed=i) for i in range(SHAPE[1])
+    ]
+    return memory_scan(np.stack([columns] * SHAPE[0]))
+
+
+def record_of(orientations: NDArray[np.float64], scores: list[float]) -> NDArray[np.void]:
+    settings = IndexingSettings()
+    record = empty_records(1, settings, 1, Status.OK)[0]
+    k = len(orientations)
+    record["rival_orientation"][:k], record["rival_phase_id"][:k], record["rival_score"][:k] = orientations, 0, scores
+    record["phase_id"], record["orientation"], record["index"] = 0, orientations[0], scores[0]
+    return record
+
+
+def ask(scan: Scan, bloch: BlochEngine, record: NDArray[np.void], n: int = 6, **more: int) -> GrainEvidence:
+    centers = np.broadcast_to(np.array(CENTER), (*SHAPE, 2))
+    pixels = np.array([2, 8, 4, 10, 0, 6])[:n]
+    return ask_grain(scan, centers, np.zeros(SHAPE, dtype=np.int32), pixels, record, bloch, **more)
+
+
+def near_zone_axis(phase: Phase, uvw: tuple[int, int, int], tilt_deg: float) -> NDArray[np.float64]:
+    """An orientation with a zone axis `tilt_deg` off the beam."""
+    axis = phase.direct_basis @ np.array(uvw, dtype=float)
+    axis /= np.linalg.norm(axis)
+    turn = np.array([1 + axis[2], -axis[1], axis[0], 0.0])  # takes Z to the axis
+    return tilted(canonical(turn / np.linalg.norm(turn)), tilt_deg, 0.3 * tilt_deg, 25.0)
+
+
+def test_bloch_waves_overrule_matching_and_refine(bloch: BlochEngine, na2au: Phase) -> None:
+    truth, other = random_quaternions(2, seed=14)
+    scan = bent_grain(bloch, truth)
+    record = record_of(np.stack([other, tilted(truth, 0.8, -0.5)]), [0.5, 0.49])
+    found = ask(scan, bloch, record)
+    assert found.order[0] == 1 and found.probability[1] > 0.95
+    assert len(found.pixels) == 3  # clear after the first three
+    answer = decided(record, found)
+    assert answer["phase_id"] == 0 and answer["reranked"] and answer["rival_score"][0] == np.float32(0.49)
+    # of the columns 2, 2 and 4 that were asked
+    middle = tilted(truth, 0.05 * (8 / 3 - 2.5), 0.0)
+    assert (
+        np.rad2deg(disorientation_angle(answer["orientation"], middle, na2au.symmetry_quaternions)) < 0.2
+    )  # from 0.94
+    assert answer["thickness_nm"] == pytest.approx(found.patterns.thickness_nm[:, 1].mean())
+    again = ask(scan, bloch, record, threads=2)
+    np.testing.assert_array_equal(again.log_odds, found.log_odds)
+    np.testing.assert_array_equal(again.orientation, found.orientation)
+
+
+def test_what_no_pattern_can_tell_is_left_undecided(bloch: BlochEngine, na2au: Phase) -> None:
+    """Half a turn about [111], one degree off the beam: the same pattern, spot by spot."""
+    truth = near_zone_axis(na2au, (1, 1, 1), 1.2)
+    axis = na2au.direct_basis @ np.ones(3)
+    twin = canonical(multiply(np.r_[0.0, axis / np.linalg.norm(axis)], truth))
+    assert np.rad2deg(disorientation_angle(truth, twin, na2au.symmetry_quaternions)) > 20
+    shown = []
+    for q in (truth, twin):
+        spots = bloch.engine.crystals[0].patterns(q[None], [60.0], threads=1).pattern(0)
+        table = np.stack([spots["kx"], spots["ky"], spots["intensity"][:, 0]], axis=1)
+        shown.append(table[np.lexsort(table[:, :2].round(4).T)])
+    np.testing.assert_allclose(shown[0], shown[1], atol=1e-4)
+    scan = bent_grain(bloch, truth)
+    found = ask(scan, bloch, record_of(np.stack([twin, truth, random_quaternions(1, seed=3)[0]]), [0.6, 0.6, 0.45]))
+    assert len(found.pixels) == 6  # all were needed
+    assert abs(found.log_odds[0] - found.log_odds[1]) < UNDECIDED
+    assert found.probability[:2].min() > 0.1 and found.probability[2] < 0.01
+
+
+def test_undecided_neighbours_agree(bloch: BlochEngine, na2au: Phase) -> None:
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry = na2au.symmetry_quaternions
+    phase = MapPhase.of(na2au)
+    label = np.zeros((6, 9), dtype=np.int32)
+    label[:, 4:], label[:, 8:] = 1, 2
+    source = OrientationMap(
+        phases=(phase,), phase_id=np.zeros(label.shape, np.int16), orientation=np.stack([a, b, c])[label]
+    )
+    grain_map: GrainMap = grains_of(source, label)
+    records = np.stack([record_of(np.stack(q), [0.5, 0.5]) for q in ([a, b], [b, a], [c, b])])
+
+    def says(odds: list[float], orientations: NDArray[np.float64]) -> GrainEvidence:
+        pattern = ask(bent_grain(bloch, a), bloch, record_of(np.stack([a, b]), [0.5, 0.5]), 3).patterns
+        five = np.concatenate([orientations, np.full((3, 4), np.nan)])
+        return GrainEvidence(np.array([*odds, -np.inf, -np.inf, -np.inf]), five, np.arange(3), pattern)
+
+    first = says([0.0, -1.0], np.stack([a, b]))
+    # the first is for a by a little, the second for b by less; the third is sure of another
+    found = agreed(
+        grain_map, records, {0: first, 1: says([0.0, -0.5], np.stack([b, a])), 2: says([0.0, -9.0], np.stack([c, b]))},
+        (symmetry,), distinct=np.deg2rad(5),
+    )  # fmt: skip
+    assert [bool(disorientation_angle(q, a, symmetry) < 0.01) for q in found["orientation"]] == [True, True, False]
+    assert found["probability"][1] < 0.5 < found["probability"][0]
+    # real twins: each is sure of its own
+    sure = {0: says([0.0, -9.0], np.stack([a, b])), 1: says([0.0, -9.0], np.stack([b, a]))}
+    found = agreed(grain_map, records, sure, (symmetry,), distinct=np.deg2rad(5))
+    assert disorientation_angle(found["orientation"][1], b, symmetry) < 0.01
+
+
+def test_few_solutions_that_explain_many_patterns() -> None:
+    evidence = np.full((20, 4), -50.0)
+    evidence[:12, 0], evidence[12:, 1] = 0.0, 0.0
+    evidence[:, 2] = np.where(np.arange(20) < 12, -1.0, -40.0)  # nearly as good as the first, where that is
+    evidence[:, 3] = -np.inf
+    assert few_that_explain(evidence) == [0, 1]
+    assert few_that_explain(evidence[:12]) == [0]
+
+
+def test_local_mean_stays_within_the_grain() -> None:
+    frames = np.arange(12, dtype=np.uint16)[:, None, None] * np.ones((16, 16), dtype=np.uint16)
+    scan = memory_scan(frames.reshape(2, 6, 16, 16))
+    label = np.array([[0, 0, 0, 1, 1, 1]] * 2)
+    assert local_mean(scan, label, 2)[0, 0] == np.mean([1, 2, 7, 8])
+    assert local_mean(scan, label, 0)[0, 0] == np.mean([0, 1, 6, 7])
+
+
+def test_mean_near_takes_the_nearest_equivalents(na2au: Phase) -> None:
+    symmetry = na2au.symmetry_quaternions
+    middle = random_quaternions(1, seed=2)[0]
+    spread = np.stack([tilted(middle, x, 0.0) for x in (-1.0, 0.0, 1.0)])
+    mixed = multiply(symmetry[:3], spread)
+    np.testing.assert_allclose(mean_near(mixed, middle, symmetry), canonical(middle), atol=1e-9)
+
+
+def test_precessed_patterns_are_left_to_matching() -> None:
+    library = build_library([load_phase("cu")], SimulationSettings(voltage=300.0, k_max=0.8, step_deg=12.0))
+    assert wants_bloch_waves(PoolingSettings(), library)
+    assert not wants_bloch_waves(PoolingSettings(rerank="off"), library)
+    settings = SimulationSettings(voltage=300.0, k_max=0.8, step_deg=12.0, precession_deg=0.5)
+    precessed = replace(library, settings=settings)
+    assert not wants_bloch_waves(PoolingSettings(), precessed)
+    with pytest.raises(ArgumentError, match=r"0\.5 degrees"):
+        wants_bloch_waves(PoolingSettings(rerank="on"), precessed)
+    assert for_means(IndexingSettings(), waves=True).n_candidates == 8
+    assert for_means(IndexingSettings(rerank=RerankSettings(mode="all")), waves=False).rerank.mode == "off"
