@@ -128,6 +128,7 @@ def source_map(args: argparse.Namespace) -> OrientationMap:
     from nbedex.errors import ArgumentError
     from nbedex.grains import read_orientation_map, with_roles
     from nbedex.phases import load_phase
+    from nbedex.workflow import load_mask
 
     for option, pairs in (("--phase", args.phase), ("--role", args.role)):
         names = [name for name, _ in pairs]
@@ -139,7 +140,7 @@ def source_map(args: argparse.Namespace) -> OrientationMap:
         phases={name: load_phase(key) for name, key in args.phase},
         confidence=args.confidence,
         step=args.step,
-        hole=_mask(args.holes) if args.holes else None,
+        hole=load_mask(args.holes) if args.holes else None,
     )
     return with_roles(source, dict(args.role))
 
@@ -204,17 +205,3 @@ def _step(text: str) -> tuple[float, float]:
     if len(values) not in (1, 2) or not all(0 < value < float("inf") for value in values):
         raise argparse.ArgumentTypeError(f"expected a length in nm, or Y,X, got {text!r}")
     return values[0], values[-1]
-
-
-def _mask(path: str) -> Any:
-    import numpy as np
-
-    from nbedex.errors import DataFormatError
-
-    try:
-        mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataFormatError(f"{path} can't be read as a mask (.npy): {error}") from error
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.ndim != 2:
-        raise DataFormatError(f"{path} must hold booleans of the map's shape")
-    return mask

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from nbedex.cli.figures import add_figure_flags, figure_options
-from nbedex.cli.output import show_json
+from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command
 
 
@@ -40,20 +40,22 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.maps import read_result
+    from nbedex.maps import ResultReader
     from nbedex.report import plot_maps
 
     options = figure_options(args)
-    written = plot_maps(
-        read_result(args.result),
-        args.to,
-        kind=args.kind,
-        min_index=args.min_index,
-        min_reliability=args.min_reliability,
-        min_probability=args.min_probability,
-        overwrite=args.overwrite,
-        **options,
-    )
+    with ResultReader(args.result) as result, progress_bar(quiet=args.quiet or args.json) as progress:
+        written = plot_maps(
+            result,
+            args.to,
+            kind=args.kind,
+            min_index=args.min_index,
+            min_reliability=args.min_reliability,
+            min_probability=args.min_probability,
+            overwrite=args.overwrite,
+            progress=progress,
+            **options,
+        )
     if args.json:
         show_json({"written": [str(path) for path in written]})
     elif not args.quiet:

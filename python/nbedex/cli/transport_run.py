@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbedex.cli.figures import check_picture, figure_options
@@ -149,14 +150,15 @@ def _image(path: str) -> NDArray[np.integer[Any]]:
     import numpy as np
 
     from nbedex.scan.image import open_patterns
+    from nbedex.scan.npy import read_npy
 
     if path.lower().endswith(".npy"):
         try:
-            image = np.load(path, allow_pickle=False)
+            image = read_npy(Path(path))
         except FileNotFoundError:
             raise ArgumentError(f"expected an image, found no file at {path}") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise DataFormatError(f"{path} can't be read as a NumPy array: {error}") from None
+        except OSError as error:
+            raise DataFormatError(f"{path} can't be read as an image: {error.strerror or error}") from None
     else:
         with open_patterns(path) as scan:
             image = np.asarray(scan.read(0, 1))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbedex.errors import ArgumentError
 from nbedex.files import make_folder
-from nbedex.maps.result import IndexingResult, check_cutoffs
+from nbedex.maps.bands import Bands, ResultReader, in_bands
+from nbedex.maps.result import Cutoffs, IndexingResult, check_cutoffs
+from nbedex.maps.thinned import thinned
+from nbedex.progress import Progress, silent
 from nbedex.report import panels
 from nbedex.report.panels import View
 from nbedex.report.style import WIDTH, FigureStyle, check_figure, write_figure
@@ -33,11 +37,12 @@ _LEAST_CELL = 1.6  # width of a column of the overview
 _CELL_SIDE = 1.1  # beside its maps, and no more than half of the column
 _LEAST_WIDTH = 0.7  # of the space for a map, so that its title fits
 _LEAST_HEIGHT = 1.1  # of a row in the overview, so that legends and keys fit
+_FINER = 1.25  # map pixels kept for one on paper: which of them is drawn depends on where the map lies on the page
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
 
 def plot_maps(
-    result: IndexingResult,
+    result: IndexingResult | ResultReader,
     path: str | os.PathLike[str],
     *,
     kind: str = "all",
@@ -48,13 +53,16 @@ def plot_maps(
     width: str | float | None = None,
     dpi: int | None = None,
     overwrite: bool = False,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Draw maps and write them as PNG, SVG or PDF.
+
+    Of a map with more pixels than the picture, those nearest to the picture's are drawn; shares in legends are of all.
 
     Parameters
     ----------
     result
-        What indexing found.
+        What indexing found; of a `ResultReader` only the pixels drawn are in memory.
     path
         A file that ends in .png, .svg or .pdf, for one kind; or a folder (made if it does not exist), in which
         the files are called after their kind, "ipf-z.png" and so on.
@@ -68,6 +76,8 @@ def plot_maps(
         See `FigureStyle.of`; the ending of a file's name says its format where none is asked for.
     overwrite
         Whether files that are already there may be replaced.
+    progress
+        Called with what is done.
 
     Returns
     -------
@@ -81,6 +91,8 @@ def plot_maps(
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written. With "all", files are
         checked before the first is drawn.
+    DataFormatError
+        If the result file is damaged.
     """
     kinds = _kinds(kind)
     single = _is_file(Path(path))
@@ -89,17 +101,26 @@ def plot_maps(
     targets = _targets(Path(path), kinds, single=single)
     for target in targets.values():
         check_figure(target, style, overwrite=overwrite)
-    written = []
-    for name, target in targets.items():
-
-        def drawn(inches: float, name: str = name) -> Figure:
-            return draw(
-                result, kind=name, min_index=min_index, min_reliability=min_reliability,
-                min_probability=min_probability, width=inches,
-            )  # fmt: skip
-
-        written += write_figure(target, drawn, style, overwrite=overwrite)
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
+    source = in_bands(result)
+    source.check(progress)
+    view = _fewer(source, style, cutoffs, limits, progress)
+    written: list[Path] = []
+    for number, (name, target) in enumerate(targets.items()):
+        progress("drawing", number, len(targets))
+        written += write_figure(target, partial(_figure, view, name), style, overwrite=overwrite)
+    progress("drawing", len(targets), len(targets))
     return written
+
+
+def _fewer(source: Bands, style: FigureStyle, cutoffs: Cutoffs, limits: str, progress: Progress) -> View:
+    """The map in no more pixels than a picture of it, as wide as the figure, has."""
+    dy, dx = source.calibration.step or (1.0, 1.0)
+    width, height = _size_on_paper(source.shape[0] * dy / (source.shape[1] * dx), style.width)
+    most = (math.ceil(_FINER * style.dpi * height), math.ceil(_FINER * style.dpi * width))
+    few = thinned(source, most, cutoffs=cutoffs, progress=progress)
+    keep = few.result.accepted(**cutoffs)
+    return View(result=few.result, keep=keep, limits=limits, scale=few.scale, whole=few.counts)
 
 
 def draw(
@@ -114,20 +135,28 @@ def draw(
     """Draw one kind of figure (not "all"), `width` inches wide; see `plot_maps`. It is not known to pyplot."""
     if kind not in (*MAPS, "overview"):
         raise ArgumentError(f"expected one of {', '.join((*MAPS, 'overview'))}, got {kind!r}")
-    check_cutoffs(min_index, min_reliability, min_probability)
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
     result.validate()
+    return _figure(View(result=result, keep=result.accepted(**cutoffs), limits=limits), kind, width)
+
+
+def _figure(view: View, kind: str, width: float) -> Figure:
+    return _overview(view, width) if kind == "overview" else _single(view, kind, width)
+
+
+def _cutoffs(
+    min_index: float | None, min_reliability: float | None, min_probability: float | None
+) -> tuple[Cutoffs, str]:
+    """What is shown, and what is not in words."""
+    check_cutoffs(min_index, min_reliability, min_probability)
     least = DEFAULT_MIN_PROBABILITY if min_probability is None else min_probability
     limits = [f"probability < {least:g}"]
     if min_index is not None:
         limits.append(f"index < {min_index:g}")
     if min_reliability is not None:
         limits.append(f"reliability < {min_reliability:g} %")
-    view = View(
-        result=result,
-        keep=result.accepted(min_index=min_index, min_reliability=min_reliability, min_probability=least),
-        limits=", ".join(limits),
-    )
-    return _overview(view, width) if kind == "overview" else _single(view, kind, width)
+    cutoffs = Cutoffs(min_index=min_index, min_reliability=min_reliability, min_probability=least)
+    return cutoffs, ", ".join(limits)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:
@@ -250,14 +279,17 @@ def _key_block(figure: Figure, view: View, place: tuple[float, float, float, flo
 
 
 def _phases_shown(view: View) -> list[Any]:
-    ids = view.result.phase_id[view.keep]
-    return [phase for number, phase in enumerate(view.result.phases) if bool((ids == number).any())]
+    return [phase for phase, count in zip(view.result.phases, view.counts.shown, strict=True) if count]
 
 
 def _map_size(view: View, width: float) -> tuple[float, float]:
+    return _size_on_paper(view.aspect, width)
+
+
+def _size_on_paper(aspect: float, width: float) -> tuple[float, float]:
     """Size of a map in inches; long and thin maps get a limited height."""
-    height = width * view.aspect
-    return (1.6 * width / view.aspect, 1.6 * width) if height > 1.6 * width else (width, height)
+    height = width * aspect
+    return (1.6 * width / aspect, 1.6 * width) if height > 1.6 * width else (width, height)
 
 
 def _footnote(figure: Figure, view: View, *, kind: str, y: float) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.maps.result import IndexingResult, Status
+from nbedex.maps.thinned import Counts
 from nbedex.report.ipf import ColourKey, colour_key, ipf_colours
 
 if TYPE_CHECKING:
@@ -91,13 +92,20 @@ class View:
     result: IndexingResult
     keep: NDArray[np.bool_]
     limits: str  # of what is shown, in words
+    scale: tuple[float, float] = (1.0, 1.0)  # pixels of the map in one of the result: rows, columns
+    whole: Counts | None = None  # of the map, where the result has fewer pixels than the map
+
+    @property
+    def counts(self) -> Counts:
+        """Pixels of the whole map."""
+        return self.whole or Counts.of(self.result, self.keep)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
         """Left, right, bottom, top of the map in `unit`; rows run down."""
         ny, nx = self.result.shape
         dy, dx = self.result.calibration.step or (1.0, 1.0)
-        return 0.0, nx * dx, ny * dy, 0.0
+        return 0.0, nx * self.scale[1] * dx, ny * self.scale[0] * dy, 0.0
 
     @property
     def unit(self) -> str:
@@ -185,15 +193,15 @@ def draw_status(axes: Axes, view: View, title: str, *, separator: str = "  ") ->
     image[cut] = _CUT_OFF
     axes.imshow(image, extent=view.extent, interpolation="nearest")
     frame(axes, view, title)
-    total = view.result.status.size
+    counts = view.counts
     entries: list[tuple[Any, str]] = []
     for status in Status:
-        count = int((view.result.status == status).sum())
-        count -= int(cut.sum()) if status is Status.OK else 0
+        count = int(counts.status[status]) - (counts.cut if status is Status.OK else 0)
         if count:
-            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}{separator}{_percent(count, total)}"))
-    if cut.any():
-        entries.append((_CUT_OFF, f"under cut-offs{separator}{_percent(int(cut.sum()), total)}"))
+            share = _percent(count, counts.pixels)
+            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}{separator}{share}"))
+    if counts.cut:
+        entries.append((_CUT_OFF, f"under cut-offs{separator}{_percent(counts.cut, counts.pixels)}"))
     legend(axes, entries)
 
 
@@ -203,14 +211,13 @@ _CUT_OFF = (0.45, 0.45, 0.45)
 def draw_phases(axes: Axes, view: View, title: str, *, separator: str = "  ") -> None:
     """Phase map with a legend of names and shares of the map's area, the separator between them."""
     draw_rgb(axes, view, phase_image(view), title)
-    total = view.keep.size
+    counts = view.counts
     entries: list[tuple[Any, str]] = []
-    for number, phase in enumerate(view.result.phases):
-        count = int((view.keep & (view.result.phase_id == number)).sum())
-        entries.append((phase.colour, f"{short(phase.name)}{separator}{_percent(count, total)}"))
-    hidden = total - int(view.keep.sum())
+    for phase, count in zip(view.result.phases, counts.shown, strict=True):
+        entries.append((phase.colour, f"{short(phase.name)}{separator}{_percent(int(count), counts.pixels)}"))
+    hidden = counts.pixels - int(counts.shown.sum())
     if hidden:
-        entries.append((BLACK, f"not shown{separator}{_percent(hidden, total)}"))
+        entries.append((BLACK, f"not shown{separator}{_percent(hidden, counts.pixels)}"))
     legend(axes, entries)
 
 
