@@ -18,6 +18,7 @@ from nbedex.errors import ArgumentError
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
+from nbedex.indexing.disks import sharpened
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.records import empty_records, fill, refuse
@@ -219,10 +220,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     (n,) structured
         See `record_dtype`.
     """
-    polar, peaks, status = _core.prepare_patterns(
-        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
-    )
-    assert peaks is not None
+    polar, peaks, status = prepared(frames, centers, engine, threads=threads)
     records = empty_records(len(frames), engine.settings, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
@@ -232,6 +230,26 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     if engine.rerank is not None:
         rerank_records(records, frames, engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads)
     return records
+
+
+def prepared(
+    frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Polar patterns (n, rings, azimuths) whole and to be searched, and what is wrong with each (n,)."""
+
+    def unwrapped(shown: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+        polar, peaks, status = _core.prepare_patterns(
+            shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
+        )
+        assert peaks is not None
+        return polar, peaks, status
+
+    radius = engine.settings.preprocess.disk_radius
+    if not radius:
+        return unwrapped(frames)
+    of_frames = unwrapped(frames)[2]  # saturated and dead pixels show in frames as they were read only
+    polar, peaks, status = unwrapped(sharpened(frames, radius, mask=engine.mask, threads=threads))
+    return polar, peaks, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
 
 
 def index_patterns(

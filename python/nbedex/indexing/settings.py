@@ -59,6 +59,9 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
         Take mean + `background_sigma` standard deviations of each ring off it and clip at zero.
     exponent
         Exponent on the intensities. 0.25 suits patterns taken without precession, 0.4 precessed ones.
+    disk_radius
+        Radius of the diffraction disks, detector pixels: disks are made into spots before patterns are unwrapped. For
+        beams so convergent that disks are wider than the camera's blur; 0 leaves patterns as they are.
     hot_pixels
         Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
     max_saturated
@@ -73,6 +76,7 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
     peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+    disk_radius: Annotated[float, Meta(ge=0, le=100)] = 0.0
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
 
