@@ -216,7 +216,7 @@ private:
 
 /// One dict per phase, and the statistics of the search.
 py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
-                bool exhaustive) {
+                const std::optional<py::array>& levels, bool exhaustive) {
     if (phases.empty()) throw py::value_error("at least one phase is needed");
     const TemplateSet& any_phase = *phases.front();
     for (const TemplateSet* phase : phases)
@@ -224,6 +224,10 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
             throw py::value_error("all phases must be packed for the same polar grid");
     const std::span<const float> data = view<float>(patterns, "patterns", {any, any_phase.n_rings, any_phase.n_azimuths});
     const py::ssize_t n = patterns.shape(0);
+    Patterns given{data, n};
+    if (levels) given.level = view<float>(*levels, "levels", {n, static_cast<py::ssize_t>(phases.size())});
+    for (const float level : given.level)
+        if (!(level > 0 && std::isfinite(level))) throw py::value_error("levels must be above zero, got " + std::to_string(level));
     std::vector<PhaseResult> results;
     std::vector<MatchOutput> outputs;
     for (std::size_t i = 0; i < phases.size(); ++i) results.emplace_back(n, options.n_best);
@@ -231,9 +235,9 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
     SearchStatistics statistics;
     run([&](const Poll& poll) {
         if (exhaustive)
-            match_exhaustive(phases, data, n, options, poll, outputs);
+            match_exhaustive(phases, given, options, poll, outputs);
         else
-            statistics = match_pruned(phases, data, n, options, poll, outputs);
+            statistics = match_pruned(phases, given, options, poll, outputs);
     });
     py::list found;
     for (const PhaseResult& result : results) found.append(result.as_dict());
@@ -421,10 +425,9 @@ PYBIND11_MODULE(_core, m) {
           py::arg("radius"), py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
-              [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {
-                  return match(phases, patterns, options, exhaustive);
-              },
-              py::arg("phases"), py::arg("patterns"), py::arg("options"));
+              [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
+                           const std::optional<py::array>& levels) { return match(phases, patterns, options, levels, exhaustive); },
+              py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none());
     bind_grains(m);
     bind_rerank(m);
     m.def("build_info", [] {

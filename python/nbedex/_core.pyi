@@ -248,10 +248,16 @@ def spots_met(
     options: RefineOptions,
 ) -> NDArray[np.float64]: ...
 def match_exhaustive(
-    phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
+    phases: Sequence[TemplateSet],
+    patterns: NDArray[np.float32],
+    options: MatchOptions,
+    levels: NDArray[np.float32] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def match_pruned(
-    phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
+    phases: Sequence[TemplateSet],
+    patterns: NDArray[np.float32],
+    options: MatchOptions,
+    levels: NDArray[np.float32] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def disorientations(
     first: NDArray[np.float64],

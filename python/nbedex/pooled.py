@@ -69,8 +69,11 @@ def pool(
         )
     check_output(output, overwrite=overwrite)
     settings = settings_from_dict(RunSettings, made, where=os.fspath(result_path))
-    if scan is not None:
-        settings = msgspec.structs.replace(settings, scan=msgspec.structs.replace(settings.scan, path=os.fspath(scan)))
+    # Pooling averages itself, within grains.
+    where = msgspec.structs.replace(
+        settings.scan, average=0, path=settings.scan.path if scan is None else os.fspath(scan)
+    )
+    settings = msgspec.structs.replace(settings, scan=where)
     options = pooling or PoolingSettings()
     with opened(settings.scan) as data:
         inputs = gather(settings, data, progress=progress)

@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 
 from nbedex.cli import main
-from nbedex.demo import make_scan, write_hspy
+from nbedex.demo import Camera, Raster, ScanSettings, make_scan, simulate_scan
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings, index_scan, look_at
 from nbedex.library import SimulationSettings, build_library
 from nbedex.scan import memory_scan
+from oracles.small_specimen import small_specimen
+
+SETTINGS = ScanSettings(raster=Raster(shape=(9, 9)), camera=Camera(), seed=3)
 
 
 @pytest.fixture(scope="module")
 def truth():
-    return make_scan(size=9, seed=3)
+    return make_scan(small_specimen(), SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def library(truth):
-    return build_library(truth.phases, SimulationSettings(voltage=300, step_deg=5))
+    return build_library(truth.truth.phases, SimulationSettings(voltage=300, step_deg=5))
 
 
 def test_record_is_that_of_the_whole_run(truth, library):
@@ -37,7 +40,7 @@ def test_record_is_that_of_the_whole_run(truth, library):
 def test_spots_lie_on_bright_pixels(truth, library):
     """The overlay goes through calibration and orientation: the strongest spots are where the pattern is bright."""
     scan = memory_scan(truth.frames)
-    row, column = np.argwhere((truth.phase_id == 0) & ~truth.mixed)[0]
+    row, column = np.argwhere((truth.truth.phase_id == 0) & ~truth.truth.mixed)[0]
     view = look_at(scan, library, truth.calibration, row=int(row), column=int(column))
     strongest = view.spots[np.argsort(view.spots[:, 2])[-6:]]
     x, y = view.to_detector @ strongest[:, :2].T
@@ -52,7 +55,7 @@ def test_outside_the_scan(truth, library):
 
 
 def test_command_writes_a_picture(truth, tmp_path, capsys):
-    write_hspy(truth, tmp_path / "scan.hspy")
+    simulate_scan(small_specimen(), tmp_path / "scan.hspy", SETTINGS)
     picture = tmp_path / "look.png"
     command = [
         "look",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError, DataFormatError
-from nbedex.indexing import CenterSettings, IndexingSettings, PreprocessSettings, index_scan
+from nbedex.indexing import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings, index_scan
 from nbedex.indexing.centers import find_centers
 from nbedex.indexing.masks import detector_mask, odd_pixels
 from nbedex.indexing.noise import noise_level, template_skewness

@@ -214,6 +214,28 @@ def test_inclusions_whose_pixels_agree_on_nothing_but_the_phase() -> None:
     assert np.isnan(found.grains.spread_deg[1])
 
 
+def test_a_strip_that_only_ends_at_a_grain_of_its_phase_is_a_part_of_its_own() -> None:
+    """A gold layer two pixels thick: one half is a grain, of the other only the phase is known. And the bad edge of a
+    gold grain, which lies along it, is left to the grain.
+    """
+    orientation = halves((30, 40), 0.0)
+    phase = np.full((30, 40), 0, dtype=np.int16)
+    phase[:3] = -1
+    phase[3:5, 4:14] = phase[3:5, 14:30] = 1
+    orientation[3:5, 4:14] = [0.9, 0.1, 0.3, 0.3]
+    orientation[3:5, 14:30] = random_quaternions(32, 7).reshape(2, 16, 4)
+    phase[15:25, 5:30] = 1
+    orientation[15:25, 5:30] = [0.5, 0.7, -0.1, 0.5]
+    orientation[23:25, 5:30] = random_quaternions(50, 8).reshape(2, 25, 4)
+    found = find_grains(orientation_map(orientation, phase, phases=(BETA, GOLD)))
+    label, grains = found.grain_id, found.grains
+    layer = [label[4, 8], label[4, 20]]
+    assert layer[0] != layer[1] and grains.role[layer].tolist() == [Role.ELECTRODE] * 2
+    assert np.isfinite(grains.orientation[layer[0]]).all() and np.isnan(grains.orientation[layer[1]]).all()
+    assert (label[3:5, 16:29] == layer[1]).all()
+    assert (grains.role == Role.ELECTRODE).sum() == 3  # the large grain's edge is none of its own
+
+
 def test_confidence_decides_what_is_indexed() -> None:
     confidence = np.ones((20, 20), dtype=np.float32)
     confidence[5:15, 5:15] = 0.2

@@ -13,11 +13,11 @@ from nbedex.calibrating.geometry import Estimate
 from nbedex.indexing.centers import CenterModel
 
 UNKNOWN = (
-    "rotation_deg, the detector's direction in the scan: diffraction patterns do not show it. Take it from a defocused"
-    " (shadow) image of the same beam, or from a crystal whose edges and spots are both known (MoO3), and give"
-    " --rotation",
-    "flipped, the detector's handedness: patterns and their mirror images index equally well. Take it from a shadow"
-    " image, and give --flip if it is mirrored",
+    "rotation_deg, the detector's direction in the scan: diffraction patterns do not show it. `nbedex rotation` finds"
+    " it where the specimen deflects the beam, or from a crystal whose edges and spots are both known (MoO3); or take"
+    " it from a defocused (shadow) image of the same beam, and give --rotation",
+    "flipped, the detector's handedness: patterns and their mirror images index equally well. `nbedex rotation` finds"
+    " it where the specimen deflects the beam; or take it from a shadow image, and give --flip if it is mirrored",
     "voltage: it only scales the camera length; it must be right in --voltage",
 )
 

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "folder", nargs="?", default="nbedex-demo", metavar="DIR", help="where to put it (default nbedex-demo)"
     )
-    parser.add_argument("--size", type=int, default=80, help="scan rows and columns, 32 to 1024 (default 80)")
+    parser.add_argument("--size", type=int, default=64, help="scan rows and columns, 32 to 1024 (default 64)")
     parser.add_argument("--detector", type=int, default=128, help="detector rows and columns (default 128)")
     parser.add_argument("--seed", type=int, default=7, help="of the counts (default 7)")
     parser.add_argument("--scan-only", action="store_true", help="make the scan and its truth, nothing else")

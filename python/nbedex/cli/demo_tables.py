@@ -125,5 +125,5 @@ def _show_electrodes(rows: list[dict[str, Any]]) -> None:
     show_table(
         ("boundary", "accumulation", "class by traces"),
         table,
-        title="Boundaries that end at an electrode, the most blocked first",
+        title="At an electrode, most blocked first",
     )

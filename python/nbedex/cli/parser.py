@@ -10,7 +10,7 @@ from typing import Any
 
 EPILOG = """\
 examples:
-  nbedex demo                                    make a small scan, index it, compare with the truth
+  nbedex demo                                    a virtual lamella: scan, index, grains, boundaries, current, report
   nbedex info scan.hspy                          what is understood of a file
   nbedex index scan.hspy --phase beta2-alumina --phase nzsp --pixel-size 0.0094 --voltage 300 -o map.h5
   nbedex plot map.h5 --to figures/
@@ -28,6 +28,7 @@ COMMANDS = (
     "library",
     "info",
     "calibrate",
+    "rotation",
     "look",
     "index",
     "status",

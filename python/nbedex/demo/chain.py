@@ -125,10 +125,10 @@ def run_chain(
     with clock.step("grains, boundaries, blockade"):
         source = read_orientation_map(files["pooled map"])
         found = analyse_map(source, UniformField(specimen.field_deg), threads=threads, progress=progress)
-        written = write_microstructure(
+        write_microstructure(
             folder / ANALYSIS, found, figures=figures, overwrite=overwrite, threads=threads, progress=progress
         )
-        files |= {"grains": written[0], "boundaries": folder / ANALYSIS / "boundaries.csv"}
+        files |= {"grains": folder / ANALYSIS / GRAIN_FILE, "boundaries": folder / ANALYSIS / "boundaries.csv"}
     with clock.step("current"):
         solution, currents = current_of(found, specimen, progress=progress)
         write_current(files["current"], solution, currents, overwrite=overwrite)
@@ -206,12 +206,13 @@ def electrodes_of(specimen: Specimen, step: tuple[float, float]) -> list[Electro
 def commands_of(specimen: Specimen, folder: Path, step: tuple[float, float]) -> list[str]:
     """The commands that make the same files of the scan in the folder."""
     phases = " ".join(f"--phase {name}" for name in specimen.phases)
+    current, field = folder / CURRENT, specimen.field_deg
     places = " ".join(f"--electrode {e.where}={e.potential:g}" for e in electrodes_of(specimen, step))
     thickness = sum(specimen.thickness_nm) / 4
     return [
         f"nbedex index {folder / SCAN} {phases} --step {STEP_DEG:g} -o {folder / MAP}",
         f"nbedex pool {folder / MAP} -o {folder / POOLED}",
-        f"nbedex analyse {folder / POOLED} --field {specimen.field_deg:g} -o {folder / ANALYSIS}",
-        f"nbedex transport {folder / ANALYSIS / GRAIN_FILE} {places} --thickness {thickness:g} -o {folder / CURRENT}",
-        f"nbedex report {folder / POOLED} --field {specimen.field_deg:g} --current {folder / CURRENT} -o {folder / REPORT}",
+        f"nbedex analyse {folder / POOLED} --field {field:g} -o {folder / ANALYSIS}",
+        f"nbedex transport {folder / ANALYSIS / GRAIN_FILE} {places} --thickness {thickness:g} -o {current}",
+        f"nbedex report {folder / POOLED} --field {field:g} --current {current} -o {folder / REPORT}",
     ]

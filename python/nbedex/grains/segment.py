@@ -76,7 +76,8 @@ def _by_phase_alone(
     """Inclusions and electrodes whose pixels agree on the phase and on nothing else, for each such phase.
 
     For the current it doesn't matter how they lie; grains of a conductor without an orientation are not known. Thin
-    parts beside a grain of the same phase are that grain's bad edge, though, and left to it.
+    parts along a grain of the same phase, most of which lie within a gap's width of it, are that grain's bad edge,
+    though, and left to it.
     """
     found = []
     for number, phase in enumerate(source.phases):
@@ -85,8 +86,11 @@ def _by_phase_alone(
         mask = large(left & (phase_id == number), settings.min_size)
         if mask.any():
             parts = ndimage.label(mask)[0]
-            beside = mask & ndimage.binary_dilation(oriented & (phase_id == number))
-            part_of_grain = np.isin(parts, np.unique(parts[beside]))
+            grain = oriented & (phase_id == number)
+            near = mask & ndimage.binary_dilation(grain, np.ones((3, 3)), iterations=max(settings.max_gap, 1))
+            touching = np.unique(parts[mask & ndimage.binary_dilation(grain)])
+            mostly_near = 2 * np.bincount(parts[near], minlength=parts.max() + 1) > np.bincount(parts.ravel())
+            part_of_grain = np.isin(parts, touching[mostly_near[touching]])
             mask = (mask & ~part_of_grain) | wide(mask & part_of_grain, settings.max_gap)
         found.append(large(mask, settings.min_size))
     return found

@@ -40,8 +40,9 @@ class Candidates:
     score : (n, k) float32
         Zero-mean normalised correlation; NaN where there is none.
     merit : (n, k) float64
-        Score over what the best template of the phase would reach on a pattern that has nothing to do with it (`noise`):
-        templates of a few spots score higher by chance, and would win too often if phases competed by scores alone.
+        Score over what the best template of the phase would reach on a pattern that has nothing to do with it
+        (`noise`): templates of a few spots score higher by chance, and would win too often if phases competed by
+        scores alone.
     spread : (n, k) float32
         How flat the maximum is, radians^2 (`cpp/include/nbedex/refine.hpp`); NaN where it was not refined.
     template_id : (n, k) int32
@@ -67,20 +68,19 @@ class Candidates:
     half_turn_score: NDArray[np.float32]
 
 
-def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
+def match_phases(patterns: NDArray[np.float32], engine: Engine, levels: Array, *, threads: int = 0) -> list[Match]:
     """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them.
 
-    The core compares scores. Where phases reach unlike ones by chance, it is asked for so many more that all of a
-    merit of `rival_share` times the best are among them.
+    Phases compete by score over what noise reaches, `levels` (n, phases): `noise_levels` of these patterns.
     """
     options = _core.MatchOptions(
         n_best=engine.settings.n_candidates,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        rival_share=engine.settings.match.rival_share * engine.least_level,
+        rival_share=engine.settings.match.rival_share,
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
-    return search(engine.templates, patterns, options)[0]
+    return search(engine.templates, patterns, options, levels.astype(np.float32))[0]
 
 
 def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
@@ -107,7 +107,6 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
     score = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in matches], axis=1)
     n, n_phases, n_ranks = score.shape
     flat = (score / levels[:, :, None]).reshape(n, -1)
-    flat[flat < engine.settings.match.rival_share * np.nanmax(flat, axis=1, keepdims=True, initial=0.0)] = np.nan
     place = np.argsort(best_first(flat), axis=1, kind="stable")  # of each in the order of merits
     wanted = (place < n_best) | (np.arange(flat.shape[1]) % n_ranks == 0)
     order = best_first(np.where(wanted, flat, np.nan))[:, : n_best + n_phases - 1]
@@ -180,8 +179,8 @@ def refined(
 def refine(
     phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
 ) -> _core.RefinedCandidates:
-    """Orientations (n, k, 4) near the given ones, their scores and spreads, NaN where none is or another is as good; and
-    the scores (n,) of the best of each pattern turned by half about the beam.
+    """Orientations (n, k, 4) near the given ones, their scores and spreads, NaN where none is or another is as good;
+    and the scores (n,) of the best of each pattern turned by half about the beam.
     """
     return _core.refine(
         engine.crystals,

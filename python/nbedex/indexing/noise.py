@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 def template_skewness(spots: Spots, grid: _core.PolarGrid, settings: MatchSettings) -> float:
-    """Median over templates of S_t: sum of cubes of the values that the search looks at, at unit norm; 1 for one spot."""
+    """Median over templates of S_t: sum of cubes of the values searched for, at unit norm; 1 where it is one spot."""
     k = np.hypot(spots.kx, spots.ky)
     used = (k >= grid.k_min) & (k < grid.k_max)
     value = np.where(used, spots.intensity.astype(np.float64) ** settings.template_exponent, 0.0)

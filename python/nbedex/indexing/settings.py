@@ -59,6 +59,9 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
         Take mean + `background_sigma` standard deviations of each ring off it and clip at zero.
     exponent
         Exponent on the intensities. 0.25 suits patterns taken without precession, 0.4 precessed ones.
+    disk_radius
+        Radius of the diffraction disks, detector pixels: disks are made into spots before patterns are unwrapped. For
+        beams so convergent that disks are wider than the camera's blur; 0 leaves patterns as they are.
     hot_pixels
         Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
     max_saturated
@@ -73,6 +76,7 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
     peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+    disk_radius: Annotated[float, Meta(ge=0, le=100)] = 0.0
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
 
@@ -85,16 +89,17 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     template_exponent
         Exponent on template intensities.
     max_spots
-        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too, which
-        costs in proportion and finds no more (docs/decisions/search-and-refine.md).
+        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too,
+        which costs in proportion and finds no more (docs/decisions/search-and-refine.md).
     n_best
         Distinct orientations looked for in each phase, and kept per pixel over all phases.
     distinct_deg
         Orientations of a phase closer than this (disorientation) count as one.
     rival_share
-        Orientations, of whatever phase, that score less than this share of the pattern's best are no rivals: they are
-        not looked for, which is much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which
-        means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
+        Orientations, of whatever phase, that have less than this share of the pattern's best score (over what noise
+        reaches with the phase, docs/decisions/phase-competition.md) are no rivals: they are not looked for, which is
+        much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which means "at least"; scores
+        of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
         would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search

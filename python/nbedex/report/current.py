@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.report.panels import FONT, scale_bar, wrapped
+from nbedex.report.panels import FONT, MapScale, scale_bar, wrapped
 from nbedex.report.style import WIDTH, FigureStyle, write_figure
 from nbedex.transport import BoundaryCurrents, OrientationSpread, Solution, Sweep, stream_function
 
@@ -102,7 +101,8 @@ def draw_current(
     if kind == "overview":
         high = 0.82 * aspect * width / columns + 0.55
         figure = Figure(figsize=(width, 4 // columns * high + 0.3), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(4 // columns, columns)).reshape(-1)
+        parts: Any = figure.subfigures(4 // columns, columns)  # each with margins of its own
+        axes = [part.subplots() for part in parts.flat]
         for axis, name, letter in zip(axes, draw, "abc", strict=False):
             _title(axis, f"({letter}) {draw[name](axis, solution)}", width / columns)
         if boundaries is None:
@@ -176,7 +176,7 @@ def draw_sweep(result: Sweep, *, width: float = WIDTH) -> Figure:
     positive = (result.value > 0).all() and result.value.max() > 20 * result.value.min()
     for axis in (first, second):
         axis.set_xlabel(names[result.what], fontsize=FONT)
-        axis.tick_params(labelsize=FONT - 1)
+        axis.tick_params(labelsize=FONT - 1, which="both")
         if positive and result.what not in ("direction", "texture"):
             axis.set_xscale("log")
     return figure
@@ -215,12 +215,13 @@ def _map(axis: Axes, solution: Solution, values: Floats, label: str, **how: Any)
     axis.imshow(overlay, extent=extent, interpolation="nearest")
     _boundaries(axis, solution)
     _edges(axis, solution)
-    bar = axis.figure.colorbar(image, ax=axis, shrink=0.85, pad=0.02)
+    figure: Any = axis.figure
+    bar = figure.colorbar(image, cax=axis.inset_axes((1.02, 0.0, 0.04, 1.0)))
     bar.set_label(label, fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1)
     axis.set_xticks([])
     axis.set_yticks([])
-    scale_bar(axis, _Canvas(extent))
+    scale_bar(axis, MapScale(extent=extent, unit="nm"))
 
 
 def _boundaries(axis: Axes, solution: Solution) -> None:
@@ -248,24 +249,20 @@ def _edges(axis: Axes, solution: Solution) -> None:
     dy, dx = solution.problem.structure.step
     places = {"left": (left, None), "right": (right, None), "top": (None, top), "bottom": (None, bottom)}
     for edge, numbers in solution.problem.of_edge.items():
-        for index in np.flatnonzero(numbers >= 0):
+        cells = np.flatnonzero(numbers >= 0)
+        for run in np.split(cells, np.flatnonzero(np.diff(cells) != 1) + 1):
+            if not len(run):
+                continue
             x, y = places[edge]
+            first, end = run[0], run[-1] + 1
             if x is not None:
-                span = top + index * dy, top + (index + 1) * dy
+                span = top + first * dy, top + end * dy
                 axis.plot((x, x), span, color=_ELECTRODE, linewidth=4, solid_capstyle="butt", clip_on=False)
             elif y is not None:
-                span = left + index * dx, left + (index + 1) * dx
+                span = left + first * dx, left + end * dx
                 axis.plot(span, (y, y), color=_ELECTRODE, linewidth=4, solid_capstyle="butt", clip_on=False)
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """A map on paper, for its scale bar."""
-
-    extent: tuple[float, float, float, float]
-    unit: str = "nm"
 
 
 def _current(axis: Axes, solution: Solution) -> str:

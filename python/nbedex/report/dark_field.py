@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.report.panels import FONT, scale_bar, short
+from nbedex.report.panels import FONT, MapScale, scale_bar, short
 from nbedex.report.style import WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
@@ -71,20 +70,6 @@ def plot_dark_field(
     return write_figure(path, draw, style, overwrite=overwrite)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Canvas:
-    """One image on paper, for its scale bar."""
-
-    keep: NDArray[np.bool_]
-    extent: tuple[float, float, float, float]
-    unit: str
-
-    @property
-    def aspect(self) -> float:
-        """Height over width."""
-        return self.extent[2] / self.extent[1]
-
-
 def draw_dark_field(
     images: NDArray[np.float32],
     names: Sequence[str],
@@ -98,15 +83,12 @@ def draw_dark_field(
     shown = images[:_MOST]
     panels = [("overlay", overlay(images)), *((name, scaled(image)) for name, image in zip(names, shown, strict=False))]
     dy, dx = step or (1.0, 1.0)
-    canvas = _Canvas(
-        keep=np.ones(images.shape[1:], dtype=bool),
-        extent=(0.0, images.shape[2] * dx, images.shape[1] * dy, 0.0),
-        unit="nm" if step else "px",
-    )
+    _, ny, nx = images.shape
+    canvas = MapScale(extent=(0.0, nx * dx, ny * dy, 0.0), unit="nm" if step else "px")
     columns = min(len(panels), 5, max(int(width / 1.1), 1))
     rows = -(-len(panels) // columns)
     wide = min(width / columns, 2.4)
-    figure = Figure(figsize=(wide * columns, rows * (wide * min(canvas.aspect, 2.0) + 0.3)), layout="constrained")
+    figure = Figure(figsize=(wide * columns, rows * (wide * min(ny * dy / (nx * dx), 2.0) + 0.3)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for place in axes:
         place.axis("off")

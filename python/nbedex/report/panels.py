@@ -65,6 +65,14 @@ class Scaled(Protocol):
         """Unit of `extent`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MapScale:
+    """No more than a scale bar needs: left, right, bottom, top of a map in a unit."""
+
+    extent: tuple[float, float, float, float]
+    unit: str
+
+
 class Canvas(Scaled, Protocol):
     """What a panel needs of a map: which pixels are shown, and where it lies on paper."""
 

@@ -24,6 +24,7 @@ refused: RosettaSciIO can't read them in parts correctly.
 
 from __future__ import annotations
 
+from nbedex.scan.averaging import averaged_scan
 from nbedex.scan.blocks import Block
 from nbedex.scan.describe import describe
 from nbedex.scan.image import open_patterns
@@ -31,4 +32,4 @@ from nbedex.scan.metadata import ScanMetadata
 from nbedex.scan.opening import open_scan
 from nbedex.scan.scan import Scan, memory_scan
 
-__all__ = ["Block", "Scan", "ScanMetadata", "describe", "memory_scan", "open_patterns", "open_scan"]
+__all__ = ["Block", "Scan", "ScanMetadata", "averaged_scan", "describe", "memory_scan", "open_patterns", "open_scan"]

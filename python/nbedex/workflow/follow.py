@@ -66,6 +66,11 @@ def follow(settings: RunSettings, *, progress: Progress = silent, watch: Watch |
     started = time.monotonic()
     if not settings.output.path or not settings.scan.path:
         raise ArgumentError("a scan to follow and an output are needed: nbedex index SCAN --follow -o RESULT.h5")
+    if settings.scan.average:
+        raise ArgumentError(
+            "patterns can't be averaged with neighbours that have not been written yet: leave out --average, or index"
+            " the file when it is finished"
+        )
     target = Path(settings.output.path)
     for file in (target, Path(f"{target}.toml")):
         check_output(file, overwrite=settings.output.overwrite or settings.output.resume)

@@ -16,7 +16,7 @@ from nbedex.indexing.region import check_mask
 from nbedex.library import TemplateLibrary, cached_library, load_library
 from nbedex.phases import load_phase
 from nbedex.progress import Progress, silent
-from nbedex.scan import Scan, ScanMetadata, open_scan
+from nbedex.scan import Scan, ScanMetadata, averaged_scan, open_scan
 from nbedex.scan.npy import read_npy
 from nbedex.workflow.options import CalibrationOptions, LibraryOptions, RunSettings, ScanOptions
 
@@ -57,15 +57,20 @@ class Libraries:
 
 
 def opened(options: ScanOptions) -> Scan:
-    """The scan, binned."""
+    """The scan, binned and averaged as asked for."""
     if not options.path:
         raise ArgumentError("no scan given: name the 4D-STEM file")
     scan = open_scan(options.path, dataset=options.dataset, scan_shape=options.shape)
     try:
-        return scan.binned(options.bin)
+        return as_asked(scan, options)
     except ArgumentError:
         scan.close()
         raise
+
+
+def as_asked(scan: Scan, options: ScanOptions) -> Scan:
+    """A scan binned and averaged."""
+    return averaged_scan(scan.binned(options.bin), options.average, options.average_width)
 
 
 def gather(
@@ -106,6 +111,7 @@ def _binned_settings(settings: IndexingSettings, factor: int) -> IndexingSetting
     search = center.search_radius and max(center.search_radius / factor, 1.5)
     return msgspec.structs.replace(
         settings,
+        preprocess=msgspec.structs.replace(settings.preprocess, disk_radius=settings.preprocess.disk_radius / factor),
         center=msgspec.structs.replace(
             center,
             position=position,

@@ -42,6 +42,11 @@ class ScanOptions(Settings, frozen=True, kw_only=True):
     bin
         Detector pixels added up along either axis. Options in pixels (pixel size, centre, radii, mask) are those of
         the detector as stored.
+    average
+        Average each pattern with those up to so many scan positions away: 1 is three by three. For patterns of few
+        counts in grains that are many positions wide; 0 leaves them as they are.
+    average_width
+        Sigma of the Gaussian weight of neighbours, scan positions.
     """
 
     path: str | None = None
@@ -52,6 +57,8 @@ class ScanOptions(Settings, frozen=True, kw_only=True):
     every: Annotated[int, Meta(ge=1)] = 1
     region_mask: str | None = None
     bin: Annotated[int, Meta(ge=1, le=64)] = 1
+    average: Annotated[int, Meta(ge=0, le=3)] = 0
+    average_width: Annotated[float, Meta(gt=0, le=10)] = 0.8
 
 
 class CalibrationOptions(Settings, frozen=True, kw_only=True):

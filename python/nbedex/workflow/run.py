@@ -31,7 +31,7 @@ from nbedex.provenance import software
 from nbedex.scan import Scan
 from nbedex.settings import settings_to_toml
 from nbedex.workflow.before import check_disk, is_complete, part_of, report_memory
-from nbedex.workflow.inputs import Libraries, gather, opened, plan_for
+from nbedex.workflow.inputs import Libraries, as_asked, gather, opened, plan_for
 from nbedex.workflow.live import LivePicture
 from nbedex.workflow.logfile import log_file
 from nbedex.workflow.options import CalibrationOptions, LibraryOptions, OutputOptions, RunSettings, WorkOptions
@@ -363,7 +363,7 @@ def _index_array(array: NDArray[Any], settings: RunSettings) -> IndexingResult:
 
     if settings.output.path:
         check_output(settings.output.path, overwrite=settings.output.overwrite)
-    result = _index_scan(memory_scan(array).binned(settings.scan.bin), settings)
+    result = _index_scan(as_asked(memory_scan(array), settings.scan), settings)
     if settings.output.path:
         write_result(settings.output.path, result, overwrite=settings.output.overwrite)
     return result
