@@ -100,7 +100,11 @@ def in_memory(pool: np.ndarray, templates: Any, options: argparse.Namespace) -> 
 def from_file(path: Path, templates: Any, options: argparse.Namespace) -> dict[str, float]:
     """Rates of the same from a file that has to be read from the disk, to a result file on it."""
     with open(path, "rb") as stream:
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if options.cached:
+            while stream.read(1 << 24):
+                pass
+        else:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     with tempfile.TemporaryDirectory(dir=path.parent) as name, open_scan(path) as scan:
         task = make_task(scan, templates, CALIBRATION, settings=settings(options), threads=options.threads)
         clock = Clock()
@@ -179,6 +183,7 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=2.0, help="limit, GB")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=0, help="of runs from a file and in memory, in turns")
+    parser.add_argument("--cached", action="store_true", help="leave the file of the pairs in the page cache")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--role", choices=("memory", "large", "pairs"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -45,6 +45,9 @@ rm -f "$package"/python/nbedex/_core*.so
 cp "$build"/_core*.so "$package/python/nbedex/"
 export PYTHONPATH=$(cd "$package" && pwd)/python PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1
 cd "$here"
+# an editable installation of nbedex would go before PYTHONPATH, and be tested instead
+"$python" -c "import sys, importlib.util as u; sys.exit(not u.find_spec('nbedex').origin.startswith('$(realpath "$package")'))" ||
+  { echo "$python imports another nbedex than that in $package: name one without" >&2; exit 2; }
 # setarch: this TSan can't place its shadow memory where the kernel randomises addresses with more than 28 bits
 # shellcheck disable=SC2086
 LD_PRELOAD="$runtime" setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:faulthandler --timeout 1800 $tests "${@:2}" ||

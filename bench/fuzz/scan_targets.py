@@ -137,7 +137,7 @@ def _raw() -> list[Target]:
     for name, (write, share, damaged) in makers.items():
         mutate = damaged_text if name == "a.xml" else damaged_bytes
         read, guard = _opener(name), None
-        if name in ("a.dm4", "a_000.tvips"):
+        if name in ("a.dm4", "a.xml"):
             read, guard = _rosetta(name)
         title = f"scan .{name.split('.')[1]}"
         found.append(Target(title, [files_of(write)], read, mutate, share, damaged, guard=guard))

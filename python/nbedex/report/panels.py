@@ -139,7 +139,7 @@ def phase_image(view: View) -> NDArray[np.float64]:
 
 def draw_rgb(axes: Axes, view: Canvas, image: NDArray[np.float64], title: str) -> None:
     """A map that is its own colour."""
-    axes.imshow(image, extent=view.extent, interpolation="nearest")
+    axes.imshow((255 * image).astype(np.uint8), extent=view.extent, interpolation="nearest")
     frame(axes, view, title)
 
 
@@ -149,7 +149,7 @@ def draw_values(axes: Axes, view: Canvas, values: NDArray[Any], title: str, labe
 
     shown = np.ma.masked_invalid(np.where(view.keep, values, np.nan))
     colours = matplotlib.colormaps["viridis"].with_extremes(bad=(0, 0, 0, 0))
-    backdrop = np.where((view.keep & np.isnan(values))[..., None], 0.6, 0.0) * np.ones(3)
+    backdrop = np.where(view.keep & np.isnan(values), np.uint8(153), np.uint8(0))[..., None].repeat(3, axis=2)
     axes.imshow(backdrop, extent=view.extent, interpolation="nearest")
     low, high = limits
     picture = axes.imshow(shown, extent=view.extent, interpolation="nearest", cmap=colours, vmin=low, vmax=high)

@@ -75,6 +75,6 @@ def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -
         return open_zspy(path, scan_shape=scan_shape)
     from nbedex.scan.rosetta import open_rosetta
 
-    if suffix in (".dm3", ".dm4", ".tvips"):
+    if suffix in (".dm3", ".dm4", ".xml"):
         first_contact(path, dataset=None, scan_shape=scan_shape, how="rosetta")
     return open_rosetta(path, scan_shape=scan_shape)
