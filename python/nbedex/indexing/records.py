@@ -82,9 +82,7 @@ def fill(records: NDArray[Any], found: Candidates, *, n_phases: int, rival_share
     records["reliability"] = margin(first, best_where(same, found.score), without_rival=farthest)
     if n_phases > 1:
         other = (found.phase_id >= 0) & (found.phase_id != winner[:, None])
-        records["phase_reliability"] = margin(
-            found.merit[:, 0], best_where(other, found.merit), without_rival=farthest
-        )
+        records["phase_reliability"] = margin(found.merit[:, 0], best_where(other, found.merit), without_rival=farthest)
     records["mirror_margin"] = found.mirror_margin
     records["half_turn_margin"] = margin(first, found.half_turn_score)
 

@@ -90,8 +90,9 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         Orientations of a phase closer than this (disorientation) count as one.
     rival_share
         Orientations, of whatever phase, that have less than this share of the pattern's best score (over what noise
-        reaches with the phase, docs/decisions/phase-competition.md) are no rivals: they are not looked for, which is much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which
-        means "at least"; scores of phases that are out of the question are not known. 0 looks for all.
+        reaches with the phase, docs/decisions/phase-competition.md) are no rivals: they are not looked for, which is
+        much faster. Margins and reliabilities then end at 100 (1 - rival_share) percent, which means "at least"; scores
+        of phases that are out of the question are not known. 0 looks for all.
     noise_factor
         A pattern whose best score is below this many times what a pattern without any relation to the templates
         would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
