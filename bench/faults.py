@@ -24,6 +24,7 @@ import numpy as np
 
 TESTS = Path(__file__).parents[1] / "tests"
 KINDS = ("kill", "operation", "SIGINT", "SIGTERM", "disk")
+CODES = {"kill": {-9, 0}, "operation": {-9, 0}, "SIGINT": {130, 0}, "SIGTERM": {143, -15, 0}, "disk": {5, 0}}
 
 log = logging.getLogger("faults")
 
@@ -61,7 +62,7 @@ def main() -> None:
         for kind in options.kinds:
             found = trials(kind, options.count, options.seed, scan)
             good = [f for f in found if f["resumed"] == 0 and f["same"] and not f["leftovers"]]
-            good = [f for f in good if f.get("whole or absent", True)]
+            good = [f for f in good if f.get("whole or absent", True) and f["code"] in CODES[kind]]
             codes = collections.Counter(f["code"] for f in found)
             stages = collections.Counter(
                 "result in place" if f["result was there"] else f"{f['parts']} of 10 parts" for f in found

@@ -2,12 +2,17 @@
 
     python bench/large_scan.py                       # 60 GB made of a pool of patterns on the fly
     python bench/large_scan.py --gigabytes 4 --step 6
+    python bench/large_scan.py --pairs 8 --step 1.5 --refine     # file against memory, in turns
 
 The scan is a file of `--pool` patterns that a reader gives out again and again, as if they were one after the other
 in a file of the full size: everything but the disk's own speed is as in a real run, reading from the page cache
 included. "In memory" is `index_scan` on an array of the pool, before and after the large run. Rates are by the clock
 and by the time of the processors, which other users of the machine hardly change. Matching is kept cheap (one phase,
 a coarse grid, no refinement): reading and keeping weigh the most then.
+
+With `--pairs` the pool is indexed in turns as an array, the result left in memory, and as a file not in the page
+cache, block by block into a folder from which the result file is put together. The median of the ratios counts: what
+else the machine does comes and goes more slowly than a turn takes.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ from nbedex.indexing.memory import peak
 from nbedex.indexing.run import index_task
 from nbedex.indexing.task import make_task
 from nbedex.maps import summary_of_file
-from nbedex.scan import Block, Scan, memory_scan
+from nbedex.scan import Block, Scan, memory_scan, open_scan
 from nbedex.scan.sources import RawSource
 
 DETECTOR = Detector(size=512, pixel=0.00625, spot_sigma=2.4, beam_sigma=3.0)
@@ -92,8 +97,44 @@ def in_memory(pool: np.ndarray, templates: Any, options: argparse.Namespace) -> 
     return started[0].rates(pool.shape[0] * pool.shape[1])
 
 
+def from_file(path: Path, templates: Any, options: argparse.Namespace) -> dict[str, float]:
+    """Rates of the same from a file that has to be read from the disk, to a result file on it."""
+    with open(path, "rb") as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with tempfile.TemporaryDirectory(dir=path.parent) as name, open_scan(path) as scan:
+        task = make_task(scan, templates, CALIBRATION, settings=settings(options), threads=options.threads)
+        clock = Clock()
+        index_task(task, Path(name) / "map.part")
+        assemble([Path(name) / "map.part"], Path(name) / "map.h5", memory=task.plan.memory)
+        return clock.rates(scan.size)
+
+
+def pairs(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Ratios of time, file over memory, of pairs run in turns."""
+    templates = library(PHASES[: options.phases], options.step, 1.5)
+    pool = np.fromfile(folder / "pool.raw", "<u2").reshape(-1, 64, DETECTOR.size, DETECTOR.size)
+    path = folder / "pool.npy"
+    np.save(path, pool)
+    os.sync()
+    found: dict[str, Any] = {"patterns": options.pool, "cpu": [], "wall": [], "cpu ms per pattern in memory": []}
+    for turn in range(options.pairs + 1):  # the first warms up
+        rates: dict[str, dict[str, float]] = {}
+        for kind in ("memory", "file") if turn % 2 else ("file", "memory"):
+            rates[kind] = (
+                in_memory(pool, templates, options) if kind == "memory" else from_file(path, templates, options)
+            )
+        if turn:
+            for name, key in (("cpu", "patterns_per_cpu_second"), ("wall", "patterns_per_second")):
+                found[name].append(rates["memory"][key] / rates["file"][key])
+            found["cpu ms per pattern in memory"].append(1e3 / rates["memory"]["patterns_per_cpu_second"])
+    medians = {f"median {name}": float(np.median(found[name])) for name in list(found)[1:]}
+    return {**found, **medians}
+
+
 def measure(role: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One measurement, in a process of its own so that memory is that of this run."""
+    if role == "pairs":
+        return pairs(folder, options)
     templates = library(PHASES[: options.phases], options.step, 1.5)
     frame = 2 * DETECTOR.size**2
     path = folder / "pool.raw"
@@ -137,8 +178,9 @@ def main() -> None:
     parser.add_argument("--refine", action="store_true")
     parser.add_argument("--memory", type=float, default=2.0, help="limit, GB")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=0, help="of runs from a file and in memory, in turns")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--role", choices=("memory", "large"), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("memory", "large", "pairs"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.role:
@@ -152,7 +194,7 @@ def main() -> None:
             for _ in range(options.pool // 64):
                 stream.write(frames[rng.permutation(64)].astype("<u2").tobytes())
         logging.info("%s", machine())
-        for role in ("memory", "large", "memory"):
+        for role in ("pairs",) if options.pairs else ("memory", "large", "memory"):
             command = [sys.executable, __file__, *sys.argv[1:], "--folder", name, "--role", role]
             done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
             if done.returncode:

@@ -47,7 +47,8 @@ def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, N
         np.ascontiguousarray(images), np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
-    first = searched(match_phases(peaks, engine), engine, noise_levels(_core.skewness(peaks, 1), engine))
+    levels = noise_levels(_core.skewness(peaks, 1), engine)
+    first = searched(match_phases(peaks, engine, levels), engine, levels)
     final = refined(first, polar, engine, noise_levels(_core.skewness(polar, 1), engine))
     evidence = gather_evidence(first, final, engine)
     return evidence, final.phase_id[:, 0], final.orientation[:, 0]

@@ -37,14 +37,14 @@ def main() -> int:
         return show(next(t for t in known if t.name == args.show[0]), int(args.show[1]), args.seed)
     chosen = [t for t in known if not args.only or any(part in t.name for part in args.only)]
     total = sum(t.share for t in chosen)
-    print(f"{'reader':24}{'inputs':>9}{'read':>9}{'refused':>9}{'findings':>9}{'ms each':>9}", flush=True)
+    print(f"{'reader':24}{'inputs':>9}{'read':>9}{'refused':>9}{'guard':>9}{'findings':>9}{'ms each':>9}", flush=True)
     done: list[Findings] = []
     for target in chosen:
         count = max(1, round(args.inputs * target.share / total))
         found = fuzz(target, count, first=args.first, seed=args.seed)
         done.append(found)
         print(
-            f"{found.target:24}{found.inputs:9}{found.answers:9}{found.refusals:9}{sum(found.kinds.values()):9}"
+            f"{found.target:24}{found.inputs:9}{found.answers:9}{found.refusals:9}{found.guarded:9}{sum(found.kinds.values()):9}"
             f"{1e3 * found.seconds / count:9.2f}",
             flush=True,
         )
@@ -54,14 +54,14 @@ def main() -> int:
         if args.report:
             Path(args.report).write_text(json.dumps([as_dict(f) for f in done], indent=1) + "\n", encoding="utf-8")
     print(f"{'all':24}{sum(f.inputs for f in done):9}{sum(f.answers for f in done):9}{sum(f.refusals for f in done):9}"
-          f"{sum(sum(f.kinds.values()) for f in done):9}")  # fmt: skip
+          f"{sum(f.guarded for f in done):9}{sum(sum(f.kinds.values()) for f in done):9}")  # fmt: skip
     return 1 if any(f.kinds for f in done) else 0
 
 
 def as_dict(found: Findings) -> dict[str, object]:
     return {
         "target": found.target, "inputs": found.inputs, "answers": found.answers, "refusals": found.refusals,
-        "cpu seconds": round(found.seconds, 1), "findings": dict(found.kinds),
+        "guard": found.guarded, "cpu seconds": round(found.seconds, 1), "findings": dict(found.kinds),
         "examples": list(found.examples.values()),
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 Allowed are an answer and an error of `nbedex.errors`. Everything else is a finding: another exception, a signal, more
 processor time or memory than a small file can need, a file opened elsewhere, an object unpickled, a program started.
+Where a child process goes first in real use (`nbedex.scan.guard`), an input that ends the child is refused: "guard".
 Input number n of a target is the same on every machine and in every run with the same seed.
 """
 
@@ -22,16 +23,15 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from targets import Target
+from target import Target
 
 from nbedex.errors import NbedexError
 
 SECONDS = 4.0  # of processor time for one input
-WALL_SECONDS = 60.0
 MEMORY = 2 << 30  # beyond what the process has at the start
 
 _FORBIDDEN = ("pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect")
@@ -50,6 +50,7 @@ class Findings:
     inputs: int = 0
     answers: int = 0
     refusals: int = 0
+    guarded: int = 0
     seconds: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
     examples: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,7 +89,10 @@ def fuzz(target: Target, count: int, *, first: int = 0, seed: int = 1, batch: in
                 found.add(*json.loads(line))
             _report(folder).unlink(missing_ok=True)
             if status:
-                found.add(_death(status), at, f"process ended with status {status}")
+                if _guard_fails(target, at, seed, folder, shared):
+                    found.guarded += 1
+                else:
+                    found.add(_death(status), at, f"process ended with status {status}")
                 stop = at + 1
             number = stop
         found.inputs = count
@@ -132,6 +136,16 @@ def _children_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def _guard_fails(target: Target, number: int, seed: int, folder: Path, shared: mmap.mmap) -> bool:
+    """Whether what a user's process lets a child do first ends that child, too, on an input that ended ours."""
+    if target.guard is None:
+        return False
+    guard = replace(target, read=lambda folder, _: target.guard(folder))  # type: ignore[misc]
+    status = _in_child(guard, range(number, number + 1), seed, folder, shared)
+    _report(folder).unlink(missing_ok=True)
+    return status != 0
+
+
 def _in_child(target: Target, numbers: range, seed: int, folder: Path, shared: mmap.mmap) -> int:
     """Wait status of a child that did the work."""
     child = os.fork()
@@ -157,7 +171,8 @@ def _confine(folder: Path) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     package = Path(__file__).parents[2]
-    allowed = tuple(str(p) for p in (folder, sys.prefix, sys.base_prefix, "/usr/", package, "/proc/self", os.devnull))
+    homes = (sys.prefix, sys.base_prefix, "/usr/", package, *(p for p in sys.path if p))  # of code, which is read late
+    allowed = tuple(str(p) for p in (folder, *homes, "/proc/self", os.devnull))
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -197,7 +212,7 @@ def _work(target: Target, numbers: range, seed: int, folder: Path, shared: mmap.
             there = example
         (folder / name).write_bytes(content)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, target.wall)
         try:
             target.read(folder, example)
             answers += 1
@@ -206,6 +221,8 @@ def _work(target: Target, numbers: range, seed: int, folder: Path, shared: mmap.
             if not str(error).strip():
                 _note(folder, "error without a message", number, type(error).__name__)
         except (Exception, Breach) as error:
+            if isinstance(error, MemoryError) and target.guard is not None:
+                os._exit(1)  # to see whether the guard meets it, too
             findings += 1
             frames = traceback.extract_tb(error.__traceback__)
             ours = [f"{Path(f.filename).name}:{f.lineno}" for f in frames if "nbedex" in f.filename]

@@ -11,6 +11,7 @@
 #include "nbedex/refine.hpp"
 #include "nbedex/search.hpp"
 #include "nbedex/simulate.hpp"
+#include "nbedex/spots.hpp"
 
 namespace py = pybind11;
 using namespace nbedex;
@@ -161,7 +162,8 @@ py::array_t<double> find_beams(const py::array& frames, const BeamSearch& search
 }
 
 TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& ky, const py::array& intensity,
-                 const PolarGrid& grid, float exponent, const py::array& orientations, const py::array& symmetry) {
+                 const PolarGrid& grid, float exponent, const py::array& orientations, const py::array& symmetry, int max_spots) {
+    if (max_spots < 0) throw py::value_error("max_spots must not be negative, got " + std::to_string(max_spots));
     const std::vector<Quaternion> rotations = quaternions(orientations, "orientations");
     const auto n = static_cast<py::ssize_t>(rotations.size());
     const SpotList spots{view<std::int64_t>(offset, "offset", {n + 1}), view<float>(kx, "kx", {any}),
@@ -172,7 +174,7 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
             throw py::value_error("offset must rise from 0 to the number of spots, " + std::to_string(kx.shape(0)));
         before = end;
     }
-    return pack_templates(spots, grid, exponent, rotations, quaternions(symmetry, "symmetry"));
+    return pack_templates(spots, grid, exponent, static_cast<std::size_t>(max_spots), rotations, quaternions(symmetry, "symmetry"));
 }
 
 py::dict as_dict(const SearchStatistics& s) {
@@ -214,7 +216,7 @@ private:
 
 /// One dict per phase, and the statistics of the search.
 py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
-                bool exhaustive) {
+                const std::optional<py::array>& levels, bool exhaustive) {
     if (phases.empty()) throw py::value_error("at least one phase is needed");
     const TemplateSet& any_phase = *phases.front();
     for (const TemplateSet* phase : phases)
@@ -222,6 +224,10 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
             throw py::value_error("all phases must be packed for the same polar grid");
     const std::span<const float> data = view<float>(patterns, "patterns", {any, any_phase.n_rings, any_phase.n_azimuths});
     const py::ssize_t n = patterns.shape(0);
+    Patterns given{data, n};
+    if (levels) given.level = view<float>(*levels, "levels", {n, static_cast<py::ssize_t>(phases.size())});
+    for (const float level : given.level)
+        if (!(level > 0 && std::isfinite(level))) throw py::value_error("levels must be above zero, got " + std::to_string(level));
     std::vector<PhaseResult> results;
     std::vector<MatchOutput> outputs;
     for (std::size_t i = 0; i < phases.size(); ++i) results.emplace_back(n, options.n_best);
@@ -229,9 +235,9 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
     SearchStatistics statistics;
     run([&](const Poll& poll) {
         if (exhaustive)
-            match_exhaustive(phases, data, n, options, poll, outputs);
+            match_exhaustive(phases, given, options, poll, outputs);
         else
-            statistics = match_pruned(phases, data, n, options, poll, outputs);
+            statistics = match_pruned(phases, given, options, poll, outputs);
     });
     py::list found;
     for (const PhaseResult& result : results) found.append(result.as_dict());
@@ -252,9 +258,10 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
     std::vector<Quaternion> start;
     for (std::size_t i = 0; i + 3 < from.size(); i += 4) start.push_back({from[i], from[i + 1], from[i + 2], from[i + 3]});
     std::vector<Refined> refined(of.size());
-    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined); });
     NewArray<double> turned({n, k, 4});
-    NewArray<float> score({n, k}), spread({n, k});
+    NewArray<float> score({n, k}), spread({n, k}), half_turn({n});
+    std::ranges::fill(half_turn.span, std::numeric_limits<float>::quiet_NaN());
+    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined, half_turn.span); });
     constexpr float nothing = std::numeric_limits<float>::quiet_NaN();
     for (std::size_t i = 0; i < refined.size(); ++i) {
         const Quaternion& q = refined[i].orientation;
@@ -264,22 +271,46 @@ py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals,
         score.span[i] = there ? refined[i].score : nothing;
         spread.span[i] = there ? refined[i].spread : nothing;
     }
-    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array);
+    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array,
+                    py::arg("half_turn") = half_turn.array);
 }
 
-py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
-                                    const py::array& orientation, double radius, const RefineOptions& options) {
-    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
-    for (const std::int16_t number : of)
+/// Arguments of functions of one orientation per pattern, checked.
+std::vector<Quaternion> one_each(const std::vector<const KinematicCrystal*>& crystals, const py::array& crystal,
+                                 const py::array& orientation, double radius) {
+    for (const std::int16_t number : view<std::int16_t>(crystal, "crystal", {any}))
         if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
             throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
     require_layout(orientation, "orientation", {crystal.shape(0), 4});
     if (!(radius > 0 && radius < 1)) throw py::value_error("radius must be above 0 and below 1 (1/angstrom)");
-    const std::vector<Quaternion> turned = quaternions(orientation, "orientation");
+    return quaternions(orientation, "orientation");
+}
+
+py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
+                                    const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
     NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
     std::ranges::fill(mask.span, std::uint8_t{0});
-    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
+    run([&](const Poll& poll) {
+        mark_spots(crystals, grid, view<std::int16_t>(crystal, "crystal", {any}), turned, radius, options, poll, mask.span);
+    });
     return mask.array;
+}
+
+/// (n, 3): predicted, met, share that chance would meet.
+py::array_t<double> spots_met(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& peaks,
+                              const py::array& crystal, const py::array& orientation, double radius, const RefineOptions& options) {
+    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
+    const std::span<const float> data = view<float>(peaks, "peaks", {crystal.shape(0), grid.n_rings, grid.n_azimuths});
+    std::vector<SpotsMet> met(of.size());
+    run([&](const Poll& poll) { count_spots_met(crystals, grid, data, of, turned, radius, options, poll, met); });
+    NewArray<double> out({crystal.shape(0), 3});
+    for (std::size_t i = 0; i < met.size(); ++i) {
+        const double values[] = {met[i].predicted, met[i].met, met[i].chance};
+        std::ranges::copy(values, out.span.begin() + static_cast<std::ptrdiff_t>(3 * i));
+    }
+    return out.array;
 }
 
 ShapeFactor shape_factor_named(const std::string& name) {
@@ -385,17 +416,18 @@ PYBIND11_MODULE(_core, m) {
     m.def("finish_patterns", &finish, py::arg("unwrapped"), py::arg("grid"), py::arg("options"), py::arg("threads"));
     m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
-          py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"));
+          py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"), py::arg("max_spots") = 0);
     m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
           py::arg("orientation"), py::arg("options"));
     m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),
           py::arg("options"));
+    m.def("spots_met", &spots_met, py::arg("crystals"), py::arg("grid"), py::arg("peaks"), py::arg("crystal"), py::arg("orientation"),
+          py::arg("radius"), py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
-              [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options) {
-                  return match(phases, patterns, options, exhaustive);
-              },
-              py::arg("phases"), py::arg("patterns"), py::arg("options"));
+              [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
+                           const std::optional<py::array>& levels) { return match(phases, patterns, options, levels, exhaustive); },
+              py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none());
     bind_grains(m);
     bind_rerank(m);
     m.def("build_info", [] {

@@ -12,21 +12,17 @@
 
 namespace nbedex {
 
-/// A pattern rounded up to whole multiples of unit(), at most 127.
+/// A pattern rounded up to whole multiples of unit(), at most 126.
 class RoundedPattern {
 public:
     RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
         : n_azimuths_(n_azimuths), values_(n_rings * n_azimuths), ring_maxima_((n_rings + 3) / 4 * 4, 0) {}
 
     void load(const NormalisedPattern& pattern) {
-        unit_ = std::max(pattern.largest(), 1e-30F) / largest_rounded;
+        unit_ = unit_of(std::max(pattern.largest(), 1e-30F), most_whole);
         per_unit_ = 1 / double{unit_};
-        const float per_unit = 1 / unit_;
-        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
-            std::uint8_t* values = values_.data() + ring * n_azimuths_;
-            round_up(pattern.ring(ring), n_azimuths_, per_unit, values);
-            ring_maxima_[ring] = *std::max_element(values, values + n_azimuths_);
-        }
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring)
+            ring_maxima_[ring] = kernels::active().tables->rounded_up(pattern.ring(ring), n_azimuths_, 1 / unit_, values_.data() + ring * n_azimuths_);
     }
 
     [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return values_.data() + r * n_azimuths_; }
@@ -49,23 +45,23 @@ class SlidingMaximum {
 public:
     explicit SlidingMaximum(std::size_t n_azimuths) : n_(n_azimuths), window_(2 * n_azimuths), wider_(2 * n_azimuths) {}
 
-    /// Afterwards (*this)[i], i = 0 … n_azimuths - 1, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, … bins and
-    /// then two that overlap.
-    void load(const std::uint8_t* ring, std::size_t length) {
-        std::copy_n(ring, n_, window_.begin());
-        std::copy_n(ring, n_, window_.begin() + static_cast<std::ptrdiff_t>(n_));
+    /// Where to put the n_azimuths bins of a ring before `slide`.
+    [[nodiscard]] std::uint8_t* ring() noexcept { return window_.data(); }
+
+    /// Afterwards data()[i], i = 0 … 2 n_azimuths - 1 - length, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, …
+    /// bins and then two that overlap.
+    void slide(std::size_t length) {
+        std::copy_n(window_.begin(), n_, window_.begin() + static_cast<std::ptrdiff_t>(n_));
         std::size_t covered = 1;
         for (; 2 * covered <= length; covered *= 2) widen(covered);
         if (covered < length) widen(length - covered);
     }
 
-    [[nodiscard]] std::uint8_t operator[](std::size_t i) const { return window_[i]; }
+    [[nodiscard]] const std::uint8_t* data() const noexcept { return window_.data(); }
 
 private:
     void widen(std::size_t by) {
-        const std::uint8_t* __restrict from = window_.data();
-        std::uint8_t* __restrict to = wider_.data();
-        for (std::size_t i = 0, n = 2 * n_ - by; i < n; ++i) to[i] = std::max(from[i], from[i + by]);
+        kernels::active().tables->larger(window_.data(), by, 2 * n_ - by, wider_.data());
         window_.swap(wider_);
     }
 
@@ -73,46 +69,69 @@ private:
     std::vector<std::uint8_t> window_, wider_;
 };
 
-/// One row of a table: value j for j = 0 … n - 1, then from the beginning again to fill `width`.
-template <class Value>
-void fill_row(std::uint8_t* row, std::size_t n, std::size_t width, Value&& value) {
-    for (std::size_t j = 0; j < n; ++j) row[j] = value(j);
-    for (std::size_t done = n; done < width; done += n) std::copy_n(row, std::min(n, width - done), row + done);
+/// One row of a table: values[bins[j]] for j = 0 … n - 1, then from the beginning again to fill `width`.
+inline void fill_row(const std::uint8_t* __restrict values, const std::uint16_t* __restrict bins, std::size_t n, std::size_t width,
+                     std::uint8_t* __restrict row) {
+    for (std::size_t j = 0; j < n; ++j) row[j] = values[bins[j]];
+    for (std::size_t j = n; j < width; ++j) row[j] = row[j - n];
 }
+
+/// Which rings of a table hold nothing: sparse patterns leave many empty, and those need not be filled again and again.
+class EmptyRings {
+public:
+    explicit EmptyRings(std::size_t n_rings) : empty_(n_rings, 1) {}
+
+    /// Whether ring r must be filled: it holds something, or else is set to zero here if it did before.
+    [[nodiscard]] bool to_fill(const RoundedPattern& pattern, std::size_t r, std::uint8_t* ring, std::size_t size) {
+        const bool empty = pattern.ring_maxima()[r] == 0;
+        if (empty && !empty_[r]) std::fill_n(ring, size, std::uint8_t{0});
+        empty_[r] = empty;
+        return !empty;
+    }
+
+private:
+    std::vector<std::uint8_t> empty_;
+};
 
 /// Maxima over sectors of rotations (12 degrees), for the pattern and for its mirror image.
 class SectorMaxima {
 public:
     SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths), direct_(layout_.size()), mirrored_(layout_.size()), maximum_(n_azimuths) {}
+        : layout_(n_rings, n_azimuths), direct_(layout_.size(), 0), mirrored_(layout_.size(), 0), maximum_(n_azimuths), empty_(n_rings), again_(n_rings) {
+        for (std::size_t row = 0; row < layout_.rows(); ++row)
+            for (std::size_t j = 0; j < layout_.n_sectors(); ++j) {
+                const std::size_t first = row * layout_.step() + j * layout_.length(), last = first + layout_.window() - 1;
+                bins_.push_back(static_cast<std::uint16_t>(first));
+                // The mirrored ring's bins first … last are the ring's bins -last … -first. A window is shorter than the ring.
+                mirrored_bins_.push_back(static_cast<std::uint16_t>((2 * n_azimuths - last) % n_azimuths));
+            }
+    }
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t n = pattern.n_azimuths();  // at least 128, a window is shorter than half of it: 0 < at < 2 n below
+        const std::size_t n = pattern.n_azimuths();
+        const std::size_t size = layout_.rows() * SectorLayout::width;
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
-            maximum_.load(pattern.ring(ring), layout_.window());
-            fill(direct_.data() + layout_.place(ring, 0), [&](std::size_t first) { return maximum_[first]; });
-            // The mirrored ring's bins first … first + window - 1 are the ring's bins -first - window + 1 … -first.
-            fill(mirrored_.data() + layout_.place(ring, 0),
-                 [&](std::size_t first) {
-                     const std::size_t at = 2 * n - first - (layout_.window() - 1);
-                     return maximum_[at < n ? at : at - n];
-                 });
+            std::uint8_t *direct = direct_.data() + layout_.place(ring, 0), *mirrored = mirrored_.data() + layout_.place(ring, 0);
+            const bool fill_direct = empty_.to_fill(pattern, ring, direct, size), fill_mirrored = again_.to_fill(pattern, ring, mirrored, size);
+            if (!fill_direct || !fill_mirrored) continue;
+            kernels::active().tables->halved(pattern.ring(ring), n, maximum_.ring());
+            maximum_.slide(layout_.window());
+            for (std::size_t row = 0; row < layout_.rows(); ++row) {
+                const std::size_t first = row * layout_.n_sectors(), to = row * SectorLayout::width;
+                fill_row(maximum_.data(), bins_.data() + first, layout_.n_sectors(), SectorLayout::width, direct + to);
+                fill_row(maximum_.data(), mirrored_bins_.data() + first, layout_.n_sectors(), SectorLayout::width, mirrored + to);
+            }
         }
     }
 
     [[nodiscard]] kernels::SectorTable table() const { return {direct_.data(), mirrored_.data()}; }
 
 private:
-    template <class Value>
-    void fill(std::uint8_t* rows, Value&& value) const {
-        for (std::size_t row = 0; row < layout_.rows(); ++row)
-            fill_row(rows + row * SectorLayout::width, layout_.n_sectors(), SectorLayout::width,
-                     [&](std::size_t j) { return value(row * layout_.step() + j * layout_.length()); });
-    }
-
     SectorLayout layout_;
     std::vector<std::uint8_t> direct_, mirrored_;
+    std::vector<std::uint16_t> bins_, mirrored_bins_;  // where the values of a ring's rows are maxima from
     SlidingMaximum maximum_;
+    EmptyRings empty_, again_;
 };
 
 /// Number of blocks of rotations: as many as fit the lanes and divide the azimuths.
@@ -137,9 +156,12 @@ public:
           values_(n_rings * length_ * width_, 0),
           start_(n_azimuths),
           mirrored_start_(n_azimuths),
-          maximum_(n_azimuths) {
+          maximum_(n_azimuths),
+          empty_(n_rings) {
         for (std::size_t ring = 0; ring < n_rings; ++ring)
             ring_start_.push_back(static_cast<std::uint32_t>(ring * length_ * width_));
+        for (std::size_t residue = 0; residue < length_; ++residue)
+            for (std::size_t j = 0; j < parts_ * per_part_; ++j) bins_.push_back(static_cast<std::uint16_t>(residue + j * length_));
         for (std::size_t a = 0; a < n_azimuths; ++a) {
             start_[a] = start_of(a);
             mirrored_start_[a] = start_of((n_azimuths - a) % n_azimuths);
@@ -148,10 +170,12 @@ public:
 
     void load(const RoundedPattern& pattern) {
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
-            maximum_.load(pattern.ring(ring), length_);
+            if (!empty_.to_fill(pattern, ring, values_.data() + ring_start_[ring], length_ * width_)) continue;
+            std::copy_n(pattern.ring(ring), pattern.n_azimuths(), maximum_.ring());
+            maximum_.slide(length_);
             for (std::size_t residue = 0; residue < length_; ++residue)
-                fill_row(values_.data() + ring_start_[ring] + residue * width_, parts_ * per_part_, width_,
-                         [&](std::size_t j) { return maximum_[residue + j * length_]; });
+                fill_row(maximum_.data(), bins_.data() + residue * parts_ * per_part_, parts_ * per_part_, width_,
+                         values_.data() + ring_start_[ring] + residue * width_);
         }
     }
 
@@ -171,7 +195,9 @@ private:
     std::size_t parts_, per_part_, length_, width_;
     std::vector<std::uint8_t> values_;
     std::vector<std::uint32_t> ring_start_, start_, mirrored_start_;
+    std::vector<std::uint16_t> bins_;  // where the values of a ring's rows are maxima from
     SlidingMaximum maximum_;
+    EmptyRings empty_;
 };
 
 }  // namespace nbedex

@@ -9,16 +9,15 @@
 
 namespace nbedex {
 
-/// Calls match(pattern, matches of all phases) of one Matcher per thread for every pattern; returns the matchers.
+/// Calls match(pattern, levels, matches of all phases) of one Matcher per thread for every pattern; returns the matchers.
 template <class Matcher>
-std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, std::span<const float> patterns,
-                                                         std::ptrdiff_t n_patterns, const MatchOptions& options,
-                                                         const Poll& poll, std::span<const MatchOutput> out) {
+std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
+                                                         std::span<const MatchOutput> out) {
     const TemplateSet& any = *phases.front();
     const auto pattern_size = static_cast<std::size_t>(any.n_rings) * static_cast<std::size_t>(any.n_azimuths);
     const auto n_best = static_cast<std::size_t>(options.n_best);
-    std::vector<std::unique_ptr<Matcher>> matchers(static_cast<std::size_t>(threads_for(n_patterns, options.threads)));
-    parallel_for(n_patterns, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
+    std::vector<std::unique_ptr<Matcher>> matchers(static_cast<std::size_t>(threads_for(patterns.n, options.threads)));
+    parallel_for(patterns.n, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
         std::unique_ptr<Matcher>& matcher = matchers[static_cast<std::size_t>(thread)];
         if (!matcher) matcher = std::make_unique<Matcher>(phases, options);  // by its own thread: near its memory
@@ -26,8 +25,9 @@ std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, std::spa
         for (const MatchOutput& phase : out)
             matches.push_back({phase.candidates.subspan(p * n_best, n_best), phase.mirror_score[p], phase.half_turn_score[p]});
         for (const PhaseMatches& phase : matches) phase.clear();
-        matcher->match(patterns.subspan(p * pattern_size, pattern_size), matches);
-        keep_rivals(options, matches);
+        const Levels levels(patterns, p, phases.size());
+        matcher->match(patterns.values.subspan(p * pattern_size, pattern_size), levels, matches);
+        keep_rivals(options, levels, matches);
     });
     std::erase(matchers, nullptr);
     return matchers;

@@ -79,7 +79,7 @@ public:
         for (const TemplateSet* templates : phases) phases_.emplace_back(*templates, options, pattern_);
     }
 
-    void match(std::span<const float> pattern, std::span<const PhaseMatches> out) {
+    void match(std::span<const float> pattern, const Levels&, std::span<const PhaseMatches> out) {
         if (!pattern_.load(pattern)) return;
         for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].match(out[i]);
     }
@@ -91,9 +91,9 @@ private:
 
 }  // namespace
 
-void match_exhaustive(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns, const MatchOptions& options,
-                      const Poll& poll, std::span<const MatchOutput> out) {
-    match_each_pattern<ExhaustiveMatcher>(phases, patterns, n_patterns, options, poll, out);
+void match_exhaustive(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
+                      std::span<const MatchOutput> out) {
+    match_each_pattern<ExhaustiveMatcher>(phases, patterns, options, poll, out);
 }
 
 std::string active_isa() { return kernels::active().name; }

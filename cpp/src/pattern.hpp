@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/kernels.hpp"
 #include "nbedex/templates.hpp"
 
 namespace nbedex {
@@ -22,19 +23,18 @@ public:
 
     /// False if the pattern has no contrast; then it can't be matched.
     [[nodiscard]] bool load(std::span<const float> pattern) {
-        const double mean = sum_over(pattern, [](double value) { return value; }) / static_cast<double>(pattern.size());
-        const double squares = sum_over(pattern, [mean](double value) { return (value - mean) * (value - mean); });
-        if (!(squares > 0) || !std::isfinite(squares)) return false;
+        const auto n = static_cast<double>(pattern.size());
+        const kernels::Kernels& kernel = kernels::active();
+        const kernels::PowerSums sums = kernel.values->power_sums(pattern.data(), pattern.size());
+        const double mean = sums.first / n, squares = sums.second - n * mean * mean;
+        if (!(squares > 1e-12 * sums.second) || !std::isfinite(squares)) return false;  // or only what rounding leaves of equal values
         const double norm = std::sqrt(squares);
         const auto per_norm = static_cast<float>(1 / norm);
         mean_ = static_cast<float>(mean / norm);
         largest_ = 0;
-        for (std::size_t ring = 0; ring < n_rings_; ++ring) {
-            const float* from = pattern.data() + ring * n_azimuths_;
-            float* to = rows_.data() + ring * 2 * n_azimuths_;
-            for (std::size_t i = 0; i < n_azimuths_; ++i) to[i] = to[i + n_azimuths_] = from[i] * per_norm;
-            for (std::size_t i = 0; i < n_azimuths_; ++i) largest_ = std::max(largest_, std::abs(to[i]));
-        }
+        for (std::size_t ring = 0; ring < n_rings_; ++ring)
+            largest_ = std::max(largest_, kernel.tables->scaled_twice(pattern.data() + ring * n_azimuths_, n_azimuths_, per_norm,
+                                                                      rows_.data() + ring * 2 * n_azimuths_));
         return true;
     }
 
@@ -49,18 +49,6 @@ public:
     [[nodiscard]] float largest() const noexcept { return largest_; }
 
 private:
-    /// Sum of f(value) by eight partial sums, always the same ones, which the compiler can keep in vectors.
-    template <class F>
-    [[nodiscard]] static double sum_over(std::span<const float> values, F&& f) {
-        constexpr std::size_t n_lanes = 8;
-        double lanes[n_lanes] = {};
-        std::size_t i = 0;
-        for (; i + n_lanes <= values.size(); i += n_lanes)
-            for (std::size_t lane = 0; lane < n_lanes; ++lane) lanes[lane] += f(double{values[i + lane]});
-        for (; i < values.size(); ++i) lanes[i % n_lanes] += f(double{values[i]});
-        return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-    }
-
     std::size_t n_rings_, n_azimuths_;
     float mean_ = 0, largest_ = 0;
     std::vector<float> rows_;

@@ -8,18 +8,12 @@
 #include <numbers>
 #include <stdexcept>
 
-#include "kernels/kernels.hpp"
-#include "pattern.hpp"
+#include "near_reflections.hpp"
 
 namespace nbedex {
 namespace {
 
-constexpr float cutoff = kernels::rocking_cutoff;
 constexpr double no_maximum = std::numeric_limits<double>::infinity();
-
-struct Tilt {
-    double x = 0, y = 0;  ///< radians, about sample X and Y
-};
 
 /// Vertex of the parabola through three equidistant values, in steps from the middle one, and its second derivative.
 struct Vertex {
@@ -30,148 +24,6 @@ Vertex vertex(double before, double here, double after) {
     const double curvature = before - 2 * here + after;
     return {curvature < 0 ? std::clamp(0.5 * (before - after) / curvature, -0.5, 0.5) : 0.0, curvature};
 }
-
-/// How the weight of each reflection of a crystal follows its excitation error under these options.
-struct RockingCurves {
-    const KinematicCrystal* crystal;
-    std::vector<float> sharpness, weight, limit;  ///< by reflection; `limit` is the excitation error where the weight ends
-    float widest = 0;                             ///< of the limits
-
-    RockingCurves(const KinematicCrystal& of, const RefineOptions& options) : crystal(&of) {
-        const double variance = options.excitation_width * options.excitation_width;
-        for (std::size_t i = 0; i < of.size(); ++i) {
-            const double swing = double{of.length()[i]} * options.precession_angle, wider = variance + swing * swing / 2;
-            const double sharp = of.exponent() / (2 * wider);
-            const double left = swing > 0 ? std::pow(variance / wider, of.exponent() / 2) : 1.0;
-            sharpness.push_back(static_cast<float>(sharp));
-            weight.push_back(static_cast<float>(of.weight()[i] * left));
-            limit.push_back(static_cast<float>(std::sqrt(cutoff / sharp)));
-            widest = std::max(widest, limit.back());
-        }
-    }
-};
-
-/// The reflections of a crystal that some orientation near a given one can excite, and what the pattern shows at their places.
-class NearReflections {
-public:
-    NearReflections(const NormalisedPattern& pattern, const PolarGrid& grid, const RefineOptions& options)
-        : pattern_(pattern), grid_(grid), options_(options) {}
-
-    /// Takes those that a rotation by up to `reach` (about each axis) can bring to the Ewald sphere.
-    void select(const RockingCurves& curves, const Quaternion& orientation) {
-        curves_ = &curves;
-        chosen_.clear();
-        const KinematicCrystal& crystal = *curves.crystal;
-        const std::array<double, 9> m = matrix(conjugate(orientation));
-        const auto zx = static_cast<float>(m[6]), zy = static_cast<float>(m[7]), zz = static_cast<float>(m[8]);
-        const float *gx = crystal.component(0), *gy = crystal.component(1), *gz = crystal.component(2);
-        const std::span<const float> length = crystal.length();
-        // |s| <= limit + |tilt| |g|, |s - (-g_z)| <= wavelength g^2 / 2 (and a little for the sphere's fourth order)
-        const float far = curves.widest;
-        const auto slope = static_cast<float>(2 * options_.reach + 0.01), bend = static_cast<float>(0.51 * options_.wavelength);
-        constexpr std::size_t run = 64;  // flags of a run are computed side by side
-        std::uint8_t near[run];
-        for (std::size_t first = 0; first < crystal.size(); first += run) {
-            const std::size_t n = std::min(run, crystal.size() - first);
-            for (std::size_t j = 0; j < n; ++j) {
-                const std::size_t i = first + j;
-                const float z = zx * gx[i] + zy * gy[i] + zz * gz[i];
-                near[j] = std::abs(z) < far + length[i] * (slope + bend * length[i]);
-            }
-            for (std::size_t j = 0; j < n; ++j)
-                if (near[j]) chosen_.push_back(first + j);
-        }
-    }
-
-    /// Positions, excitation errors and weights at an orientation, of what is within `reach` of being excited; reflections
-    /// outside the annulus are left out. Those excited without tilt come first.
-    void place(const Quaternion& orientation, double reach) {
-        clear();
-        const std::array<double, 9> m = matrix(conjugate(orientation));
-        const double radius = 1 / options_.wavelength;
-        placed_.clear();
-        for (const std::size_t i : chosen_) {
-            const double* g = curves_->crystal->g().data() + 3 * i;
-            const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
-            const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2];
-            const double flat = x * x + y * y, r = std::sqrt(flat);
-            const double ring = (r - grid_.k_min) / grid_.ring_width();
-            if (!(ring >= 0 && ring < grid_.n_rings)) continue;
-            const double s = flat / (radius + std::sqrt(radius * radius - flat)) - z;
-            const double limit = curves_->limit[i];
-            if (std::abs(s) > limit + 2 * reach * r) continue;
-            placed_.push_back({i, static_cast<float>(x), static_cast<float>(y), static_cast<float>(s), static_cast<float>(ring - 0.5),
-                               std::abs(s) < limit});
-        }
-        std::ranges::stable_partition(placed_, &Placed::excited);
-        excited_ = static_cast<std::size_t>(std::ranges::count_if(placed_, &Placed::excited));
-        const double per_radian = grid_.n_azimuths / (2 * std::numbers::pi);
-        for (const Placed& spot : placed_) {
-            x_.push_back(spot.x);
-            y_.push_back(spot.y);
-            excitation_.push_back(spot.excitation);
-            sharpness_.push_back(curves_->sharpness[spot.reflection]);
-            weight_.push_back(curves_->weight[spot.reflection]);
-            azimuth_.push_back(static_cast<float>(std::atan2(double{spot.y}, double{spot.x}) * per_radian));
-        }
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_}) column->resize(padded(placed_.size()), 0.0F);
-        value_.assign(x_.size(), 0.0F);
-    }
-
-    [[nodiscard]] std::size_t size() const noexcept { return placed_.size(); }
-    /// How many are excited without tilt.
-    [[nodiscard]] std::size_t excited() const noexcept { return excited_; }
-
-    /// Looks the pattern's values at the first n reflections up with the crystal turned by `turn` bins about the beam, between bins linearly.
-    void look_up(double turn, std::size_t n) {
-        const auto n_rings = static_cast<std::ptrdiff_t>(grid_.n_rings), n_azimuths = static_cast<std::ptrdiff_t>(grid_.n_azimuths);
-        for (std::size_t i = 0; i < n; ++i) {
-            const double azimuth = azimuth_[i] + turn, column = std::floor(azimuth);
-            const float row = std::floor(placed_[i].ring);
-            const auto right = static_cast<float>(azimuth - column), down = placed_[i].ring - row;
-            const auto a = (static_cast<std::ptrdiff_t>(column) % n_azimuths + n_azimuths) % n_azimuths;  // rows hold two turns
-            const auto r = static_cast<std::ptrdiff_t>(row);
-            const float* upper = pattern_.ring(static_cast<std::size_t>(std::max<std::ptrdiff_t>(r, 0))) + a;
-            const float* lower = pattern_.ring(static_cast<std::size_t>(std::min(r + 1, n_rings - 1))) + a;
-            value_[i] = (1 - down) * ((1 - right) * upper[0] + right * upper[1]) + down * ((1 - right) * lower[0] + right * lower[1]);
-        }
-    }
-
-    /// Zero-mean normalised correlation of the first n reflections with the crystal tilted.
-    [[nodiscard]] double score(const Tilt& tilt, std::size_t n) const {
-        const kernels::RockingSpots spots{x_.data(),      y_.data(),     excitation_.data(), sharpness_.data(),
-                                          weight_.data(), value_.data(), padded(n)};
-        const kernels::RockingSums sums =
-            kernels::active().rocking->sums(spots, static_cast<float>(tilt.x), static_cast<float>(tilt.y));
-        const double total = sums.weight, squares = sums.square - total * total / static_cast<double>(grid_.size());
-        return squares > 0 ? (sums.correlation - double{pattern_.mean()} * total) / std::sqrt(squares) : 0.0;
-    }
-
-private:
-    struct Placed {
-        std::size_t reflection;
-        float x, y, excitation, ring;
-        bool excited;
-    };
-
-    /// Filled up to whole sets of lanes; what is beyond n then has no weight without tilt, or none at all.
-    [[nodiscard]] static std::size_t padded(std::size_t n) {
-        return (n + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes;
-    }
-
-    void clear() {
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &azimuth_}) column->clear();
-    }
-
-    const NormalisedPattern& pattern_;
-    const PolarGrid& grid_;
-    const RefineOptions& options_;
-    const RockingCurves* curves_ = nullptr;
-    std::vector<std::size_t> chosen_;
-    std::vector<Placed> placed_;
-    std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, azimuth_;
-    std::size_t excited_ = 0;
-};
 
 /// Looks for the best orientation near a given one. Scratch memory of one thread.
 class Refiner {
@@ -294,7 +146,7 @@ KinematicCrystal::KinematicCrystal(std::span<const double> g, std::span<const do
 
 void refine(std::span<const KinematicCrystal* const> crystals, std::span<const float> patterns, std::ptrdiff_t n_patterns,
             const PolarGrid& grid, std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation,
-            std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out) {
+            std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out, std::span<float> half_turn) {
     const auto k = static_cast<std::size_t>(n_candidates);
     std::vector<RockingCurves> curves;
     for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
@@ -306,39 +158,13 @@ void refine(std::span<const KinematicCrystal* const> crystals, std::span<const f
         if (!refiner->load(patterns.subspan(p * grid.size(), grid.size()))) return;
         for (std::size_t i = p * k; i < (p + 1) * k; ++i)
             if (crystal[i] >= 0) out[i] = refiner->refine(curves[static_cast<std::size_t>(crystal[i])], orientation[i]);
-        keep_distinct(crystals, crystal.subspan(p * k, k), options.distinct_angle, out.subspan(p * k, k));
-    });
-}
-
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    const double sphere = 1 / options.wavelength, width = grid.ring_width(), step = 2 * std::numbers::pi / grid.n_azimuths;
-    parallel_for(static_cast<std::ptrdiff_t>(crystal.size()), options.threads, poll, [&](std::ptrdiff_t item, int) {
-        const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
-        const RockingCurves& of = curves[static_cast<std::size_t>(crystal[p])];
-        const std::array<double, 9> m = matrix(conjugate(orientation[p]));
-        std::uint8_t* marked = mask.data() + p * grid.size();
-        for (std::size_t i = 0; i < of.weight.size(); ++i) {
-            const double* g = of.crystal->g().data() + 3 * i;
-            const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2];
-            const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2], flat = x * x + y * y;
-            if (std::abs(flat / (sphere + std::sqrt(sphere * sphere - flat)) - z) >= double{of.limit[i]}) continue;
-            const double r = std::sqrt(flat), azimuth = std::atan2(y, x);
-            for (int ring = std::max(0, static_cast<int>(std::floor((r - radius - grid.k_min) / width))); ring < grid.n_rings; ++ring) {
-                const double middle = grid.k_min + (ring + 0.5) * width, off = middle - r;
-                if (off > radius) break;
-                if (off < -radius) continue;
-                // chord of the circle of `radius` about the spot at this ring, as an angle
-                const double half = std::sqrt(radius * radius - off * off) / middle;
-                const auto last = static_cast<int>(std::floor((azimuth + half) / step));
-                for (auto a = static_cast<int>(std::ceil((azimuth - half) / step)); a <= last; ++a)
-                    marked[ring * grid.n_azimuths + (a % grid.n_azimuths + grid.n_azimuths) % grid.n_azimuths] = 1;
-            }
-        }
+        const std::span<Refined> refined = out.subspan(p * k, k);
+        keep_distinct(crystals, crystal.subspan(p * k, k), options.distinct_angle, refined);
+        const auto found = [](const Refined& each) { return each.orientation.w != 0 || each.orientation.x != 0 || each.orientation.y != 0 || each.orientation.z != 0; };
+        const auto best = static_cast<std::size_t>(
+            std::ranges::max_element(refined, {}, [&](const Refined& each) { return found(each) ? each.score : -2.0F; }) - refined.begin());
+        if (found(refined[best]))
+            half_turn[p] = refiner->refine(curves[static_cast<std::size_t>(crystal[p * k + best])], refined[best].orientation * half_turn_z).score;
     });
 }
 

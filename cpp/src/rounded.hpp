@@ -1,25 +1,23 @@
-// Non-negative numbers as whole numbers up to 127, rounded up: what bounds are added from.
+// Non-negative numbers as small whole numbers, rounded up: what bounds are added from.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 namespace nbedex {
 
-/// A little less than 127, so that the largest value of a list, in units of itself / this, is still rounded to 127 at most.
-inline constexpr float largest_rounded = 126.9F;
+inline constexpr int most_whole = 126;      ///< of values and weights; even, so that halves rounded up are at most 63
+inline constexpr int most_group_weight = 64;  ///< with four halves of 63 each: 2 * 4 * 63 * 64 fits 16 bits with a sign
 
-/// A whole number n with value <= n * unit, for unit = (largest value) / largest_rounded and per_unit = 1 / unit; 0 for what is not
-/// positive. One millionth is added before rounding, which is more than the arithmetic can lose.
-[[nodiscard]] inline std::uint8_t rounded_up(float value, float per_unit) {
-    const float scaled = value * per_unit * 1.000001F;
-    const float within = scaled > 126.5F ? 126.5F : scaled < 0 ? 0.0F : scaled;
+/// The unit in which the largest value of a list becomes `most`.
+[[nodiscard]] inline float unit_of(float largest, int most) { return largest / (static_cast<float>(most) - 0.1F); }
+
+/// A whole number n <= most with value <= n * unit, for unit = unit_of(a value at least as large, most) and per_unit = 1 / unit; 0 for
+/// what is not positive. One millionth is added before rounding, which is more than the arithmetic can lose. Static: kernels are compiled
+/// for several instruction sets, and each must keep its own copy.
+[[nodiscard]] static inline std::uint8_t rounded_up(float value, float per_unit, int most) {
+    const float scaled = value * per_unit * 1.000001F, limit = static_cast<float>(most) - 0.5F;
+    const float within = scaled > limit ? limit : scaled < 0 ? 0.0F : scaled;
     return static_cast<std::uint8_t>(static_cast<std::int32_t>(within) + (within > 0));
-}
-
-/// The same for n values; the arrays don't overlap.
-inline void round_up(const float* __restrict values, std::size_t n, float per_unit, std::uint8_t* __restrict out) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = rounded_up(values[i], per_unit);
 }
 
 }  // namespace nbedex

@@ -18,8 +18,9 @@ public:
     PrunedMatcher(const PrunedMatcher&) = delete;  // the phases refer to the tables
     PrunedMatcher& operator=(const PrunedMatcher&) = delete;
 
-    void match(std::span<const float> pattern, std::span<const PhaseMatches> out) {
+    void match(std::span<const float> pattern, const Levels& levels, std::span<const PhaseMatches> out) {
         if (!tables_.load(pattern)) return;
+        levels_ = levels;
         for (PhaseSearch& phase : phases_) phase.begin();
         for (PhaseSearch& phase : phases_) {
             share_limit();
@@ -50,11 +51,12 @@ private:
     /// What is best in one phase tells the others what is not worth looking for.
     void share_limit() {
         float best = -infinity;
-        for (const PhaseSearch& phase : phases_) best = std::max(best, phase.best());
-        for (PhaseSearch& phase : phases_) phase.set_limit(least_score(options_, best));
+        for (std::size_t i = 0; i < phases_.size(); ++i) best = std::max(best, phases_[i].best() / levels_[i]);
+        for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].set_limit(least_score(options_, best, levels_[i]));
     }
 
     MatchOptions options_;
+    Levels levels_;
     PatternTables tables_;
     std::deque<PhaseSearch> phases_;
 };
@@ -76,14 +78,14 @@ bool can_prune(const TemplateSet& templates) noexcept {
            SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
 }
 
-SearchStatistics match_pruned(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                              const MatchOptions& options, const Poll& poll, std::span<const MatchOutput> out) {
+SearchStatistics match_pruned(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
+                              std::span<const MatchOutput> out) {
     if (!can_prune(*phases.front())) {
-        match_exhaustive(phases, patterns, n_patterns, options, poll, out);
+        match_exhaustive(phases, patterns, options, poll, out);
         return {};
     }
     SearchStatistics total;
-    for (const auto& matcher : match_each_pattern<PrunedMatcher>(phases, patterns, n_patterns, options, poll, out))
+    for (const auto& matcher : match_each_pattern<PrunedMatcher>(phases, patterns, options, poll, out))
         total += matcher->statistics();
     return total;
 }

@@ -23,7 +23,9 @@ public:
 
     /// Whether places fit 16 bits.
     [[nodiscard]] bool usable() const noexcept { return size() <= limit; }
-    [[nodiscard]] std::size_t size() const noexcept { return n_rings_ * rows() * width; }
+    [[nodiscard]] std::size_t size() const noexcept { return nothing() + width; }
+    /// A place where nothing is found, behind the last ring.
+    [[nodiscard]] std::size_t nothing() const noexcept { return n_rings_ * rows() * width; }
     [[nodiscard]] std::size_t n_sectors() const noexcept { return n_sectors_; }
     [[nodiscard]] std::size_t length() const noexcept { return length_; }
     [[nodiscard]] std::size_t step() const noexcept { return step_; }

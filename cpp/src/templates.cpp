@@ -48,14 +48,14 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
         const auto first = static_cast<std::size_t>(templates.offset[t]);
         const auto last = static_cast<std::size_t>(templates.offset[t + 1]);
-        const float unit = first < last ? templates.weight[first] / largest_rounded : 1.0F;  // heaviest first
+        const float unit = first < last ? unit_of(templates.weight[first], most_whole) : 1.0F;  // heaviest first
         out.unit.push_back(unit);
         out.per_unit.push_back(1 / double{unit});
         out.rounding.push_back(2 * (static_cast<double>(last - first) + 8) * 0x1p-24);  // twice and a little more than can be
         for (std::size_t i = first; i < last; ++i) {
             out.ring.push_back(templates.ring[i]);
             out.azimuth.push_back(templates.azimuth[i]);
-            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit));
+            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_whole));
         }
         while (out.weight.size() % 4 != 0) {
             out.ring.push_back(0);
@@ -64,10 +64,30 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
         }
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
+    return out;
+}
+
+GroupedSpots grouped_spots(const TemplateSet& templates) {
+    GroupedSpots out;
     const SectorLayout layout(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
-    if (layout.usable())
-        for (std::size_t i = 0; i < out.ring.size(); ++i)
-            out.place.push_back(static_cast<std::uint16_t>(layout.place(out.ring[i], out.azimuth[i])));
+    if (!layout.usable()) return out;
+    out.offset.push_back(0);
+    for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
+        const auto first = static_cast<std::size_t>(templates.offset[t]), last = static_cast<std::size_t>(templates.offset[t + 1]);
+        const float unit = first < last ? unit_of(templates.weight[first], most_group_weight) : 1.0F;
+        out.unit.push_back(unit);
+        out.per_unit.push_back(1 / unit);
+        out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
+        out.largest_sum = std::max(out.largest_sum, templates.weight_sum[t]);
+        out.largest_rounding = std::max(out.largest_rounding, static_cast<float>(templates.rounded.rounding[t]));
+        for (std::size_t i = first; i < last; ++i) {
+            if ((i - first) % 4 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_group_weight));
+            out.place.push_back(static_cast<std::uint16_t>(layout.place(templates.ring[i], templates.azimuth[i])));
+        }
+        while (out.place.size() % 16 != 0) out.place.push_back(static_cast<std::uint16_t>(layout.nothing()));
+        out.weight.resize(out.place.size() / 4, 0);
+        out.offset.push_back(static_cast<std::int64_t>(out.place.size()));
+    }
     return out;
 }
 
@@ -83,17 +103,17 @@ RingSums ring_sums(const TemplateSet& templates) {
         std::ranges::fill(sums, 0.0F);
         const auto first = static_cast<std::size_t>(templates.offset[t]), last = static_cast<std::size_t>(templates.offset[t + 1]);
         for (std::size_t i = first; i < last; ++i) sums[templates.ring[i]] += templates.weight[i];
-        const float unit = first < last ? std::ranges::max(sums) / largest_rounded : 1.0F;
+        const float unit = first < last ? unit_of(std::ranges::max(sums), most_whole) : 1.0F;
         out.unit.push_back(unit);
         for (std::size_t ring = 0; ring < n_rings; ++ring)
-            out.sums[((t / lanes * out.n_quads + ring / 4) * lanes + t % lanes) * 4 + ring % 4] = rounded_up(sums[ring], 1 / unit);
+            out.sums[((t / lanes * out.n_quads + ring / 4) * lanes + t % lanes) * 4 + ring % 4] = rounded_up(sums[ring], 1 / unit, most_whole);
     }
     return out;
 }
 
 }  // namespace
 
-TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent,
+TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent, std::size_t max_spots,
                            std::span<const Quaternion> orientation, std::span<const Quaternion> symmetry) {
     constexpr int limit = std::numeric_limits<std::uint16_t>::max();
     if (grid.n_rings < 1 || grid.n_rings > limit || grid.n_azimuths < 4 || grid.n_azimuths > limit)
@@ -108,13 +128,14 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
     for (std::size_t t = 0; t < orientation.size(); ++t) {
         bin_spots(spots, static_cast<std::size_t>(spots.offset[t]), static_cast<std::size_t>(spots.offset[t + 1]), grid,
                   binned);
+        for (BinnedSpot& spot : binned) spot.weight = std::pow(spot.weight, static_cast<double>(exponent));
+        std::ranges::stable_sort(binned, std::greater<>(), &BinnedSpot::weight);
+        if (max_spots > 0 && binned.size() > max_spots) binned.resize(max_spots);
         double sum = 0, squares = 0;
-        for (BinnedSpot& spot : binned) {
-            spot.weight = std::pow(spot.weight, static_cast<double>(exponent));
+        for (const BinnedSpot& spot : binned) {
             sum += spot.weight;
             squares += spot.weight * spot.weight;
         }
-        std::ranges::stable_sort(binned, std::greater<>(), &BinnedSpot::weight);
         const double norm = std::sqrt(squares - sum * sum / static_cast<double>(grid.size()));
         float weight_sum = 0;
         for (const BinnedSpot& spot : binned) {
@@ -128,6 +149,7 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
     out.rounded = rounded_spots(out);
+    out.grouped = grouped_spots(out);
     out.rings = ring_sums(out);
     return out;
 }

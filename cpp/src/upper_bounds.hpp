@@ -43,22 +43,30 @@ public:
     /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound) for the images that can reach a score.
     template <class F>
     void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
-        const RoundedSpots& all = templates_.rounded;
-        std::int32_t largest[sector_group][2];
-        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
-                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), largest);
-        for (std::ptrdiff_t t = first; t < first + n; ++t) {
-            if (scorer_.spots(t).n == 0) continue;  // no candidate
-            const std::int32_t cut = cut_of(t, wanted);
-            for (const std::ptrdiff_t mirrored : {0, 1})
-                if (const std::int32_t bound = largest[t - first][mirrored]; bound >= cut)
-                    f(static_cast<std::int32_t>(2 * t + mirrored), score_bound(t, bound));
+        const GroupedSpots& all = templates_.grouped;
+        // cut_of in single precision, with the largest rounding of all templates, less one whole: sums are below 2^19, so single
+        // precision errs by less than 0.2.
+        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / 2);
+        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
+        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
+        std::int32_t cut[sector_group], largest[sector_group][2];
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+            const auto of = static_cast<std::size_t>(first + t);
+            cut[t] = static_cast<std::int32_t>(std::clamp(least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1, 0.0F, 1e9F));
         }
+        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, largest);
+        for (std::ptrdiff_t t = 0; t < n; ++t)
+            for (const std::ptrdiff_t mirrored : {0, 1}) {
+                const std::int32_t bound = largest[t][mirrored];
+                if (bound < cut[t] || scorer_.spots(first + t).n == 0) continue;  // without spots: no candidate
+                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)));
+            }
     }
 
     /// Block bound of an image.
     [[nodiscard]] float block(std::ptrdiff_t number) {
-        return score_bound(number / 2, largest_block(number, tables_.blocks, 0));
+        return score_bound(number / 2, largest_block(number, tables_.blocks, 0), block_wholes(number / 2));
     }
 
     /// The blocks of a part of a table in which an image can reach a score; empty if there is none.
@@ -66,7 +74,7 @@ public:
                                                                   std::size_t part) {
         const Image image(number);
         const kernels::RoundedSpots list = spots(image.template_id);
-        const std::int32_t cut = cut_of(image.template_id, wanted);
+        const std::int32_t cut = cut_of(image.template_id, wanted, block_wholes(image.template_id));
         blocks_.clear();
         if (table.parts() > 1 && largest_block(number, table, part) < cut) return blocks_;  // most single rotations
         partial_sums_.resize(std::max(partial_sums_.size(), groups_of(list.n) * kernels::block_lanes));
@@ -78,7 +86,7 @@ public:
 
     /// What the spots after each group but the last can add in one of these blocks: rest[group * exact_runs], for that image.
     void rest_of_block(std::ptrdiff_t number, std::size_t lane, float* rest) const {
-        const auto per_whole = static_cast<float>(unit(number / 2));
+        const auto per_whole = static_cast<float>(block_wholes(number / 2).unit);
         for (std::size_t g = 0; g + 1 < groups_of(spots(number / 2).n); ++g)
             rest[g * kernels::exact_runs] =
                 static_cast<float>(block_sums_[lane] - partial_sums_[g * kernels::block_lanes + lane]) * per_whole;
@@ -123,21 +131,30 @@ private:
         return scorer_.kernels().block_bounds(table.table(image.mirrored, part), spots(image.template_id), block_sums_, nullptr);
     }
 
-    /// What one in whole numbers is worth in a score of this template.
-    [[nodiscard]] double unit(std::ptrdiff_t template_id) const {
-        return double{templates_.rounded.unit[static_cast<std::size_t>(template_id)]} * double{tables_.rounded.unit()};
+    /// What one in whole numbers is worth in a score of a template, and the inverse.
+    struct Wholes {
+        double unit, per_unit;
+    };
+    [[nodiscard]] Wholes block_wholes(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        return {double{templates_.rounded.unit[t]} * double{tables_.rounded.unit()}, templates_.rounded.per_unit[t] * tables_.rounded.per_unit()};
+    }
+    [[nodiscard]] Wholes sector_wholes(std::ptrdiff_t template_id) const {  // values are halved
+        const auto t = static_cast<std::size_t>(template_id);
+        const double unit = double{templates_.grouped.unit[t]} * 2 * double{tables_.rounded.unit()};
+        return {unit, 1 / unit};
     }
 
     /// Upper bound of a score from a bound in whole numbers.
-    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound) const {
-        return static_cast<float>(bound * unit(template_id) - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, const Wholes& wholes) const {
+        return static_cast<float>(bound * wholes.unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
     }
 
     /// The least bound in whole numbers with which a template can reach a score.
-    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted, const Wholes& wholes) const {
         const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
-        const double wholes = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
-        return wholes > 0 ? static_cast<std::int32_t>(std::min(wholes, 2e9)) : 0;
+        const double least = sum * wholes.per_unit;
+        return least > 0 ? static_cast<std::int32_t>(std::min(least, 2e9)) : 0;
     }
 
     const TemplateSet& templates_;

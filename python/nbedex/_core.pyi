@@ -189,6 +189,7 @@ def pack_templates(
     exponent: float,
     orientations: NDArray[np.float64],
     symmetry: NDArray[np.float64],
+    max_spots: int = 0,
 ) -> TemplateSet: ...
 
 class KinematicCrystal:
@@ -219,6 +220,7 @@ class RefinedCandidates(TypedDict):
     orientation: NDArray[np.float64]
     score: NDArray[np.float32]
     spread: NDArray[np.float32]
+    half_turn: NDArray[np.float32]
 
 def refine(
     crystals: Sequence[KinematicCrystal],
@@ -236,11 +238,26 @@ def spot_mask(
     radius: float,
     options: RefineOptions,
 ) -> NDArray[np.uint8]: ...
+def spots_met(
+    crystals: Sequence[KinematicCrystal],
+    grid: PolarGrid,
+    peaks: NDArray[np.float32],
+    crystal: NDArray[np.int16],
+    orientation: NDArray[np.float64],
+    radius: float,
+    options: RefineOptions,
+) -> NDArray[np.float64]: ...
 def match_exhaustive(
-    phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
+    phases: Sequence[TemplateSet],
+    patterns: NDArray[np.float32],
+    options: MatchOptions,
+    levels: NDArray[np.float32] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def match_pruned(
-    phases: Sequence[TemplateSet], patterns: NDArray[np.float32], options: MatchOptions
+    phases: Sequence[TemplateSet],
+    patterns: NDArray[np.float32],
+    options: MatchOptions,
+    levels: NDArray[np.float32] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def disorientations(
     first: NDArray[np.float64],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,11 +145,16 @@ def write_microstructure(
     found: Microstructure,
     *,
     figures: bool = True,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
     overwrite: bool = False,
     threads: int = 0,
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the grain file with all groups, tables, geometry and figures into a folder, made if it does not exist.
+
+    For formats, width and dpi of figures see `nbedex.report.style.FigureStyle.of`.
 
     Returns
     -------
@@ -161,7 +166,8 @@ def write_microstructure(
     OutputError
         If one of them exists and `overwrite` is not given, or can't be written; checked before the first is written.
     """
-    target = check_folder(folder, figures=figures, overwrite=overwrite)
+    style: dict[str, Any] = {"formats": formats, "width": width, "dpi": dpi}
+    target = check_folder(folder, figures=figures, overwrite=overwrite, **style)
     grain_map, report = found.grain_map, found.report
     more = {"boundaries": boundary_group(found.network), GROUP: blockade_group(report)}
     if found.rivals is not None:
@@ -177,9 +183,9 @@ def write_microstructure(
         from nbedex.report import plot_boundaries, plot_grains
         from nbedex.report.blockade import plot_blockade
 
-        steps.append(lambda: plot_grains(grain_map, target, overwrite=overwrite, threads=threads))
-        steps.append(lambda: plot_boundaries(found.network, target, overwrite=overwrite))
-        steps.append(lambda: plot_blockade(report, target, overwrite=overwrite))
+        steps.append(lambda: plot_grains(grain_map, target, overwrite=overwrite, threads=threads, **style))
+        steps.append(lambda: plot_boundaries(found.network, target, overwrite=overwrite, **style))
+        steps.append(lambda: plot_blockade(report, target, overwrite=overwrite, **style))
     written: list[Path] = []
     for number, step in enumerate(steps):
         progress("writing", number, len(steps))
@@ -189,7 +195,15 @@ def write_microstructure(
     return written
 
 
-def check_folder(folder: str | os.PathLike[str], *, figures: bool = True, overwrite: bool = False) -> Path:
+def check_folder(
+    folder: str | os.PathLike[str],
+    *,
+    figures: bool = True,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
+) -> Path:
     """The folder, made if need be, after seeing that everything can be written there."""
     target = make_folder(folder)
     for name in (GRAIN_FILE, *TABLES, *GEOMETRY):
@@ -198,8 +212,10 @@ def check_folder(folder: str | os.PathLike[str], *, figures: bool = True, overwr
     if figures:
         from nbedex.report import BOUNDARY_FIGURES, GRAIN_FIGURES
         from nbedex.report.blockade import check_figures
+        from nbedex.report.style import FigureStyle, check_figure
 
-        check_figures(target, overwrite=overwrite)
+        style = FigureStyle.of(formats=formats, width=width, dpi=dpi)
+        check_figures(target, style, overwrite=overwrite)
         for kind in (*GRAIN_FIGURES, *(f"boundaries-{kind}" for kind in BOUNDARY_FIGURES)):
-            check_output(target / f"{kind}.png", overwrite=overwrite)
+            check_figure(target / kind, style, overwrite=overwrite)
     return target

@@ -154,8 +154,8 @@ def test_field_maps(tmp_path: Path) -> None:
     for flags, code, message in (
         (("--field-map", "wrong.npy"), 2, "expected a field of shape (24, 30, 2 or 3), as the map is, got (5, 30, 2)"),
         (("--field-map", "complex.npy"), 3, "expected real numbers, got complex128"),
-        (("--field-map", "several.npz"), 3, "holds several arrays; expected a .npy file with one"),
-        (("--field-map", "text.npy"), 3, "can't be read as a NumPy array"),
+        (("--field-map", "several.npz"), 3, "several.npz: not a NumPy .npy file"),
+        (("--field-map", "text.npy"), 3, "text.npy: not a NumPy .npy file"),
         (("--field-map", "missing.npy"), 2, "found no file at missing.npy"),
         (("--field-map", "field.h5"), 2, "field.h5 has no dataset 'maps/field' with a field; say where it is"),
         (("--field-map", "field.h5", "--field-dataset", "a"), 2, "has no dataset 'a'"),

@@ -72,7 +72,7 @@ def test_a_map_of_another_program(folder: Path) -> None:
         (("map.h5", "--threshold", "0"), 2, "threshold_deg: expected `float` > 0.0"),
         (("map.h5", "--threshold", "100"), 2, "threshold_deg: expected `float` <= 60.0"),
         (("map.h5", "--min-size", "0"), 2, "min_size: expected `int` >= 1"),
-        (("map.h5", "--holes", "map.ctf"), 3, "map.ctf can't be read as a mask (.npy)"),
+        (("map.h5", "--holes", "map.ctf"), 3, "the mask map.ctf is not a .npy file of booleans"),
         (("map.h5", "--csv", "no/such.csv"), 5, "the folder"),
     ],
 )

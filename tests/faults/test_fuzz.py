@@ -31,7 +31,7 @@ def test_some_hundred_damaged_files_of_every_kind() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     last = done.stdout.splitlines()[-1].split()
-    assert last[0] == "all" and int(last[1]) >= 595 and last[4] == "0"
+    assert last[0] == "all" and int(last[1]) >= 595 and last[5] == "0"
     assert int(last[2]) > 50 and int(last[3]) > 50, "nothing was read, or nothing refused"
 
 

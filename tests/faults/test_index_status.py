@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError, DataFormatError
-from nbedex.indexing import CenterSettings, IndexingSettings, PreprocessSettings, index_scan
+from nbedex.indexing import CenterSettings, IndexingSettings, MatchSettings, PreprocessSettings, index_scan
 from nbedex.indexing.centers import find_centers
 from nbedex.indexing.masks import detector_mask, odd_pixels
 from nbedex.indexing.noise import noise_level, template_skewness
@@ -285,6 +285,9 @@ def test_skewness_of_patterns_and_templates(library: TemplateLibrary) -> None:
     spots = library.spots[0]
     values = [np.sqrt(spots.pattern(t)["intensity"].astype(float)) for t in range(len(spots))]
     inside = [v[np.hypot(spots.pattern(t)["kx"], spots.pattern(t)["ky"]) < 0.9] for t, v in enumerate(values)]
-    expected = np.median([(v**3).sum() / (v**2).sum() ** 1.5 for v in inside if len(v)])
     grid = _core.PolarGrid(n_rings=90, n_azimuths=36, k_min=0.0, k_max=0.9)
-    assert template_skewness(spots, grid, 0.5) == pytest.approx(expected, rel=1e-6)
+    for most in (0, 5):
+        used = [np.sort(v)[-most:] for v in inside if len(v)]
+        expected = np.median([(v**3).sum() / (v**2).sum() ** 1.5 for v in used])
+        settings = MatchSettings(template_exponent=0.5, max_spots=most)
+        assert template_skewness(spots, grid, settings) == pytest.approx(expected, rel=1e-6)

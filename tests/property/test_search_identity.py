@@ -78,10 +78,11 @@ def match(
     threads: int = 1,
     distinct: float = DISTINCT,
     rival_share: float = 0.0,
+    levels: NDArray[np.float32] | None = None,
 ) -> list[Match]:
     """What a search of the core finds, by phase."""
     options = _core.MatchOptions(n_best=k, distinct_angle=distinct, rival_share=rival_share, threads=threads)
-    found, _ = getattr(_core, search)(list(phases), np.ascontiguousarray(patterns), options)
+    found, _ = getattr(_core, search)(list(phases), np.ascontiguousarray(patterns), options, levels)
     return [{name: of_phase[name] for name in (*CANDIDATE, *OF_PATTERN)} for of_phase in found]
 
 
@@ -157,6 +158,36 @@ def test_candidates_far_below_the_best_of_all_phases(settings: str, rival_share:
             assert ((mine["template_id"] >= 0) == (above & there))[clearly | ~there].all()
             left[0] += int((there & ~above).sum())
     assert left[0] > 0
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_phases_that_compete_by_other_than_scores(settings: str) -> None:
+    """Pruned and exhaustive agree, and both drop what is worth less than a share of what is worth most."""
+    phases, share = engine(settings).templates, 0.7
+    patterns = np.concatenate([polar(kind, phase, settings)[:2] for kind in ALL_KINDS for phase in PHASES])
+    levels = np.random.default_rng(3).uniform(0.3, 3.0, (len(patterns), len(phases))).astype(np.float32)
+    full = match("match_exhaustive", phases, patterns, 6)
+    limited = match("match_exhaustive", phases, patterns, 6, rival_share=share, levels=levels)
+    found = match("match_pruned", phases, patterns, 6, rival_share=share, levels=levels)
+    assert not difference(found, limited)
+    worth = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in full], axis=1) / levels[:, :, None]
+    best = np.nanmax(worth.reshape(len(patterns), -1), axis=1, initial=-1.0)
+    by_score = 0
+    for number, mine in enumerate(found):
+        clearly = ~(abs(worth[:, number] - share * best[:, None]) < 1e-5)
+        above = worth[:, number] >= share * best[:, None]
+        positive = best > 0
+        assert ((mine["template_id"] >= 0) == above)[clearly & positive[:, None]].all()
+        scores = np.stack([m["score"] for m in full], axis=1)
+        by_score += int((above != (scores[:, number] >= share * np.nanmax(scores, axis=(1, 2))[:, None])).sum())
+    assert by_score > 10  # levels matter
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_levels_must_be_above_zero(wrong: float) -> None:
+    patterns = polar("easy", PHASES[0], "mild")[:1]
+    with pytest.raises(ValueError, match="levels must be above zero"):
+        match("match_pruned", engine("mild").templates, patterns, 2, levels=np.full((1, 3), wrong, dtype=np.float32))
 
 
 def test_a_phase_finds_the_same_alone_and_among_others() -> None:

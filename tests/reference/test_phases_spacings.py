@@ -52,7 +52,8 @@ def in_zone(hkl: tuple[int, int, int], uvw: tuple[int, int, int]) -> bool:
 def test_zone_axes_of_the_published_patterns() -> None:
     assert all(in_zone(hkl, (1, 1, 0)) for name, hkl, *_ in TABLE_3_2 if name == "beta2-alumina")
     assert all(in_zone(hkl, (1, 1, 1)) for name, hkl, _ in TABLE_5_1 if name == "na2au")
-    # The three of NZSP share the zone [2 0 1] of this cell; the published [-1 0 1] contains only one of them.
+    # The three of NZSP share the zone [2 0 1] of this cell; the published [-1 0 1] contains only one of them, and
+    # belongs to another setting (test_published_patterns.py).
     nzsp = [hkl for name, hkl, *_ in TABLE_3_2 if name == "nzsp"]
     assert [in_zone(hkl, (2, 0, 1)) for hkl in nzsp] == [True, True, True]
     assert [in_zone(hkl, (-1, 0, 1)) for hkl in nzsp] == [False, False, True]

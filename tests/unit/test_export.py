@@ -9,11 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
-from nbedex.errors import ArgumentError, OutputError
-from nbedex.maps import FORMATS, SUFFIXES, IndexingResult, Status, disorientation_angle, export, to_crystal_map
+from nbedex.errors import ArgumentError, DataFormatError, OutputError
+from nbedex.maps import (
+    FORMATS,
+    SUFFIXES,
+    IndexingResult,
+    ResultReader,
+    Status,
+    bands,
+    disorientation_angle,
+    export,
+    to_crystal_map,
+    write_result,
+)
 from nbedex.maps.channel_frame import channel_to_ours
 from nbedex.maps.csv_table import csv_cell
 from nbedex.maps.orientation import from_euler, misorientation, multiply, rotation_angle
@@ -43,7 +55,7 @@ def load(path: Path, to: str) -> Any:
     return io.load(str(name))
 
 
-def written(tmp_path: Path, result: IndexingResult, to: str, **options: Any) -> Path:
+def written(tmp_path: Path, result: IndexingResult | ResultReader, to: str, **options: Any) -> Path:
     return export(result, tmp_path / f"map{SUFFIXES[to][0]}", to=to, **options)
 
 
@@ -350,3 +362,59 @@ def test_missing_numbers_and_alignment() -> None:
     assert aligned == "  1.50\n      \n-12.25\n"
     with pytest.raises(ArgumentError, match="expected numbers below"):
         number_column(np.array([1e300]), 3)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_by_bands_as_whole(tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the file, a row or two at a time: the same bytes, widths of columns included."""
+    result, cutoffs = sample_result((13, 7), step=(2.0, 1500.5)), {"min_probability": 0.1}
+    result.index[-1] *= 0.001  # narrow numbers at the end, wide ones at the start, and the other way round
+    result.reliability[0] *= 0.001
+    whole = written(tmp_path, result, to, **cutoffs).read_bytes()
+    stored = write_result(tmp_path / "stored.h5", result)
+    monkeypatch.setattr(bands, "_BAND_BYTES", 3500)
+    told: list[tuple[str, int, int]] = []
+    with ResultReader(stored) as reader:
+        assert len(list(reader.bands())) == 7
+        path = written(tmp_path, reader, to, overwrite=True, progress=lambda *a: told.append(a), **cutoffs)
+    assert path.read_bytes() == whole
+    assert told[-1][0] == "exporting" and told[-1][1] == told[-1][2] and len(told) > 7
+
+
+@pytest.mark.parametrize(
+    ("what", "shape"),
+    [("all", (13, 7)), ("cut", (7, 13)), ("two phases", (1, 5)), ("none", (5, 1)), ("all", (1, 1))],
+)
+def test_orix_file_is_what_orix_writes(tmp_path: Path, what: str, shape: tuple[int, int]) -> None:
+    """Every group and dataset, its type and its bytes."""
+    from orix.io.plugins.orix_hdf5 import file_writer
+
+    result = sample_result(shape)
+    if what == "two phases":
+        result.phase_id[result.phase_id == 1] = 2
+    if what == "none":
+        result = IndexingResult.empty(shape, result.phases, result.calibration)
+    cutoffs: Any = {"min_index": 0.5, "min_reliability": 5.0} if what == "cut" else {}
+    file_writer(str(tmp_path / "orix.h5"), to_crystal_map(result, **cutoffs))
+    path = written(tmp_path, result, "orix", **cutoffs)
+    with h5py.File(tmp_path / "orix.h5") as theirs, h5py.File(path) as ours:
+        assert contents(ours) == contents(theirs)
+
+
+def contents(file: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    file.visititems(
+        lambda name, node: found.update(
+            {name: (node.dtype, node.shape, node[()].tobytes()) if hasattr(node, "dtype") else "group"}
+        )
+    )
+    return found
+
+
+def test_a_damaged_result_is_not_exported(tmp_path: Path) -> None:
+    stored = write_result(tmp_path / "stored.h5", sample_result((5, 4)))
+    with h5py.File(stored, "r+") as file:
+        file["index"][2, 2] = 0.123
+    with ResultReader(stored) as reader, pytest.raises(DataFormatError, match="'index' does not agree"):
+        export(reader, tmp_path / "a.csv", to="csv")
+    assert [p.name for p in tmp_path.iterdir()] == ["stored.h5"]

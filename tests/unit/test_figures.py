@@ -10,9 +10,21 @@ import numpy as np
 import pytest
 
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
-from nbedex.maps import IndexingResult, canonical, from_euler, multiply, rotate, to_matrix
+from nbedex.maps import (
+    IndexingResult,
+    ResultReader,
+    Status,
+    bands,
+    canonical,
+    from_euler,
+    multiply,
+    rotate,
+    to_matrix,
+    write_result,
+)
+from nbedex.maps.thinned import DRAWN, thinned
 from nbedex.phases import Phase, list_phases, load_phase
-from nbedex.report import DEFAULT_MIN_PROBABILITY, KINDS, draw, plot_maps
+from nbedex.report import DEFAULT_MIN_PROBABILITY, KINDS, draw, figures, plot_maps
 from nbedex.report.figures import MAPS
 from nbedex.report.ipf import (
     SAMPLE_AXES,
@@ -300,10 +312,49 @@ def test_bad_arguments(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             plot_maps(result, tmp_path / "map.png", **options)
-    with pytest.raises(ArgumentError, match=r"maps are written as PNG: give a name that ends in \.png"):
+    with pytest.raises(ArgumentError, match=r"give a name that ends in \.png, \.svg or \.pdf"):
         plot_maps(result, tmp_path / "map.jpg", kind="phase")
     with pytest.raises(OutputError, match="can't make the folder"):
         plot_maps(result, tmp_path / "no" / "folder", kind="phase")
     with pytest.raises(ArgumentError, match=r"expected one of .* got 'all'"):
         draw(result, kind="all")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fewer_pixels_than_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the file by bands: pixels of the middle of each part; shares, scale bar and area of the whole map."""
+    result = sample_result((30, 50), step=None)
+    kept = result.accepted(min_probability=0.4)
+    stored = write_result(tmp_path / "map.h5", result)
+    monkeypatch.setattr(bands, "_BAND_BYTES", 20_000)
+    with ResultReader(stored) as reader:
+        few = thinned(reader, (10, 20), cutoffs={"min_probability": 0.4})
+    rows, columns = np.arange(10) * 3 + 1, ((np.arange(20) + 0.5) * 2.5).astype(int)
+    for name in DRAWN:
+        expected = getattr(result, name)[np.ix_(rows, columns)]
+        np.testing.assert_array_equal(getattr(few.result, name), expected, err_msg=name)
+    assert few.scale == (3.0, 2.5)
+    assert few.counts.shown.tolist() == [int((kept & (result.phase_id == n)).sum()) for n in range(3)]
+    assert few.counts.status.tolist() == [int((result.status == s).sum()) for s in Status]
+    assert few.counts.cut == int((result.indexed & ~kept).sum()) and few.counts.pixels == 1500
+    keep = few.result.accepted(min_probability=0.4)
+    view = View(result=few.result, keep=keep, limits="", scale=few.scale, whole=few.counts)
+    whole = View(result=result, keep=kept, limits="")
+    assert view.extent == whole.extent == (0.0, 50.0, 30.0, 0.0)
+    for kind, entries in (("status", 9), ("phase", 4)):
+        legends = [figures._single(v, kind).axes[0].get_legend() for v in (view, whole)]
+        texts = [[text.get_text() for text in legend.get_texts()] for legend in legends]
+        assert texts[0] == texts[1] and len(texts[0]) == entries
+
+
+def test_pictures_from_the_file_are_those_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = sample_result((9, 13))
+    stored = write_result(tmp_path / "map.h5", result)
+    monkeypatch.setattr(bands, "_BAND_BYTES", 5000)
+    for kind in ("ipf-y", "status", "reliability"):
+        (first,) = plot_maps(result, tmp_path / "first.png", kind=kind, dpi=50, overwrite=True)
+        with ResultReader(stored) as reader:
+            (second,) = plot_maps(reader, tmp_path / "second.png", kind=kind, dpi=50, overwrite=True)
+        assert first.read_bytes() == second.read_bytes()
+        drawn = draw(result, kind=kind)
+        assert figures._png(drawn, 50) == first.read_bytes()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from nbedex.errors import ArgumentError, OutputError
 from nbedex.grains import (
@@ -96,8 +97,7 @@ def test_lines_of_traces_point_along_them() -> None:
     grain_map = grains_of(orientation_map(np.stack([standing, face_on])[cell]), cell)
     assert grain_map.grains.trace_deg[0] == pytest.approx(90)
     axes = draw_grains(grain_map, kind="planes").axes[0]
-    lines = [line for line in axes.lines if line.get_color() == "white" and len(line.get_xdata()) == 2]
-    upright = lines[-1].get_xydata()
+    (upright,) = [c for c in axes.collections if isinstance(c, LineCollection)][-1].get_segments()
     assert abs(np.ptp(upright[:, 0])) < 1e-6
     assert np.ptp(upright[:, 1]) > 10
     dots = [line for line in axes.lines if line.get_marker() == "o"]

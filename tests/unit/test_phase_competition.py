@@ -64,10 +64,10 @@ def test_rivals_are_those_of_merit(engine, frames) -> None:
     """Against looking for all, and dropping those below the share of the best merit afterwards."""
     _, peaks, _ = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
     levels = noise_levels(_core.skewness(peaks, 0), engine)
-    found = searched(match_phases(peaks, engine), engine, levels)
+    found = searched(match_phases(peaks, engine, levels), engine, levels)
     match = msgspec.structs.replace(engine.settings.match, rival_share=0.0)
     everything = replace(engine, settings=msgspec.structs.replace(engine.settings, match=match))
-    matches = match_phases(peaks, everything)
+    matches = match_phases(peaks, everything, levels)
     some_lower = 0
     for i in range(len(peaks)):
         every = [
@@ -79,7 +79,7 @@ def test_rivals_are_those_of_merit(engine, frames) -> None:
         every.sort(reverse=True)
         best = every[0][0]
         kept = [e for place, e in enumerate(every) if place < 5 or e[2] == 0]
-        expected = [(merit, -phase) for merit, phase, _ in kept if merit >= 0.6 * best]
+        expected = [(merit, -phase) for merit, phase, _ in kept if merit >= engine.settings.match.rival_share * best]
         mine = found.phase_id[i] >= 0
         np.testing.assert_allclose(found.merit[i, mine], [e[0] for e in expected], rtol=1e-6)
         assert found.phase_id[i, mine].tolist() == [e[1] for e in expected]

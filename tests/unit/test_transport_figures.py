@@ -36,7 +36,7 @@ def solution():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn(solution, kind: str, tmp_path: Path) -> None:
     table = boundary_currents(solution)
-    path = plot_current(solution, tmp_path / "f.png", boundaries=table, kind=kind, dpi=60)
+    (path,) = plot_current(solution, tmp_path / "f.png", boundaries=table, kind=kind, dpi=60)
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 

@@ -14,7 +14,7 @@ namespace nbedex {
 struct MatchOptions {
     int n_best = 5;               ///< orientations wanted per phase
     double distinct_angle = 0.0;  ///< radians; two of them differ by more than this, symmetry considered
-    float rival_share = 0.0F;     ///< of the pattern's best score over all phases: what scores less is no rival; 0: all are
+    float rival_share = 0.0F;     ///< of the pattern's best over all phases: what is worth less is no rival; 0: all are
     int threads = 0;              ///< 0: all available
 };
 
@@ -37,13 +37,21 @@ struct MatchOutput {
 /// Packed templates of the phases that compete, all on the same polar grid.
 using Phases = std::span<const TemplateSet* const>;
 
-/// The n best distinct orientations of every phase for each polar pattern (n_patterns, rings, azimuths), greedily: the best of
+/// Polar patterns (n, rings, azimuths), and what phases compete by: a score of a phase is worth score / level, level (n, phases), above
+/// zero. No levels: scores compete as they are.
+struct Patterns {
+    std::span<const float> values;
+    std::ptrdiff_t n = 0;
+    std::span<const float> level = {};
+};
+
+/// The n best distinct orientations of every phase for each polar pattern, greedily: the best of
 /// all; then the best of those farther than distinct_angle from it; and so on. Ties go to the lower template, then
-/// the unmirrored, then the lower bin. Candidates below rival_share of the best of all phases are dropped. A pattern without contrast
+/// the unmirrored, then the lower bin. Candidates worth less than rival_share of the best of all phases are dropped. A pattern without contrast
 /// gets no candidates. mirror_score and half_turn_score are NaN where that rival is symmetrically equivalent to the
 /// winner or within distinct_angle of it, or the phase has no winner. One output per phase.
-void match_exhaustive(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns, const MatchOptions& options,
-                      const Poll& poll, std::span<const MatchOutput> out);
+void match_exhaustive(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
+                      std::span<const MatchOutput> out);
 
 /// Instruction set of the kernels in use.
 [[nodiscard]] std::string active_isa();

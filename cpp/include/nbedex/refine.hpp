@@ -62,15 +62,11 @@ struct Refined {
 
 /// Refines n_candidates orientations of each pattern (n_patterns, rings, azimuths) on `grid`. crystal[i] says which crystal
 /// candidate i is of, in `crystals`; -1: there is none, its output stays untouched. Every candidate is refined on its own; those that
-/// end within distinct_angle of a better one of their crystal are set back to Refined{}.
+/// end within distinct_angle of a better one of their crystal are set back to Refined{}. half_turn[p] becomes the score of pattern p's best
+/// turned by 180 degrees about the beam and refined; left as it is where there is no candidate.
 void refine(std::span<const KinematicCrystal* const> crystals, std::span<const float> patterns, std::ptrdiff_t n_patterns,
             const PolarGrid& grid, std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation,
-            std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out);
-
-/// Marks (1) the bins within `radius` (1/angstrom) of a reflection that counts in the score at each orientation, mask: (n_patterns, rings,
-/// azimuths), not cleared before. crystal[p] = -1: none.
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask);
+            std::ptrdiff_t n_candidates, const RefineOptions& options, const Poll& poll, std::span<Refined> out,
+            std::span<float> half_turn);
 
 }  // namespace nbedex

@@ -28,6 +28,7 @@ struct Quaternion {
 /// kinematical intensities obey Friedel's law, the pattern at O * half_turn_y: (x, y, z) -> -(x, y, z) by
 /// Friedel, then (-x, -y, -z) -> (x, -y, z) by the half turn, with the excitation error unchanged.
 inline constexpr Quaternion half_turn_y{0.0, 0.0, 1.0, 0.0};
+inline constexpr Quaternion half_turn_z{0.0, 0.0, 0.0, 1.0};  ///< about the beam
 
 /// Orientation of a crystal whose pattern is the template's, mirrored first if `mirrored`, then turned by `azimuth`
 /// (radians, from X towards Y): the crystal turns with the pattern, so O = O_t [R_y(pi)] R_z(-azimuth).

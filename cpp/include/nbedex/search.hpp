@@ -8,7 +8,7 @@
 //   4. Exact scores (score_blocks) of the blocks that are left, best image first, given up as soon as the part added up and the block
 //      bound of the rest can't reach what is needed.
 // What is needed: the threshold T (DistinctThreshold), a lower bound of the k-th best distinct score of the phase, and the share of the best
-// score of all phases below which nothing is a rival.
+// of all phases below which nothing is a rival.
 #pragma once
 
 #include "nbedex/match.hpp"
@@ -27,8 +27,8 @@ struct SearchStatistics {
 };
 
 /// See match_exhaustive for arguments and results.
-SearchStatistics match_pruned(Phases phases, std::span<const float> patterns, std::ptrdiff_t n_patterns,
-                              const MatchOptions& options, const Poll& poll, std::span<const MatchOutput> out);
+SearchStatistics match_pruned(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
+                              std::span<const MatchOutput> out);
 
 /// Whether the polar grid can be cut into sectors and blocks; otherwise match_pruned falls back on match_exhaustive.
 [[nodiscard]] bool can_prune(const TemplateSet& templates) noexcept;

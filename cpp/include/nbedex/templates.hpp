@@ -11,19 +11,30 @@
 
 namespace nbedex {
 
-/// The spots of a template set with weights as whole numbers 1 … 127, rounded up, for upper bounds: a weight is at most
+/// The spots of a template set with weights as whole numbers 1 … 126, rounded up, for upper bounds: a weight is at most
 /// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
 struct RoundedSpots {
     std::vector<std::int64_t> offset;
     std::vector<std::uint16_t> ring, azimuth;
-    std::vector<std::uint16_t> place;  ///< of the spot's sector maxima (src/sector_layout.hpp); empty if they don't fit 16 bits
     std::vector<std::uint8_t> weight;
     std::vector<float> unit;       ///< by template
     std::vector<double> per_unit;  ///< 1 / unit
     std::vector<double> rounding;  ///< how much an exact score may exceed the sum of its terms, relative to their size
 };
 
-/// Sums of a template's weights by ring, as whole numbers 0 … 127, rounded up, for upper bounds: a sum is at most its value here * unit of
+/// The same spots in fours, for sector bounds: all four of a group are given the weight of the heaviest, a whole number 1 … 64. Each list is
+/// filled up to a multiple of sixteen spots with such that find nothing. Empty if places don't fit 16 bits.
+struct GroupedSpots {
+    std::vector<std::int64_t> offset;   ///< of places
+    std::vector<std::uint16_t> place;   ///< of a spot's sector maxima (src/sector_layout.hpp)
+    std::vector<std::uint8_t> weight;   ///< by group
+    std::vector<float> unit;            ///< by template
+    std::vector<float> per_unit;        ///< 1 / unit
+    std::vector<float> sum_per_unit;    ///< sum of the template's weights / unit
+    float largest_sum = 0, largest_rounding = 0;  ///< over all templates: of the sums of weights, and of RoundedSpots::rounding
+};
+
+/// Sums of a template's weights by ring, as whole numbers 0 … 126, rounded up, for upper bounds: a sum is at most its value here * unit of
 /// the template. Four rings of sixteen templates lie together: value of ring 4 q + j of template 16 g + lane at
 /// ((g * n_quads + q) * 16 + lane) * 4 + j.
 struct RingSums {
@@ -44,6 +55,7 @@ struct TemplateSet {
     std::vector<Quaternion> orientation;   ///< by template, sample to crystal
     std::vector<Quaternion> symmetry;      ///< proper rotations of the Laue group, identity first
     RoundedSpots rounded;
+    GroupedSpots grouped;
     RingSums rings;
 
     [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(orientation.size()); }
@@ -56,9 +68,9 @@ struct SpotList {
     std::span<const float> intensity;
 };
 
-/// Bins the spots (those outside the annulus are dropped, those that share a bin are added), raises them to `exponent` and
-/// normalises. A template without a spot in the annulus keeps its number and no spots; it scores zero.
-[[nodiscard]] TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent,
+/// Bins the spots (those outside the annulus are dropped, those that share a bin are added), raises them to `exponent`, keeps the
+/// `max_spots` heaviest of each template (0: all) and normalises. A template without a spot in the annulus keeps its number and no spots; it scores zero.
+[[nodiscard]] TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float exponent, std::size_t max_spots,
                                          std::span<const Quaternion> orientation, std::span<const Quaternion> symmetry);
 
 }  // namespace nbedex

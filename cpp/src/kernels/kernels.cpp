@@ -85,18 +85,19 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
-void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n,
+void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n, const std::int32_t* cut,
                    std::int32_t (*largest)[2]) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
     const SectorSpots spots = given_spots;
     for (std::size_t t = 0; t < n; ++t) {
         LaneSums sums;
-        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 4) {
-            const std::uint16_t* place = spots.place + i;
-            const auto spot = [&](std::size_t k) { return lanes_at(table.direct + place[k], table.mirrored + place[k]); };
-            sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
+        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 16) {
+            FourAdded group[4];
+            for (std::size_t k = 0; k < 4; ++k) group[k].load(table.direct, table.mirrored, spots.place + i + 4 * k);
+            sums.add(group[0].lanes(), group[1].lanes(), group[2].lanes(), group[3].lanes(), spots.weight + i / 4);
         }
-        sums.largest(largest[t]);
+        if (sums.any_reaches(cut[t])) sums.largest(largest[t]);
+        else largest[t][0] = largest[t][1] = -1;
     }
 }
 
@@ -121,6 +122,6 @@ std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& giv
 }  // namespace
 
 extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, block_bounds,
-                             &frame_kernels, &value_kernels, &rocking_kernels, &wave_kernels};
+                             &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "kernels/frames.hpp"
+#include "kernels/rocking.hpp"
+#include "kernels/tables.hpp"
 #include "kernels/waves.hpp"
 
 namespace nbedex::kernels {
@@ -17,7 +19,7 @@ struct Spots {
     std::size_t n;
 };
 
-/// Spots with weights 0 … 127, rounded up; n is a multiple of four.
+/// Spots with weights 0 … 126, rounded up; n is a multiple of four.
 struct RoundedSpots {
     const std::uint16_t* ring;
     const std::uint16_t* azimuth;
@@ -25,21 +27,22 @@ struct RoundedSpots {
     std::size_t n;
 };
 
-/// The spots of many templates by where each finds its sector maxima: those of template t are [offset[t], offset[t + 1]), a multiple of four.
+/// The spots of many templates by where each finds its sector maxima: those of template t are [offset[t], offset[t + 1]), a multiple of
+/// sixteen. Four of them share a weight, 0 … 64, that is at least as large as theirs: weight[i / 4].
 struct SectorSpots {
     const std::int64_t* offset;
     const std::uint16_t* place;
     const std::uint8_t* weight;
 };
 
-/// Maxima of the pattern over sectors of rotations, 0 … 127, rounded up: the value of a spot for sector s is direct[place + s],
+/// Maxima of the pattern over sectors of rotations, 0 … 63, rounded up: the value of a spot for sector s is direct[place + s],
 /// in the mirrored pattern mirrored[place + s].
 struct SectorTable {
     const std::uint8_t* direct;
     const std::uint8_t* mirrored;
 };
 
-/// Maxima of the pattern over blocks of rotations, 0 … 127, rounded up: the value of spot (ring, azimuth) for block b is
+/// Maxima of the pattern over blocks of rotations, 0 … 126, rounded up: the value of spot (ring, azimuth) for block b is
 /// values[ring_start[ring] + start[azimuth] + b].
 struct BlockTable {
     const std::uint8_t* values;
@@ -60,28 +63,6 @@ struct Prospect {
     float needed = 0;
 };
 
-inline constexpr std::size_t rocking_lanes = 16;
-inline constexpr float rocking_cutoff = 2.3F;
-
-/// Reflections near the Ewald sphere, n of them, a multiple of rocking_lanes (filled up with zero weight).
-struct RockingSpots {
-    const float *x, *y;        ///< position, 1/angstrom
-    const float* excitation;   ///< s without tilt, 1/angstrom
-    const float* sharpness;    ///< u = sharpness * s^2; the weight falls by exp(-u) and ends at rocking_cutoff
-    const float* weight;       ///< on the Ewald sphere
-    const float* value;        ///< of the pattern there
-    std::size_t n;
-};
-
-/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt_x y + tilt_y x.
-struct RockingSums {
-    float correlation, weight, square;  ///< of w value, w, w^2
-};
-
-struct RockingKernels {
-    RockingSums (*sums)(const RockingSpots& spots, float tilt_x, float tilt_y);
-};
-
 /// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
 struct Kernels {
     const char* name;
@@ -98,9 +79,9 @@ struct Kernels {
     /// bounds[lane] = sum over rings 4 q + j of sums[(16 q + lane) 4 + j] * maxima[4 q + j], for ring_lanes templates.
     void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds);
 
-    /// For n templates from `first` on, the largest over the sectors of sum_i weight[i] * (table value of spot i): of the template
-    /// and of its mirror image.
-    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n,
+    /// For n templates from `first` on, the largest over the sectors of sum_i weight[i / 4] * (table value of spot i): of the
+    /// template and of its mirror image. Anything below it where neither reaches cut[t].
+    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n, const std::int32_t* cut,
                           std::int32_t (*largest)[2]);
 
     /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. If `partial` is given, the sums over the
@@ -110,7 +91,8 @@ struct Kernels {
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;
-    const RockingKernels* rocking;
+    const TableKernels* tables;  ///< see tables.hpp
+    const RockingKernels* rocking;  ///< see rocking.hpp
     const WaveKernels* waves;  ///< see waves.hpp
 };
 
@@ -119,6 +101,7 @@ struct Kernels {
     extern const Kernels kernels;                     \
     extern const FrameKernelTable frame_kernels;      \
     extern const ValueKernels value_kernels;          \
+    extern const TableKernels table_kernels;          \
     extern const RockingKernels rocking_kernels;      \
     extern const WaveKernels wave_kernels;            \
     }

@@ -1,4 +1,4 @@
-// Sums of products of whole numbers up to 127, side by side in many lanes: what bounds are added up with, in the instructions of
+// Sums of products of small whole numbers, side by side in many lanes: what bounds are added up with, in the instructions of
 // NBEDEX_KERNEL_ISA. Only for kernels.cpp.
 #pragma once
 
@@ -18,9 +18,25 @@ inline std::int32_t largest_of(__m256i eight) {
     four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
     return _mm_cvtsi128_si32(four);
 }
+
+/// Four places in lists of bytes, read at once (loads are what sums wait for).
+class FourPlaces {
+public:
+    explicit FourPlaces(const std::uint16_t* place) { __builtin_memcpy(&places_, place, sizeof places_); }
+
+    /// The sums of the 32 values from each place on.
+    [[nodiscard]] __m256i added(const std::uint8_t* list) const {
+        const auto at = [&](int k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(list + (places_ >> (16 * k) & 0xFFFF))); };
+        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
+    }
+
+private:
+    std::uint64_t places_;
+};
 #endif
 
-/// Adds to each 32-bit lane the products of its four bytes, which are at most 127.
+/// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
+/// to 127, or up to 252 and 64.
 #if defined(__AVX512BW__)
 inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
 #if defined(__AVX512VNNI__)
@@ -47,11 +63,18 @@ using Lanes = __m512i;
 
 inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
 
-/// 32 values from one place and 32 from another.
-inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
-    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first));
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second)), 1);
-}
+/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
+class FourAdded {
+public:
+    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
+        const FourPlaces places(place);
+        lanes_ = _mm512_inserti64x4(_mm512_castsi256_si512(places.added(first)), places.added(second), 1);
+    }
+    [[nodiscard]] Lanes lanes() const { return lanes_; }
+
+private:
+    Lanes lanes_;
+};
 
 class LaneSums {
 public:
@@ -68,6 +91,7 @@ public:
     }
 
     [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return _mm512_cmpge_epi32_mask(over_quarters(), _mm512_set1_epi32(cut)) != 0; }
 
     /// Largest of the first 32 lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {
@@ -98,13 +122,22 @@ struct Lanes {
     __m256i half[2];
 };
 
-/// 32 values from one place and 32 from another.
-inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) {
-    return {{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first)),
-             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second))}};
-}
+inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 
-inline Lanes lanes_at(const std::uint8_t* from) { return lanes_at(from, from + 32); }
+inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
+
+/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
+class FourAdded {
+public:
+    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
+        const FourPlaces places(place);
+        lanes_ = {{places.added(first), places.added(second)}};
+    }
+    [[nodiscard]] const Lanes& lanes() const { return lanes_; }
+
+private:
+    Lanes lanes_;
+};
 
 class LaneSums {
 public:
@@ -126,6 +159,10 @@ public:
 
     [[nodiscard]] std::int32_t largest() const {
         return largest_of(_mm256_max_epi32(over_quarters(0), over_quarters(1)));
+    }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const {
+        const __m256i best = _mm256_max_epi32(over_quarters(0), over_quarters(1)), below = _mm256_cmpgt_epi32(_mm256_set1_epi32(cut), best);
+        return _mm256_movemask_epi8(below) != -1;
     }
 
     /// Largest of the first 32 lanes and of the others.
@@ -154,22 +191,33 @@ private:
 #else
 
 /// 64 values of one spot.
-struct Lanes {
-    const std::uint8_t* half[2];
+using Lanes = const std::uint8_t*;
+
+inline Lanes lanes_at(const std::uint8_t* from) { return from; }
+
+/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
+class FourAdded {
+public:
+    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
+        for (std::size_t lane = 0; lane < 32; ++lane) {
+            sum_[lane] = added(first + lane, place);
+            sum_[32 + lane] = added(second + lane, place);
+        }
+    }
+    [[nodiscard]] Lanes lanes() const { return sum_; }
+
+private:
+    static std::uint8_t added(const std::uint8_t* list, const std::uint16_t* place) {
+        return static_cast<std::uint8_t>(list[place[0]] + list[place[1]] + list[place[2]] + list[place[3]]);
+    }
+    std::uint8_t sum_[64];
 };
-
-/// 32 values from one place and 32 from another.
-inline Lanes lanes_at(const std::uint8_t* first, const std::uint8_t* second) { return {{first, second}}; }
-
-inline Lanes lanes_at(const std::uint8_t* from) { return {{from, from + 32}}; }
 
 class LaneSums {
 public:
-    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
-        for (std::size_t half = 0; half < 2; ++half)
-            for (std::size_t lane = 0; lane < 32; ++lane)
-                sum_[32 * half + lane] += weights[0] * a.half[half][lane] + weights[1] * b.half[half][lane] +
-                                          weights[2] * c.half[half][lane] + weights[3] * d.half[half][lane];
+    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
+        for (std::size_t lane = 0; lane < block_lanes; ++lane)
+            sum_[lane] += weights[0] * a[lane] + weights[1] * b[lane] + weights[2] * c[lane] + weights[3] * d[lane];
     }
 
     [[nodiscard]] std::int32_t largest() const {
@@ -177,6 +225,7 @@ public:
         largest(halves);
         return halves[0] > halves[1] ? halves[0] : halves[1];
     }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return largest() >= cut; }
 
     /// Largest of the first 32 lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.scan.npy import read_npy, whole_header
 
 Floats = NDArray[np.float64]
 
@@ -154,14 +155,8 @@ def read_field_map(
 
 
 def _read_npy(path: str | os.PathLike[str], shape: tuple[int, int]) -> NDArray[Any]:
-    try:
-        loaded = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataFormatError(f"{os.fspath(path)} can't be read as a NumPy array: {error}") from None
-    if not isinstance(loaded, np.ndarray):
-        raise DataFormatError(f"{os.fspath(path)} holds several arrays; expected a .npy file with one")
-    _check(loaded, path, shape)
-    return loaded
+    _check(whole_header(Path(path)), path, shape)  # before a byte of it is read
+    return read_npy(Path(path))
 
 
 def _read_hdf5(path: str | os.PathLike[str], dataset: str, shape: tuple[int, int]) -> NDArray[Any]:

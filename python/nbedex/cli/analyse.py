@@ -7,6 +7,7 @@ from typing import Any
 
 from nbedex.cli.blockade import add_blockade_flags, add_field_flags, blockade_settings, chosen_field, show
 from nbedex.cli.boundaries import add_boundary_flags, boundary_settings
+from nbedex.cli.figures import add_figure_flags, figure_options
 from nbedex.cli.grains import add_grain_flags, add_source_flags, grain_settings, source_map
 from nbedex.cli.output import progress_bar
 from nbedex.cli.parser import add_command, thread_count
@@ -35,6 +36,7 @@ def add(commands: Any) -> None:
     add_grain_flags(parser)
     add_boundary_flags(parser)
     add_blockade_flags(parser)
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,14 +48,12 @@ def run(args: argparse.Namespace) -> int:
         boundaries=boundary_settings(args),
         blockade=blockade_settings(args),
     )
+    options = {"figures": not args.no_figures, "overwrite": args.overwrite, **figure_options(args)}
     source = source_map(args)
     field = chosen_field(args, source)
-    figures = not args.no_figures
-    check_folder(args.output, figures=figures, overwrite=args.overwrite)
+    check_folder(args.output, **options)
     with progress_bar(quiet=args.quiet) as progress:
         found = analyse_map(source, field, settings=settings, threads=args.threads, progress=progress)
-        written = write_microstructure(
-            args.output, found, figures=figures, overwrite=args.overwrite, threads=args.threads, progress=progress
-        )
+        written = write_microstructure(args.output, found, threads=args.threads, progress=progress, **options)
     show(args, found.report, written)
     return 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs, show_table
 from nbedex.cli.parser import add_command
 
@@ -40,6 +41,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     add_field_flags(parser)
     add_blockade_flags(parser)
+    add_figure_flags(parser)
 
 
 def add_field_flags(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.grains import read_groups
 
     settings = blockade_settings(args)
+    figure_options(args)
     groups = read_groups(args.grains, ("boundaries", "rivals", GROUP))
     if GROUP in groups and not args.no_store and not args.overwrite:
         raise OutputError(
@@ -132,8 +135,9 @@ def _checked_folder(args: argparse.Namespace) -> Path:
     check_blockade_files(folder, overwrite=args.overwrite)
     if not args.no_figures:
         from nbedex.report.blockade import check_figures
+        from nbedex.report.style import FigureStyle
 
-        check_figures(folder, overwrite=args.overwrite)
+        check_figures(folder, FigureStyle.of(**figure_options(args)), overwrite=args.overwrite)
     return folder
 
 
@@ -145,7 +149,7 @@ def _write(args: argparse.Namespace, folder: Path, report: BlockadeReport) -> li
     if not args.no_figures:
         from nbedex.report.blockade import plot_blockade
 
-        written += plot_blockade(report, folder, overwrite=args.overwrite)
+        written += plot_blockade(report, folder, overwrite=args.overwrite, **figure_options(args))
     if not args.no_store:
         written.append(put_groups(args.grains, {GROUP: blockade_group(report)}))
     return written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command
 
@@ -49,6 +50,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace outputs and boundaries that exist")
     add_boundary_flags(parser)
+    add_figure_flags(parser)
 
 
 def add_boundary_flags(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.grains import read_groups
 
     settings = boundary_settings(args)
+    figure_options(args)
     for name in args.geometry:
         if not name.lower().endswith((".geojson", ".json", ".vtk")):
             raise ArgumentError(f"--geometry is written as .geojson or .vtk, got {name}")
@@ -147,7 +150,9 @@ def _write(args: argparse.Namespace, network: BoundaryNetwork, progress: Progres
     if args.figures:
         from nbedex.report import plot_boundaries
 
-        written += plot_boundaries(network, args.figures, background=args.background, overwrite=args.overwrite)
+        written += plot_boundaries(
+            network, args.figures, background=args.background, overwrite=args.overwrite, **figure_options(args)
+        )
     progress("writing", total, total)
     return written
 

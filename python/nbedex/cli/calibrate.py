@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, check_picture, figure_options
 from nbedex.cli.options import add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json, show_pairs, show_table
 from nbedex.cli.parser import add_command
@@ -52,6 +53,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--outer", type=float, metavar="PX", help="rings: outer radius; default the detector's edge")
     add_run_flags(parser)
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.files import check_output, write_atomically
     from nbedex.settings import settings_from_dict
 
-    for path in (args.to, args.write):
-        if path:
-            check_output(path, overwrite=args.overwrite)
+    if args.to:
+        check_picture(args.to, args)
+    if args.write:
+        check_output(args.write, overwrite=args.overwrite)
     given = {name: getattr(args, name) for name in ("source", "samples", "search", "inner", "outer")}
     options = settings_from_dict(CalibrateSettings, {k: v for k, v in given.items() if v is not None}, where="options")
     settings = run_settings(args)
@@ -75,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     if args.to:
         from nbedex.report.calibration import plot_calibration
 
-        written.append(str(plot_calibration(result, args.to, overwrite=args.overwrite)))
+        pictures = plot_calibration(result, args.to, overwrite=args.overwrite, **figure_options(args))
+        written += [str(path) for path in pictures]
     if args.write:
         text = toml_text(settings, facts)
         written.append(str(write_atomically(args.write, [text.encode()], overwrite=args.overwrite)))

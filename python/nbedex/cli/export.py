@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from nbedex.cli.output import show_json
+from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command
 
 
@@ -33,17 +33,19 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.maps import export, read_result
+    from nbedex.maps import ResultReader, export
 
-    written = export(
-        read_result(args.result),
-        args.output,
-        to=args.to,
-        overwrite=args.overwrite,
-        min_index=args.min_index,
-        min_reliability=args.min_reliability,
-        min_probability=args.min_probability,
-    )
+    with ResultReader(args.result) as result, progress_bar(quiet=args.quiet or args.json) as progress:
+        written = export(
+            result,
+            args.output,
+            to=args.to,
+            overwrite=args.overwrite,
+            min_index=args.min_index,
+            min_reliability=args.min_reliability,
+            min_probability=args.min_probability,
+            progress=progress,
+        )
     if args.json:
         show_json({"written": str(written)})
     elif not args.quiet:

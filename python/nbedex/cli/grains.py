@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command, thread_count
 
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--threads", type=thread_count, default=0, help="0 (default): all available")
     add_source_flags(parser)
     add_grain_flags(parser)
+    add_figure_flags(parser)
 
 
 def add_source_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.grains import rivals_group, write_grain_map, write_grain_table
 
     settings = grain_settings(args)
+    drawn = figure_options(args)
     for output in filter(None, (args.output, args.csv)):
         check_output(output, overwrite=args.overwrite)
     grain_map, rivals, changed = _found(args, settings)
@@ -92,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     if args.figures:
         from nbedex.report import plot_grains
 
-        written += plot_grains(grain_map, args.figures, overwrite=args.overwrite, threads=args.threads)
+        written += plot_grains(grain_map, args.figures, overwrite=args.overwrite, threads=args.threads, **drawn)
     facts = grain_facts(grain_map)
     if rivals is not None:
         facts["ambiguous_grains"] = int(rivals.ambiguous.sum())
@@ -125,6 +128,7 @@ def source_map(args: argparse.Namespace) -> OrientationMap:
     from nbedex.errors import ArgumentError
     from nbedex.grains import read_orientation_map, with_roles
     from nbedex.phases import load_phase
+    from nbedex.workflow import load_mask
 
     for option, pairs in (("--phase", args.phase), ("--role", args.role)):
         names = [name for name, _ in pairs]
@@ -136,7 +140,7 @@ def source_map(args: argparse.Namespace) -> OrientationMap:
         phases={name: load_phase(key) for name, key in args.phase},
         confidence=args.confidence,
         step=args.step,
-        hole=_mask(args.holes) if args.holes else None,
+        hole=load_mask(args.holes) if args.holes else None,
     )
     return with_roles(source, dict(args.role))
 
@@ -201,17 +205,3 @@ def _step(text: str) -> tuple[float, float]:
     if len(values) not in (1, 2) or not all(0 < value < float("inf") for value in values):
         raise argparse.ArgumentTypeError(f"expected a length in nm, or Y,X, got {text!r}")
     return values[0], values[-1]
-
-
-def _mask(path: str) -> Any:
-    import numpy as np
-
-    from nbedex.errors import DataFormatError
-
-    try:
-        mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataFormatError(f"{path} can't be read as a mask (.npy): {error}") from error
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.ndim != 2:
-        raise DataFormatError(f"{path} must hold booleans of the map's shape")
-    return mask

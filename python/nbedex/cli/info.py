@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nbedex.cli.output import show_json, show_pairs
+from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command, shape
 from nbedex.errors import ArgumentError
 
@@ -42,10 +42,12 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
         raise ArgumentError(f"no file at {args.file}")
     kind = _own_format(args.file)
     if kind == "nbedex-result":
-        from nbedex.maps import read_result, summary
+        from nbedex.maps import ResultReader, summary_of_file
 
-        result = read_result(args.file)
-        return {"kind": "result", **summary(result), "provenance": result.provenance}
+        with ResultReader(args.file) as result, progress_bar(quiet=args.quiet or args.json) as progress:
+            result.check(progress)
+            provenance = result.provenance
+        return {"kind": "result", **summary_of_file(args.file), "provenance": provenance}
     if kind == "nbedex-library":
         from nbedex.cli.library import facts
         from nbedex.library import load_library

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from nbedex.cli.figures import add_figure_flags, check_picture, figure_options
 from nbedex.cli.options import add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command, shape
@@ -28,20 +29,20 @@ def add(commands: Any) -> None:
     parser.add_argument("--to", required=True, metavar="FILE.png", help="picture to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture if it exists")
     add_run_flags(parser)
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.files import check_output
     from nbedex.report.pattern import plot_pattern
     from nbedex.workflow import look
 
-    check_output(args.to, overwrite=args.overwrite)
+    check_picture(args.to, args)
     row, column = args.at
     with progress_bar(quiet=args.quiet) as progress:
         view = look(run_settings(args), row=row, column=column, progress=progress)
-    written = plot_pattern(view, args.to, overwrite=args.overwrite)
+    written = plot_pattern(view, args.to, overwrite=args.overwrite, **figure_options(args))
     facts = {
-        "written": str(written),
+        "written": [str(path) for path in written],
         "status": view.status.name,
         "phase": view.phase_names[view.record["phase_id"]] if view.record["phase_id"] >= 0 else None,
         "index": float(view.record["index"]),
@@ -55,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
         show_json(facts)
     elif not args.quiet:
         thickness = f" Thickness {facts['thickness_nm']:.0f} nm." if facts["reranked"] else ""
-        print(f"{view.status.sentence}{thickness} wrote {written}")
+        print(f"{view.status.sentence}{thickness} wrote {', '.join(map(str, written))}")
     return 0

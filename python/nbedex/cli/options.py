@@ -154,6 +154,11 @@ PREPROCESS_FLAGS = (
         "standard deviations of a ring taken off with its mean (default 0)",
     ),
     _flag("--peak-sigma", "preprocess.peak_sigma", "the same for the sparser pattern that is searched (default 3)"),
+    _flag(
+        "--disk-radius",
+        "preprocess.disk_radius",
+        "radius of diffraction disks, pixels: made into spots (default 0: no)",
+    ),
     _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25)"),
     _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),
 )
@@ -162,7 +167,7 @@ MATCH_FLAGS = (
     _flag("--n-best", "match.n_best", "distinct orientations kept (default 5)", int),
     _flag("--distinct", "match.distinct_deg", "orientations closer than this count as one, degrees (default 5)"),
     _flag(
-        "--rival-share", "match.rival_share", "below this share of the best nothing is a rival (default 0.6; 0: all)"
+        "--rival-share", "match.rival_share", "below this share of the best nothing is a rival (default 0.7; 0: all)"
     ),
     _flag("--no-refine", "refine.enabled", "leave orientations on the grid of templates", None, value=False),
     _flag("--crystals", "overlap.max_crystals", "overlapping crystals looked for in a pattern, 1 (default) to 3", int),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from nbedex.cli.output import show_json
+from nbedex.cli.figures import add_figure_flags, figure_options
+from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command
 
 
@@ -14,16 +15,17 @@ def add(commands: Any) -> None:
         commands,
         "plot",
         run,
-        help="draw orientation, phase, index and reliability maps as PNG",
+        help="draw orientation, phase, index and reliability maps",
         examples=[
             "nbedex plot map.h5 --to figures/",
             "nbedex plot map.h5 --kind ipf-z --to ipf.png --min-reliability 10",
+            "nbedex plot map.h5 --to figures/ --format pdf,svg --width single",
         ],
         description="Pixels under the cut-offs are black, and so are those not indexed.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
     parser.add_argument(
-        "--to", required=True, metavar="FILE_OR_FOLDER", help="a .png file for one kind, a folder for all"
+        "--to", required=True, metavar="FILE_OR_FOLDER", help="a .png, .svg or .pdf for one kind, a folder for all"
     )
     parser.add_argument(
         "--kind",
@@ -33,24 +35,27 @@ def add(commands: Any) -> None:
     parser.add_argument("--min-probability", type=float, help="cut-off of the probability, 0 to 1 (default 0.5)")
     parser.add_argument("--min-index", type=float, help="cut-off of the index (default none)")
     parser.add_argument("--min-reliability", type=float, help="cut-off of the reliability, percent (default none)")
-    parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default 200)")
     parser.add_argument("--overwrite", action="store_true", help="replace pictures that exist")
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from nbedex.maps import read_result
+    from nbedex.maps import ResultReader
     from nbedex.report import plot_maps
 
-    written = plot_maps(
-        read_result(args.result),
-        args.to,
-        kind=args.kind,
-        min_index=args.min_index,
-        min_reliability=args.min_reliability,
-        min_probability=args.min_probability,
-        overwrite=args.overwrite,
-        dpi=args.dpi,
-    )
+    options = figure_options(args)
+    with ResultReader(args.result) as result, progress_bar(quiet=args.quiet or args.json) as progress:
+        written = plot_maps(
+            result,
+            args.to,
+            kind=args.kind,
+            min_index=args.min_index,
+            min_reliability=args.min_reliability,
+            min_probability=args.min_probability,
+            overwrite=args.overwrite,
+            progress=progress,
+            **options,
+        )
     if args.json:
         show_json({"written": [str(path) for path in written]})
     elif not args.quiet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from nbedex.cli.figures import add_figure_flags
 from nbedex.cli.parser import add_command
 
 
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     _add_numerics(parser.add_argument_group("calculation"))
     _add_more(parser.add_argument_group("what else to calculate"))
     _add_outputs(parser.add_argument_group("outputs"))
+    add_figure_flags(parser)
 
 
 def _add_geometry(group: Any) -> None:

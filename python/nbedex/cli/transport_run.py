@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import check_picture, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs, show_table
 from nbedex.errors import ArgumentError, DataFormatError
 
@@ -28,7 +30,10 @@ def run_transport(args: argparse.Namespace) -> int:
     from nbedex.files import check_output
     from nbedex.transport import boundary_currents, build_problem, solve
 
-    for path in (args.output, args.vtk, args.csv, args.blockade, args.to, args.sweep_to):
+    for path in (args.to, args.sweep_to):
+        if path:
+            check_picture(path, args)
+    for path in (args.output, args.vtk, args.csv, args.blockade):
         if path:
             check_output(path, overwrite=args.overwrite)
     if args.blockade and args.table:
@@ -145,14 +150,15 @@ def _image(path: str) -> NDArray[np.integer[Any]]:
     import numpy as np
 
     from nbedex.scan.image import open_patterns
+    from nbedex.scan.npy import read_npy
 
     if path.lower().endswith(".npy"):
         try:
-            image = np.load(path, allow_pickle=False)
+            image = read_npy(Path(path))
         except FileNotFoundError:
             raise ArgumentError(f"expected an image, found no file at {path}") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise DataFormatError(f"{path} can't be read as a NumPy array: {error}") from None
+        except OSError as error:
+            raise DataFormatError(f"{path} can't be read as an image: {error.strerror or error}") from None
     else:
         with open_patterns(path) as scan:
             image = np.asarray(scan.read(0, 1))[0]
@@ -236,7 +242,7 @@ def _sweep(
     if args.sweep_to:
         from nbedex.report.current import plot_sweep
 
-        plot_sweep(result, args.sweep_to, overwrite=args.overwrite)
+        plot_sweep(result, args.sweep_to, overwrite=args.overwrite, **figure_options(args))
     columns = {f.name: getattr(result, f.name) for f in fields(result)}
     return {name: column if name == "what" else column.tolist() for name, column in columns.items()}
 
@@ -282,12 +288,16 @@ def _write(
     if args.to:
         from nbedex.report.current import plot_current
 
-        written.append(
-            plot_current(
-                solution, args.to, boundaries=boundaries, spread=spread, kind=args.kind, overwrite=args.overwrite
-            )
-        )
-    return [str(path) for path in written] + ([args.sweep_to] if args.sweep_to else [])
+        written += plot_current(
+            solution, args.to, boundaries=boundaries, spread=spread, kind=args.kind, overwrite=args.overwrite,
+            **figure_options(args),
+        )  # fmt: skip
+    if args.sweep_to:
+        from nbedex.report.style import FigureStyle
+
+        style = FigureStyle.for_file(args.sweep_to, **figure_options(args))
+        written += style.files(args.sweep_to)
+    return [str(path) for path in written]
 
 
 def _show(facts: dict[str, Any], boundaries: BoundaryCurrents) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from nbedex.cli.figures import add_figure_flags, check_picture, figure_options
 from nbedex.cli.options import CALIBRATION_FLAGS, SCAN_FLAGS, add_flags, given
 from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command, thread_count
@@ -59,6 +60,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--threads", type=thread_count, default=0, help="0 (default): all available")
     add_flags(parser.add_argument_group("data"), SCAN_FLAGS)
     add_flags(parser.add_argument_group("calibration, without --map"), CALIBRATION_FLAGS)
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
         raise ArgumentError("say what to image: grains (--grains GRAINS.h5) or positions (--at KX,KY)")
     if Path(args.output).suffix.lower() not in (".h5", ".hdf5", ".npy"):
         raise ArgumentError(f"the output must end in .h5 or .npy, got {args.output}")
-    for output in filter(None, (args.output, args.figure)):
-        check_output(output, overwrite=args.overwrite)
+    check_output(args.output, overwrite=args.overwrite)
+    if args.figure:
+        check_picture(args.figure, args)
     options = ScanOptions(path=args.scan, **given(args, SCAN_FLAGS).get("scan", {}))
     result = read_result(args.map) if args.map else None
     with open_scan(args.scan, dataset=options.dataset, scan_shape=options.shape) as scan:
@@ -98,7 +101,10 @@ def run(args: argparse.Namespace) -> int:
         from nbedex.report import plot_dark_field
 
         names = [aperture.name for aperture in apertures]
-        written.append(plot_dark_field(images, names, args.figure, overwrite=args.overwrite))
+        step = result.calibration.step if result is not None else None
+        written += plot_dark_field(
+            images, names, args.figure, step=step, overwrite=args.overwrite, **figure_options(args)
+        )
     if args.json:
         images_of = [{"name": a.name, "reflections": len(a.position)} for a in apertures]
         show_json({"written": [str(path) for path in written], "images": images_of})

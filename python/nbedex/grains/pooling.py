@@ -27,6 +27,7 @@ from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import taken_over
 from nbedex.grains.unclear import settle_unclear
 from nbedex.indexing.block import Engine, index_patterns
+from nbedex.indexing.disks import sharpened
 from nbedex.indexing.records import empty_records
 from nbedex.maps import IndexingResult, Status
 from nbedex.progress import Progress, silent
@@ -205,6 +206,9 @@ def mean_patterns(
         if len(members[number]):
             frames = scan.read_at(members[number].tolist())
             centers = np.ascontiguousarray(result.center.reshape(-1, 2)[members[number]], dtype=np.float64)
+            radius = engine.settings.preprocess.disk_radius
+            if radius:
+                frames = sharpened(frames, radius, mask=engine.mask, threads=threads)
             polar = _core.unwrap(np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads)
             with np.errstate(invalid="ignore"):
                 means[number] = polar.mean(axis=0, dtype=np.float64)

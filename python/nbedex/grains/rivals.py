@@ -45,7 +45,7 @@ class RivalSettings(Settings, frozen=True, kw_only=True):
     """
 
     distinct_deg: Annotated[float, Meta(gt=0, le=30)] = 5.0
-    rival_share: Annotated[float, Meta(ge=0, lt=1)] = 0.6
+    rival_share: Annotated[float, Meta(ge=0, lt=1)] = 0.7
     min_margin_percent: Annotated[float, Meta(ge=0, le=100)] = 1.0
     min_significance: Annotated[float, Meta(ge=0)] = 3.0
     correlated_pixels: Annotated[float, Meta(ge=1)] = 9.0

@@ -7,7 +7,6 @@ on one machine or many, goes through `index_block`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,9 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
+from nbedex.indexing.disks import sharpened
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.records import empty_records, fill, refuse
@@ -30,7 +31,6 @@ from nbedex.maps.result import Status
 from nbedex.phases import Phase
 
 Array = NDArray[np.float64]
-_FEW_SPOTS = 0.2  # skewness of a pattern most of whose counts are in a few spots (`noise`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +62,6 @@ class Engine:
     rerank
         For dynamical re-ranking; None where that is off.
     """
-
-    @cached_property
-    def least_level(self) -> float:
-        """The least of the scores that phases reach on unrelated patterns of a few bright spots, over the largest."""
-        levels = noise_levels(np.array([_FEW_SPOTS]), self)[0]
-        return float(levels.min() / levels.max())
 
     sampler: _core.PolarSampler
     preprocessing: _core.Preprocessing
@@ -124,7 +118,7 @@ def make_engine(
     packed = tuple(
         _core.pack_templates(
             spots.offset, spots.kx, spots.ky, spots.intensity, grid, settings.match.template_exponent,
-            spots.orientation, np.ascontiguousarray(phase.symmetry_quaternions),
+            spots.orientation, np.ascontiguousarray(phase.symmetry_quaternions), settings.match.max_spots,
         )
         for phase, spots in zip(library.phases, library.spots, strict=True)
     )  # fmt: skip
@@ -148,9 +142,7 @@ def make_engine(
         orientations=tuple(spots.orientation for spots in library.spots),
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
-        template_skewness=tuple(
-            template_skewness(spots, grid, settings.match.template_exponent) for spots in library.spots
-        ),
+        template_skewness=tuple(template_skewness(spots, grid, settings.match) for spots in library.spots),
         rerank=rerank_engine_of(library, calibration, settings.rerank, grid),
     )
 
@@ -200,17 +192,13 @@ def polar_grid(
 def noise_levels(skewness: Array, engine: Engine) -> Array:
     """Score (n, phases) that the best template of each phase reaches on patterns (n,) unrelated to it; see `noise`."""
     grid = engine.grid
-    levels = [
-        noise_level(
-            skewness,
-            template_skewness=of_templates,
-            n_templates=templates.size,
-            n_azimuths=grid.n_azimuths,
-            n_bins=grid.n_rings * grid.n_azimuths,
-        )
-        for templates, of_templates in zip(engine.templates, engine.template_skewness, strict=True)
-    ]
-    return np.stack(levels, axis=1)
+    return noise_level(
+        skewness[:, None],
+        template_skewness=np.array(engine.template_skewness),
+        n_templates=np.array([templates.size for templates in engine.templates]),
+        n_azimuths=grid.n_azimuths,
+        n_bins=grid.n_rings * grid.n_azimuths,
+    )
 
 
 def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:
@@ -232,10 +220,7 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     (n,) structured
         See `record_dtype`.
     """
-    polar, peaks, status = _core.prepare_patterns(
-        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
-    )
-    assert peaks is not None
+    polar, peaks, status = prepared(frames, centers, engine, threads=threads)
     records = empty_records(len(frames), engine.settings, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
@@ -247,6 +232,26 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     return records
 
 
+def prepared(
+    frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Polar patterns (n, rings, azimuths) whole and to be searched, and what is wrong with each (n,)."""
+
+    def unwrapped(shown: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+        polar, peaks, status = _core.prepare_patterns(
+            shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
+        )
+        assert peaks is not None
+        return polar, peaks, status
+
+    radius = engine.settings.preprocess.disk_radius
+    if not radius:
+        return unwrapped(frames)
+    of_frames = unwrapped(frames)[2]  # saturated and dead pixels show in frames as they were read only
+    polar, peaks, status = unwrapped(sharpened(frames, radius, mask=engine.mask, threads=threads))
+    return polar, peaks, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
+
+
 def index_patterns(
     polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
 ) -> NDArray[Any]:
@@ -254,7 +259,7 @@ def index_patterns(
 
     def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
         levels = noise_levels(_core.skewness(sparse, threads), engine)
-        found = first = searched(match_phases(sparse, engine, threads=threads), engine, levels)
+        found = first = searched(match_phases(sparse, engine, levels, threads=threads), engine, levels)
         if engine.settings.refine.enabled:
             levels = noise_levels(_core.skewness(whole, threads), engine)
             found = refined(first, whole, engine, levels, threads=threads)
@@ -265,7 +270,9 @@ def index_patterns(
     fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    refuse(filled, ~evidence.above_noise(engine.settings.match.noise_factor))
+    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
+    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
+    refuse(filled, wrong)
     if engine.settings.overlap.max_crystals > 1:
         overlap = further_crystals(
             filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads

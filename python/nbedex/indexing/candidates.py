@@ -68,20 +68,19 @@ class Candidates:
     half_turn_score: NDArray[np.float32]
 
 
-def match_phases(patterns: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> list[Match]:
+def match_phases(patterns: NDArray[np.float32], engine: Engine, levels: Array, *, threads: int = 0) -> list[Match]:
     """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them.
 
-    The core compares scores. Where phases reach unlike ones by chance, it is asked for so many more that all of a
-    merit of `rival_share` times the best are among them.
+    Phases compete by score over what noise reaches, `levels` (n, phases): `noise_levels` of these patterns.
     """
     options = _core.MatchOptions(
         n_best=engine.settings.n_candidates,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        rival_share=engine.settings.match.rival_share * engine.least_level,
+        rival_share=engine.settings.match.rival_share,
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
-    return search(engine.templates, patterns, options)[0]
+    return search(engine.templates, patterns, options, levels.astype(np.float32))[0]
 
 
 def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
@@ -108,7 +107,6 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
     score = np.stack([np.where(m["template_id"] < 0, np.nan, m["score"]) for m in matches], axis=1)
     n, n_phases, n_ranks = score.shape
     flat = (score / levels[:, :, None]).reshape(n, -1)
-    flat[flat < engine.settings.match.rival_share * np.nanmax(flat, axis=1, keepdims=True, initial=0.0)] = np.nan
     place = np.argsort(best_first(flat), axis=1, kind="stable")  # of each in the order of merits
     wanted = (place < n_best) | (np.arange(flat.shape[1]) % n_ranks == 0)
     order = best_first(np.where(wanted, flat, np.nan))[:, : n_best + n_phases - 1]
@@ -158,7 +156,7 @@ def refined(
     phase_id = chosen(np.where(gone, -1, found.phase_id).astype(np.int16))
     orientation = chosen(better["orientation"])
     turned = multiply(orientation[:, :1], _HALF_TURN_Z)
-    half_turn = refine(phase_id[:, :1], turned, patterns, engine, threads=threads)["score"][:, 0]
+    half_turn = better["half_turn"]
     for number, symmetry in enumerate(engine.symmetries):
         same = disorientation_angle(orientation[:, 0], turned[:, 0], symmetry) < np.deg2rad(
             engine.settings.match.distinct_deg
@@ -181,7 +179,9 @@ def refined(
 def refine(
     phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
 ) -> _core.RefinedCandidates:
-    """Orientations (n, k, 4) near the given ones, their scores and spreads; NaN where none is or another is as good."""
+    """Orientations (n, k, 4) near the given ones, their scores and spreads, NaN where none is or another is as good;
+    and the scores (n,) of the best of each pattern turned by half about the beam.
+    """
     return _core.refine(
         engine.crystals,
         patterns,

@@ -18,15 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex import _core
+from nbedex.indexing.settings import MatchSettings
 from nbedex.library import Spots
 
 Array = NDArray[np.float64]
 
 
-def template_skewness(spots: Spots, grid: _core.PolarGrid, exponent: float) -> float:
-    """Median over templates of S_t: sum of cubes of a template's values, at unit norm; 1 where it has one spot."""
+def template_skewness(spots: Spots, grid: _core.PolarGrid, settings: MatchSettings) -> float:
+    """Median over templates of S_t: sum of cubes of the values searched for, at unit norm; 1 where it is one spot."""
     k = np.hypot(spots.kx, spots.ky)
-    value = np.where((k >= grid.k_min) & (k < grid.k_max), spots.intensity.astype(np.float64) ** exponent, 0.0)
+    used = (k >= grid.k_min) & (k < grid.k_max)
+    value = np.where(used, spots.intensity.astype(np.float64) ** settings.template_exponent, 0.0)
+    if settings.max_spots:
+        of_template = np.repeat(np.arange(len(spots.orientation)), np.diff(spots.offset))
+        order = np.lexsort((-value, of_template))
+        rank = np.arange(len(value)) - np.repeat(spots.offset[:-1], np.diff(spots.offset))
+        value[order[rank >= settings.max_spots]] = 0.0
     filled = np.diff(spots.offset) > 0
     starts = spots.offset[:-1][filled]
     if not len(starts):
@@ -37,25 +44,27 @@ def template_skewness(spots: Spots, grid: _core.PolarGrid, exponent: float) -> f
     return float(np.median(cubes[some] / squares[some] ** 1.5)) if some.any() else 1.0
 
 
-def noise_level(skewness: Array, *, template_skewness: float, n_templates: int, n_azimuths: int, n_bins: int) -> Array:
+def noise_level(
+    skewness: Array, *, template_skewness: Array | float, n_templates: Array | int, n_azimuths: int, n_bins: int
+) -> Array:
     """Score (n,) that the best of all templates, angles and mirror images reaches on unrelated patterns.
 
     Parameters
     ----------
     skewness : (n,) float64
-        S_p of the patterns, as `_core.prepare_patterns` returns it.
-    template_skewness
-        S_t of the templates.
-    n_templates, n_azimuths
-        How many templates and in-plane angles are tried.
+        S_p of the patterns, as `_core.skewness` returns it.
+    template_skewness, n_templates
+        S_t of the templates, and how many are tried; arrays are broadcast against `skewness`.
+    n_azimuths
+        How many in-plane angles are tried.
     n_bins
         Polar bins of a pattern.
     """
-    log_trials = np.log(2.0 * max(n_templates, 1) * n_azimuths)
+    log_trials = np.log(2.0 * np.maximum(n_templates, 1) * n_azimuths)
     step = np.maximum(np.asarray(skewness, dtype=np.float64) * template_skewness, 1e-6)
     target = n_bins * step**2 * log_trials
     # Newton's method from above on h(u) = target; h is convex and h'(u) = ln(1 + u).
     u = np.sqrt(2 * target) + target
-    for _ in range(50):
+    for _ in range(8):  # to 1e-12 for targets from 1e-8 to 1e8; always as many, so that patterns don't depend on others
         u = u - ((1 + u) * np.log1p(u) - u - target) / np.log1p(u)
     return np.asarray(u / (n_bins * step))

@@ -59,6 +59,9 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
         Take mean + `background_sigma` standard deviations of each ring off it and clip at zero.
     exponent
         Exponent on the intensities. 0.25 suits patterns taken without precession, 0.4 precessed ones.
+    disk_radius
+        Radius of the diffraction disks, detector pixels: disks are made into spots before patterns are unwrapped. For
+        beams so convergent that disks are wider than the camera's blur; 0 leaves patterns as they are.
     hot_pixels
         Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
     max_saturated
@@ -73,6 +76,7 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
     peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
+    disk_radius: Annotated[float, Meta(ge=0, le=100)] = 0.0
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
 
@@ -84,6 +88,9 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     ----------
     template_exponent
         Exponent on template intensities.
+    max_spots
+        Spots of a template that the search looks at, the heaviest; refinement then looks at all. 0: all here, too,
+        which costs in proportion and finds no more (docs/decisions/search-and-refine.md).
     n_best
         Distinct orientations looked for in each phase, and kept per pixel over all phases.
     distinct_deg
@@ -98,15 +105,21 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         would reach (`nbedex.indexing.noise`) is given the status "no match"; a weighted geometric mean for search
         and refinement. 0 switches the test off. Noise of many kinds reaches 0.5 to 1.1, right answers on patterns of
         very few counts 0.9 and more; 1.25 suits the search alone.
+    max_chance
+        A pattern is given the status "no match", too, if its peaks, turned about the beam at random, would meet as many
+        of the best answer's spots with a probability above this, and most of them stay unexplained, or most of the
+        answer's spots are missing (`nbedex.indexing.coincidence`). 1 switches it off.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
 
     template_exponent: Annotated[float, Meta(gt=0, le=4)] = 0.2
+    max_spots: Annotated[int, Meta(ge=0, le=100_000)] = 64
     n_best: Annotated[int, Meta(ge=2, le=50)] = 5
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
-    rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.6
+    rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.7
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    max_chance: Annotated[float, Meta(gt=0, le=1)] = 0.04
     exhaustive: bool = False
 
 
@@ -138,7 +151,7 @@ class OverlapSettings(Settings, frozen=True, kw_only=True):
         Up to how many are looked for, 1 to 3. Each after the first is searched for in what is left of the pattern,
         which costs as much as the first.
     spot_radius_px
-        What lies within this of a spot (detector pixels) belongs to that spot's crystal.
+        What lies within this of a spot (detector pixels) belongs to that spot's crystal; also for `max_chance`.
     min_probability
         A further crystal counts from this probability on.
     """

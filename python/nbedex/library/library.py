@@ -106,10 +106,10 @@ def save_library(library: TemplateLibrary, path: str | Path, *, overwrite: bool 
         The file exists and `overwrite` is not set, or it can't be written.
     """
     image = library_to_bytes(library)
-    return write_atomically(path, [image, _seal(image)], overwrite=overwrite, n_bytes=len(image) + 40)
+    return write_atomically(path, [image, seal(image)], overwrite=overwrite, n_bytes=len(image) + 40)
 
 
-def _seal(image: bytes | memoryview) -> bytes:
+def seal(image: bytes | memoryview) -> bytes:
     """What stands behind the HDF5 content of a library file: 8 bytes to know it by, and the content's SHA-256."""
     return _SEAL + hashlib.sha256(image).digest()
 
@@ -120,8 +120,8 @@ def _check_seal(path: str | Path) -> None:
         content = memoryview(Path(path).read_bytes())
     except OSError as error:
         raise DataFormatError(f"{path} can't be read as a template library: {error}; build it again") from error
-    image, seal = content[:-40], bytes(content[-40:])
-    if seal.startswith(_SEAL) and seal != _seal(image):
+    image, end = content[:-40], bytes(content[-40:])
+    if end.startswith(_SEAL) and end != seal(image):
         raise DataFormatError(f"{path} can't be read as a template library: it is damaged (SHA-256); build it again")
 
 

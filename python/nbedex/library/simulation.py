@@ -54,7 +54,7 @@ class SimulationSettings(Settings, frozen=True, kw_only=True):
 
     voltage: Annotated[float, Meta(ge=10, le=3000)]
     k_max: Annotated[float, Meta(gt=0.1, le=10)] = 1.5
-    step_deg: Annotated[float, Meta(ge=0.05, le=20)] = 2.0
+    step_deg: Annotated[float, Meta(ge=0.05, le=20)] = 2.5
     max_excitation_error: Annotated[float, Meta(gt=0, le=0.5)] = 0.02
     shape: Literal["binary", "linear", "lorentzian", "sinc", "sin2c", "atanc"] = "lorentzian"
     thickness_nm: Annotated[float, Meta(gt=0, le=10000)] | None = None

@@ -1,12 +1,13 @@
-"""A result file read by bands of rows, for maps that should not be in memory whole."""
+"""A map by bands of rows: from a result file, so that it need not be in memory whole, or from one that is."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,8 +17,74 @@ from nbedex.maps.result import ARRAYS, IndexingResult
 from nbedex.maps.result_file import TEXTS, check_format, head_from
 from nbedex.maps.stored import read_text, stored_dataset
 from nbedex.phases import Phase
+from nbedex.progress import Progress, silent
 
 _BAND_BYTES = 64 << 20
+
+
+class Bands(Protocol):
+    """A map that is handed out by bands of rows: a `ResultReader`, or a result `in_bands`."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """As of `IndexingResult`."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """As of `IndexingResult`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of the map."""
+
+    def rows(self, first: int, last: int) -> IndexingResult:
+        """Rows [first, last) of the map."""
+
+    def bands(self) -> Iterator[tuple[int, int]]:
+        """First row, and the one after the last, of bands of a bounded number of bytes."""
+
+    def check(self, progress: Progress = silent) -> None:
+        """Raise an error of nbedex unless the whole map is sound."""
+
+
+def in_bands(result: IndexingResult | ResultReader) -> Bands:
+    """A result, in memory or in its file, as bands of rows."""
+    return _InMemory(result) if isinstance(result, IndexingResult) else result
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """Bands of a result that is there whole; their arrays are views."""
+
+    whole: IndexingResult
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return self.whole.phases
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.whole.calibration
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.whole.shape
+
+    def rows(self, first: int, last: int) -> IndexingResult:
+        maps: dict[str, Any] = {name: getattr(self.whole, name)[first:last] for name in ARRAYS}
+        return replace(self.whole, **maps)
+
+    def bands(self) -> Iterator[tuple[int, int]]:
+        return _bands(self.shape[0], sum(getattr(self.whole, name)[0].nbytes for name in ARRAYS))
+
+    def check(self, progress: Progress = silent) -> None:
+        self.whole.validate()
+
+
+def _bands(rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
+    step = max(1, _BAND_BYTES // max(row_bytes, 1))
+    for first in range(0, rows, step):
+        yield first, min(first + step, rows)
 
 
 class ResultReader:
@@ -89,11 +156,9 @@ class ResultReader:
     def bands(self) -> Iterator[tuple[int, int]]:
         """First row, and the one after the last, of bands of a bounded number of bytes."""
         row = sum(d.dtype.itemsize * int(np.prod(d.shape[1:], dtype=np.int64)) for d in self._arrays.values())
-        step = max(1, _BAND_BYTES // max(row, 1))
-        for first in range(0, self.shape[0], step):
-            yield first, min(first + step, self.shape[0])
+        return _bands(self.shape[0], row)
 
-    def check(self) -> None:
+    def check(self, progress: Progress = silent) -> None:
         """Compare all arrays with their digests.
 
         Raises
@@ -101,7 +166,8 @@ class ResultReader:
         DataFormatError
             One does not agree: the file is damaged.
         """
-        for name, dataset in self._arrays.items():
+        for done, (name, dataset) in enumerate(self._arrays.items()):
+            progress("checking the result", done, len(self._arrays))
             digest = hashlib.sha256()
             for first, last in self.bands():
                 digest.update(np.ascontiguousarray(dataset[first:last]).reshape(-1).view(np.uint8).data)
@@ -111,6 +177,7 @@ class ResultReader:
                     f"{os.fspath(self.path)}: the content of {name!r} does not agree with its SHA-256; the file is"
                     " damaged"
                 )
+        progress("checking the result", len(self._arrays), len(self._arrays))
 
     def _damaged(self, error: Exception) -> DataFormatError:
         return DataFormatError(

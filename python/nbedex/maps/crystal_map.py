@@ -13,7 +13,9 @@ from nbedex.errors import ArgumentError
 from nbedex.maps.result import IndexingResult
 
 if TYPE_CHECKING:
-    from orix.crystal_map import CrystalMap
+    from orix.crystal_map import CrystalMap, PhaseList
+
+    from nbedex.phases import Phase
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def to_crystal_map(
     are right, but what orix itself derives by symmetry from them (`angle_with`, IPF colours, reduction)
     is not; use `nbedex.maps.disorientation_angle`.
     """
-    from orix.crystal_map import CrystalMap, PhaseList
+    from orix.crystal_map import CrystalMap
     from orix.quaternion import Rotation
 
     if not 1 <= rotations_per_point <= max(1, result.n_rivals):
@@ -68,18 +70,25 @@ def to_crystal_map(
     ny, nx = result.shape
     dy, dx = result.calibration.step or (1.0, 1.0)
     rows, columns = np.divmod(np.arange(ny * nx), nx)
-    phases = {number: phase.to_orix() for number, phase in enumerate(result.phases)}
-    for number, colour in enumerate(_named_colours([phase.colour for phase in result.phases])):
-        phases[number].color = colour
     return CrystalMap(
         rotations=Rotation(_rotations(result, keep, rotations_per_point)),
         phase_id=np.where(keep, result.phase_id.ravel(), -1).astype(int),
         x=columns * dx,
         y=rows * dy,
-        phase_list=PhaseList(phases),
+        phase_list=phase_list(result.phases),
         prop=_properties(result, rotations_per_point),
         scan_unit="nm" if result.calibration.step else "px",
     )
+
+
+def phase_list(phases: Sequence[Phase]) -> PhaseList:
+    """Phases as orix has them, numbered from 0."""
+    from orix.crystal_map import PhaseList
+
+    found = {number: phase.to_orix() for number, phase in enumerate(phases)}
+    for number, colour in enumerate(_named_colours([phase.colour for phase in phases])):
+        found[number].color = colour
+    return PhaseList(found)
 
 
 def _rotations(result: IndexingResult, keep: NDArray[np.bool_], n: int) -> NDArray[np.float64]:

@@ -8,41 +8,38 @@ phase reliability in percent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.maps.bands import Bands
 from nbedex.maps.channel_frame import channel_to_ours
 from nbedex.maps.orientation import canonical, conjugate, multiply, to_euler
 from nbedex.maps.result import IndexingResult
-from nbedex.maps.table import Table, channel_code, plain_name
-from nbedex.maps.text import join_rows, number_column
+from nbedex.maps.table import Table, channel_code, grid, plain_name
+from nbedex.maps.text import Column, Numbers
 
 _COLUMNS = ("Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS")
 
 
-def ctf_lines(result: IndexingResult, table: Table) -> Iterator[bytes]:
-    """The file, header first."""
-    yield _header(result, table).encode("ascii")
+def ctf_columns(result: IndexingResult, table: Table) -> list[Column]:
+    """Columns in the order of `_COLUMNS`."""
     lost = ~table.keep
     scale = 1e-3 if table.unit == "nm" else 1.0
     degrees = np.rad2deg(np.where(lost[:, None], 0.0, _euler_in_channel_frame(result)))
     index = np.clip(100.0 * result.index.ravel().astype(np.float64), 0.0, 100.0)
     reliability = np.nan_to_num(result.reliability.ravel().astype(np.float64) / 100.0, nan=1.0)
     phase_reliability = np.nan_to_num(result.phase_reliability.ravel().astype(np.float64), nan=100.0)
-    columns = [
-        number_column(table.phase),
-        number_column(scale * table.x, 7),
-        number_column(scale * table.y, 7),
-        number_column(np.where(lost, 0, 6)),  # ASTAR writes 6 bands; readers drop pixels with none
-        number_column(np.where(lost, 3, 0)),
-        *(number_column(angle, 4) for angle in degrees.T),
-        number_column(np.where(lost, 0.0, np.maximum(reliability, 0.0)), 4),
-        number_column(np.where(lost, 0.0, index)),
-        number_column(np.where(lost, 0.0, np.clip(phase_reliability, 0.0, 100.0))),
+    return [
+        Numbers(table.phase),
+        Numbers(scale * table.x, 7),
+        Numbers(scale * table.y, 7),
+        Numbers(np.where(lost, 0, 6)),  # ASTAR writes 6 bands; readers drop pixels with none
+        Numbers(np.where(lost, 3, 0)),
+        *(Numbers(angle, 4) for angle in degrees.T),
+        Numbers(np.where(lost, 0.0, np.maximum(reliability, 0.0)), 4),
+        Numbers(np.where(lost, 0.0, index)),
+        Numbers(np.where(lost, 0.0, np.clip(phase_reliability, 0.0, 100.0))),
     ]
-    yield from join_rows(columns, separator="\t", newline="\r\n", align=False)
 
 
 def _euler_in_channel_frame(result: IndexingResult) -> NDArray[np.float64]:
@@ -55,12 +52,14 @@ def _euler_in_channel_frame(result: IndexingResult) -> NDArray[np.float64]:
     return to_euler(orientation)
 
 
-def _header(result: IndexingResult, table: Table) -> str:
-    ny, nx = result.shape
-    scale = 1e-3 if table.unit == "nm" else 1.0
-    dy, dx = (scale * step for step in table.step)
-    coordinates = "um" if table.unit == "nm" else "pixels (scan step not known)"
-    voltage = f"{result.calibration.voltage:g}"
+def ctf_header(source: Bands) -> bytes:
+    """Everything before the first pixel."""
+    ny, nx = source.shape
+    step, unit = grid(source.calibration)
+    scale = 1e-3 if unit == "nm" else 1.0
+    dy, dx = (scale * length for length in step)
+    coordinates = "um" if unit == "nm" else "pixels (scan step not known)"
+    voltage = f"{source.calibration.voltage:g}"
     lines = [
         "Channel Text File",
         f"Prj\tnbedex, coordinates in {coordinates}",
@@ -75,13 +74,13 @@ def _header(result: IndexingResult, table: Table) -> str:
         "AcqE3\t0",
         "Euler angles refer to Sample Coordinate system (CS0)!\tMag\t0\tCoverage\t100\tDevice\t0"
         f"\tKV\t{voltage}\tTiltAngle\t0\tTiltAxis\t0",
-        f"Phases\t{len(result.phases)}",
+        f"Phases\t{len(source.phases)}",
     ]
-    for number, phase in enumerate(result.phases, 1):
+    for number, phase in enumerate(source.phases, 1):
         a, b, c, alpha, beta, gamma = phase.cell
         lines.append(
             f"{a:.4f};{b:.4f};{c:.4f}\t{alpha:.4f};{beta:.4f};{gamma:.4f}\t{plain_name(phase.name, number)}"
             f"\t{channel_code(phase.laue_class, phase.name)}\t{phase.space_group}"
         )
     lines.append("\t".join(_COLUMNS))
-    return "\r\n".join(lines) + "\r\n"
+    return ("\r\n".join(lines) + "\r\n").encode("ascii")

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import io
+import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output, write_atomically
-from nbedex.maps.ang import astar_lines, tsl_lines
-from nbedex.maps.crystal_map import to_crystal_map
-from nbedex.maps.csv_table import csv_lines
-from nbedex.maps.ctf import ctf_lines
-from nbedex.maps.result import IndexingResult, check_cutoffs
+from nbedex.maps.ang import astar_columns, astar_header, tsl_columns, tsl_header
+from nbedex.maps.bands import Bands, ResultReader, in_bands
+from nbedex.maps.csv_table import csv_columns, csv_header
+from nbedex.maps.ctf import ctf_columns, ctf_header
+from nbedex.maps.orix_file import write_orix
+from nbedex.maps.result import Cutoffs, IndexingResult, check_cutoffs
 from nbedex.maps.table import Table
+from nbedex.maps.text import Column, join_rows
+from nbedex.progress import Progress, silent
 
-_TEXT_FORMATS: dict[str, Callable[[IndexingResult, Table], Iterator[bytes]]] = {
-    "ang": astar_lines,
-    "ang-tsl": tsl_lines,
-    "ctf": ctf_lines,
-    "csv": csv_lines,
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A format of lines: what stands before them, their columns, and how these are put together."""
+
+    header: Callable[[Bands], bytes]
+    columns: Callable[[IndexingResult, Table], list[Column]]
+    separator: str
+    newline: str
+    align: bool = False
+
+
+_TEXT_FORMATS = {
+    "ang": _Text(astar_header, astar_columns, "  ", "\r\n", align=True),
+    "ang-tsl": _Text(tsl_header, tsl_columns, "  ", "\n", align=True),
+    "ctf": _Text(ctf_header, ctf_columns, "\t", "\r\n"),
+    "csv": _Text(csv_header, csv_columns, ",", "\r\n"),
 }
 # what other programs expect a file of each format to be called; orix chooses its reader by this
 SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -34,7 +52,7 @@ FORMATS = tuple(SUFFIXES)
 
 
 def export(
-    result: IndexingResult,
+    result: IndexingResult | ResultReader,
     path: str | os.PathLike[str],
     *,
     to: str,
@@ -42,13 +60,14 @@ def export(
     min_index: float | None = None,
     min_reliability: float | None = None,
     min_probability: float | None = None,
+    progress: Progress = silent,
 ) -> Path:
-    """Write `result` in the format of another program.
+    """Write `result` in the format of another program, by bands of rows.
 
     Parameters
     ----------
     result
-        What indexing found.
+        What indexing found; of a `ResultReader` the map is never in memory whole.
     path
         The file to write; its name must end as the format demands (`SUFFIXES`), because readers
         choose by it.
@@ -59,6 +78,8 @@ def export(
         Whether a file that is already there may be replaced.
     min_index, min_reliability, min_probability
         Pixels under these (correlation in [-1, 1]; percent) are written as not indexed. None: no limit.
+    progress
+        Called with rows done and all, counted for each time that the map is gone through.
 
     Returns
     -------
@@ -72,6 +93,8 @@ def export(
         range, or the arrays of the result don't fit together.
     OutputError
         If the file exists and `overwrite` is not given, or it can't be written.
+    DataFormatError
+        If the result file is damaged.
 
     Notes
     -----
@@ -83,28 +106,43 @@ def export(
     if to not in SUFFIXES:
         raise ArgumentError(f"expected one of {', '.join(FORMATS)} as the format to export to, got {to!r}")
     check_cutoffs(min_index, min_reliability, min_probability)
-    cutoffs = {"min_index": min_index, "min_reliability": min_reliability, "min_probability": min_probability}
+    cutoffs = Cutoffs(min_index=min_index, min_reliability=min_reliability, min_probability=min_probability)
     if Path(path).suffix.lower() not in SUFFIXES[to]:
         raise ArgumentError(
             f"a file of the format {to!r} must end in {' or '.join(SUFFIXES[to])}, got {os.fspath(path)};"
             " other programs choose their reader by it"
         )
     check_output(path, overwrite=overwrite)
-    result.validate()
-    chunks: Iterator[bytes | memoryview]
+    source = in_bands(result)
+    source.check(progress)
     if to == "orix":
-        chunks = iter([_orix_image(result, **cutoffs)])
-    else:
-        table = Table.of(result, **cutoffs)
-        chunks = iter(_TEXT_FORMATS[to](result, table))
-    return write_atomically(path, chunks, overwrite=overwrite)
+        return write_orix(source, path, cutoffs=cutoffs, overwrite=overwrite, progress=progress)
+    if source.calibration.step is None:
+        log.warning("the scan step is not known: coordinates are written in pixels")
+    return write_atomically(path, _lines(source, _TEXT_FORMATS[to], cutoffs, progress), overwrite=overwrite)
 
 
-def _orix_image(result: IndexingResult, **cutoffs: float | None) -> memoryview:
-    """The bytes of orix's HDF5 file, made by orix itself in memory: HDF5 crashes on a full disk."""
-    from orix.io.plugins.orix_hdf5 import file_writer
+def _lines(source: Bands, form: _Text, cutoffs: Cutoffs, progress: Progress) -> Iterator[bytes]:
+    """The file, header first."""
+    ny, _ = source.shape
+    passes = 1 + form.align
+    yield form.header(source)
+    widths: list[int] = []
+    if form.align:  # a column is as wide everywhere as its longest number anywhere
+        for last, columns in _columns(source, form, cutoffs):
+            needed = [column.width() for column in columns]
+            widths = [max(pair) for pair in zip(widths or needed, needed, strict=True)]
+            progress("exporting", last, passes * ny)
+    for last, columns in _columns(source, form, cutoffs):
+        yield from join_rows(
+            [column.characters(width) for column, width in zip(columns, widths or [0] * len(columns), strict=True)],
+            separator=form.separator, newline=form.newline, align=form.align,
+        )  # fmt: skip
+        progress("exporting", (passes - 1) * ny + last, passes * ny)
 
-    crystal_map = to_crystal_map(result, **cutoffs)  # type: ignore[arg-type]
-    stream = io.BytesIO()
-    file_writer(stream, crystal_map)
-    return stream.getbuffer()
+
+def _columns(source: Bands, form: _Text, cutoffs: Cutoffs) -> Iterator[tuple[int, list[Column]]]:
+    """Columns of every band, and the row after its last."""
+    for first, last in source.bands():
+        band = source.rows(first, last)
+        yield last, form.columns(band, Table.of(band, first_row=first, **cutoffs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,6 +301,14 @@ class IndexingResult:
         head = "".join(f"<th>{text}</th>" for text in ("", "pixels", "share", "median index"))
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
+
+
+class Cutoffs(TypedDict, total=False):
+    """Arguments of `IndexingResult.accepted`, as they are handed on."""
+
+    min_index: float | None
+    min_reliability: float | None
+    min_probability: float | None
 
 
 def check_cutoffs(min_index: float | None, min_reliability: float | None, min_probability: float | None = None) -> None:

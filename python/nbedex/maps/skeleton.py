@@ -1,4 +1,4 @@
-"""The bytes of a result file that are not arrays: HDF5's own, made in memory however large the file.
+"""The bytes of an HDF5 file that are not arrays: HDF5's own, made in memory however large the file.
 
 The arrays lie uncompressed at places that HDF5 chooses here; whoever writes the file puts them there with plain I/O.
 """
@@ -6,9 +6,10 @@ The arrays lie uncompressed at places that HDF5 chooses here; whoever writes the
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _NO_DIGEST = "0" * 64
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A result file without its arrays.
+    """An HDF5 file without its arrays.
 
     Attributes
     ----------
@@ -34,6 +35,39 @@ class Skeleton:
     size: int
     pieces: tuple[tuple[int, bytes], ...]
     offsets: dict[str, int]
+
+    def put(self, stream: BinaryIO) -> None:
+        """Take the room of the whole file on the disk, and write everything that is not an array."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), 0, self.size)
+        stream.truncate(self.size)
+        for offset, piece in self.pieces:
+            write_at(stream, offset, piece)
+
+
+def write_at(stream: BinaryIO, offset: int, data: bytes | memoryview) -> None:
+    """Write all of `data`; the system may take less than asked for at once."""
+    view, done = memoryview(data), 0
+    stream.seek(offset)
+    while done < len(view):
+        done += stream.write(view[done:]) or 0
+
+
+def lay_out(fill: Callable[[Any], Mapping[str, Any]]) -> Skeleton:
+    """Lay out an HDF5 file.
+
+    Parameters
+    ----------
+    fill
+        Gets the file, open in h5py; makes everything in it and gives the datasets that `without_data` made, by name.
+    """
+    import h5py
+
+    stream = _Sparse()
+    with h5py.File(stream, "w") as file:
+        places = {name: dataset.id.get_offset() for name, dataset in fill(file).items()}
+    # an array of no elements has no place
+    return Skeleton(stream.size, stream.pieces(), {name: int(place or 0) for name, place in places.items()})
 
 
 def skeleton(
@@ -54,25 +88,24 @@ def skeleton(
     """
     import h5py
 
-    stream = _Sparse()
-    offsets = {}
-    with h5py.File(stream, "w") as file:
+    def fill(file: Any) -> dict[str, Any]:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = np.int64(VERSION)
+        datasets = {}
         for name, (shape, dtype) in arrays.items():
-            dataset = _without_data(file, name, shape, dtype)
-            dataset.attrs["sha256"] = np.bytes_((digests or {}).get(name, _NO_DIGEST))
-            offset = dataset.id.get_offset()
-            offsets[name] = 0 if offset is None else int(offset)  # an array of no elements has no place
+            datasets[name] = without_data(file, name, shape, dtype)
+            datasets[name].attrs["sha256"] = np.bytes_((digests or {}).get(name, _NO_DIGEST))
         for name, (text, digest) in texts.items():
             node = file.create_dataset(
                 name, data=np.array(text, dtype=h5py.string_dtype("utf-8", len(text))), track_times=False
             )
             node.attrs["sha256"] = np.bytes_(digest)
-    return Skeleton(stream.size, stream.pieces(), offsets)
+        return datasets
+
+    return lay_out(fill)
 
 
-def _without_data(file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+def without_data(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """A contiguous dataset that has its place in the file, and nothing written there."""
     import h5py
 
@@ -82,7 +115,9 @@ def _without_data(file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[
     create.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     create.set_obj_track_times(False)
     space = h5py.h5s.create_simple(shape)
-    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, create))
+    return h5py.Dataset(
+        h5py.h5d.create(group.id, name.encode(), h5py.h5t.py_create(dtype, logical=True), space, create)
+    )
 
 
 class _Sparse(io.RawIOBase):

@@ -18,7 +18,7 @@ from nbedex.files import replacing
 from nbedex.maps.bands import ResultReader
 from nbedex.maps.result import ARRAYS, IndexingResult
 from nbedex.maps.result_file import stored_array, texts_of
-from nbedex.maps.skeleton import Skeleton, skeleton
+from nbedex.maps.skeleton import Skeleton, skeleton, write_at
 from nbedex.phases import Phase
 
 
@@ -86,11 +86,7 @@ def write_rows(
     plan = head._plan(None)
     with replacing(path, overwrite=overwrite, n_bytes=plan.size) as temporary:
         with open(temporary, "xb", buffering=0) as stream:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, plan.size)
-            stream.truncate(plan.size)
-            for offset, piece in plan.pieces:
-                _write_at(stream, offset, piece)
+            plan.put(stream)
             digests = _write_arrays(stream, head, plan, rows)
             final = head._plan(digests)
             for (offset, before), (_, after) in zip(plan.pieces, final.pieces, strict=True):
@@ -118,20 +114,12 @@ def _write_arrays(stream: BinaryIO, head: Head, plan: Skeleton, rows: Iterable[N
             stored = stored_array(array)
             if stored.size:
                 data = stored.reshape(-1).view(np.uint8).data
-                _write_at(stream, plan.offsets[name] + done * (stored.nbytes // len(stored)), data)
+                write_at(stream, plan.offsets[name] + done * (stored.nbytes // len(stored)), data)
                 digests[name].update(data)
         done += band.shape[0]
     if done != head.shape[0]:
         raise ArgumentError(f"got {done} rows for a map of {head.shape}")
     return {name: digest.hexdigest() for name, digest in digests.items()}
-
-
-def _write_at(stream: BinaryIO, offset: int, data: bytes | memoryview) -> None:
-    """Write all of `data`; the system may take less than asked for at once."""
-    view, done = memoryview(data), 0
-    stream.seek(offset)
-    while done < len(view):
-        done += stream.write(view[done:]) or 0
 
 
 def _write_changes(stream: BinaryIO, offset: int, before: bytes, after: bytes) -> None:
@@ -140,4 +128,4 @@ def _write_changes(stream: BinaryIO, offset: int, before: bytes, after: bytes) -
     for part in np.split(changed, np.flatnonzero(np.diff(changed) != 1) + 1):
         if len(part):
             first, last = int(part[0]), int(part[-1]) + 1
-            _write_at(stream, offset + first, after[first:last])
+            write_at(stream, offset + first, after[first:last])

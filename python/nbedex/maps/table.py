@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.maps.orientation import to_euler
 from nbedex.maps.result import IndexingResult
@@ -45,14 +46,15 @@ _CHANNEL = {
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The map row by row, (pixels,) each, with pixels that are not wanted marked as not indexed."""
+    """Rows of the map, pixel by pixel, (pixels,) each, with pixels that are not wanted marked as not indexed."""
 
     keep: NDArray[np.bool_]
+    row: NDArray[np.int64]  # in the whole map
+    column: NDArray[np.int64]
     phase: NDArray[np.int64]  # from 1, 0 where not indexed
     euler: NDArray[np.float64]  # (pixels, 3) radians, NaN where not indexed
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    step: tuple[float, float]  # (rows, columns)
     unit: str  # nm, or px where the step is not known
 
     @classmethod
@@ -60,31 +62,35 @@ class Table:
         cls,
         result: IndexingResult,
         *,
+        first_row: int = 0,
         min_index: float | None = None,
         min_reliability: float | None = None,
         min_probability: float | None = None,
     ) -> Table:
-        """Columns of `result`; coordinates in nm, or in pixels where the step is not known."""
+        """Columns of rows of a map, the first of which is `first_row`; x, y in nm, or in pixels without a step."""
         keep = result.accepted(
             min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
         ).ravel()
         ny, nx = result.shape
-        step = result.calibration.step
-        dy, dx = step or (1.0, 1.0)
-        rows, columns = np.divmod(np.arange(ny * nx), nx)
+        (dy, dx), unit = grid(result.calibration)
+        rows, columns = np.divmod(np.arange(first_row * nx, (first_row + ny) * nx), nx)
         euler = to_euler(result.orientation.reshape(-1, 4))
         euler[~keep] = np.nan
-        if step is None:
-            log.warning("the scan step is not known: coordinates are written in pixels")
         return cls(
             keep=keep,
+            row=rows,
+            column=columns,
             phase=np.where(keep, result.phase_id.ravel().astype(np.int64) + 1, 0),
             euler=euler,
             x=columns * dx,
             y=rows * dy,
-            step=(dy, dx),
-            unit="nm" if step else "px",
+            unit=unit,
         )
+
+
+def grid(calibration: Calibration) -> tuple[tuple[float, float], str]:
+    """Step of a map (rows, columns) and its unit: nm, or px where the step is not known."""
+    return (calibration.step, "nm") if calibration.step else ((1.0, 1.0), "px")
 
 
 def edax_code(laue_class: str, rotations: NDArray[np.float64], name: str) -> str:

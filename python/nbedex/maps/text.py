@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +17,61 @@ PAD = 0  # a byte that never occurs in the text: it is blanked or dropped when r
 _ROWS = 100_000
 
 
+class Column(Protocol):
+    """A column of a table, not yet text: a band of the map at a time, and as wide as the widest band."""
+
+    def width(self) -> int:
+        """Characters that it needs."""
+
+    def characters(self, width: int = 0) -> Characters:
+        """(n, width or more), as `number_column` and `text_column` have them."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Values (n,) with that many decimals; see `number_column`."""
+
+    values: NDArray[np.generic]
+    decimals: int = 0
+
+    def width(self) -> int:
+        scaled, _ = _scaled(self.values, self.decimals)
+        return _width(scaled, self.decimals)
+
+    def characters(self, width: int = 0) -> Characters:
+        found = number_column(self.values, self.decimals)
+        missing = width - found.shape[1]
+        return np.pad(found, ((0, 0), (missing, 0)), constant_values=PAD) if missing > 0 else found
+
+
+@dataclass(frozen=True)
+class Texts:
+    """texts[which]; see `text_column`."""
+
+    texts: Sequence[str]
+    which: NDArray[np.integer]
+
+    def width(self) -> int:
+        return max((len(text.encode()) for text in self.texts), default=0)
+
+    def characters(self, width: int = 0) -> Characters:
+        found = text_column(self.texts, self.which)
+        missing = width - found.shape[1]
+        return np.pad(found, ((0, 0), (0, missing)), constant_values=PAD) if missing > 0 else found
+
+
 def number_column(values: NDArray[np.generic], decimals: int = 0) -> Characters:
     """Characters (n, width) of numbers (n,) with that many decimals, right-aligned, padded with PAD.
 
     A value that is not finite gives an empty field. Rounding is to the nearest, ties to even in
     units of the last decimal.
     """
-    exact = np.asarray(values)
-    known = np.isfinite(exact)
-    scaled = np.rint(np.where(known, exact, 0).astype(np.float64) * 10.0**decimals)
-    if bool(np.any(np.abs(scaled) > 2.0**53)):
-        raise ArgumentError(f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}")
+    scaled, known = _scaled(values, decimals)
     whole = scaled.astype(np.int64)
     negative = whole < 0
     rest = np.abs(whole)
-    n_digits = max(len(str(int(rest.max(initial=0)))), decimals + 1)
-    width = 1 + n_digits + (decimals > 0)
+    width = _width(scaled, decimals)
+    n_digits = width - 1 - (decimals > 0)
     out = np.full((len(whole), width), PAD, dtype=np.uint8)
     position = width - 1
     first = np.full(len(whole), width - 1)  # column of the leading digit
@@ -47,6 +88,22 @@ def number_column(values: NDArray[np.generic], decimals: int = 0) -> Characters:
     out[rows, first[rows] - 1] = ord("-")
     out[~known] = PAD
     return out
+
+
+def _scaled(values: NDArray[np.generic], decimals: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Whole numbers of units of the last decimal, 0 where `values` are not finite; and where they are."""
+    exact = np.asarray(values)
+    known = np.isfinite(exact)
+    scaled = np.rint(np.where(known, exact, 0).astype(np.float64) * 10.0**decimals)
+    if bool(np.any(np.abs(scaled) > 2.0**53)):
+        raise ArgumentError(f"expected numbers below 2^53 / 10^{decimals} for a table, got {np.abs(exact).max()}")
+    return scaled, known
+
+
+def _width(scaled: NDArray[np.float64], decimals: int) -> int:
+    """Characters for the longest of some numbers: its digits, and room for a sign and the point."""
+    longest = int(np.abs(scaled).max(initial=0))
+    return 1 + max(len(str(longest)), decimals + 1) + (decimals > 0)
 
 
 def text_column(texts: Sequence[str], which: NDArray[np.integer]) -> Characters:

@@ -3,94 +3,100 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbedex.blockade import BlockadeReport
 from nbedex.errors import ArgumentError
-from nbedex.files import check_output, write_atomically
 from nbedex.report.blockade_charts import draw_bars, draw_sweep
 from nbedex.report.blockade_maps import draw_accumulation, draw_classes
-from nbedex.report.grains import GrainCanvas, png
+from nbedex.report.grains import GrainCanvas
+from nbedex.report.panels import map_figure
+from nbedex.report.style import WIDTH, FigureStyle, check_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def plot_blockade(
-    report: BlockadeReport, folder: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 200
+    report: BlockadeReport,
+    folder: str | os.PathLike[str],
+    *,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
-    """Draw all figures as PNG into a folder that exists.
+    """Draw all figures into a folder that exists. For formats, width and dpi see `FigureStyle.of`.
 
     Returns
     -------
     paths
-        blockade-classes.png, blockade-accumulation.png, blockade-sweep.png, blockade-shares.png.
+        blockade-classes, blockade-accumulation, blockade-sweep, blockade-shares.
 
     Raises
     ------
     ArgumentError
-        If dpi is not from 50 to 1200.
+        If format, width or dpi are not possible.
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written; checked before anything is drawn.
     """
-    if not 50 <= dpi <= 1200:
-        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
-    targets = check_figures(folder, overwrite=overwrite)
-    return [
-        write_atomically(target, [png(draw_blockade(report, name), dpi)], overwrite=overwrite)
-        for name, target in targets.items()
-    ]
+    style = FigureStyle.of(formats=formats, width=width, dpi=dpi)
+    check_figures(folder, style, overwrite=overwrite)
+    written = []
+    for name in DRAWN:
+
+        def draw(inches: float, name: str = name) -> Figure:
+            return draw_blockade(report, name, width=inches)
+
+        written += write_figure(Path(folder) / f"blockade-{name}", draw, style, overwrite=overwrite)
+    return written
 
 
-def check_figures(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Path]:
-    """The file of each figure, after seeing that it can be written."""
-    targets = {name: Path(folder) / f"blockade-{name}.png" for name in DRAWN}
-    for target in targets.values():
-        check_output(target, overwrite=overwrite)
-    return targets
+def check_figures(folder: str | os.PathLike[str], style: FigureStyle | None = None, *, overwrite: bool = False) -> None:
+    """See that all figures can be written."""
+    for name in DRAWN:
+        check_figure(Path(folder) / f"blockade-{name}", style or FigureStyle(), overwrite=overwrite)
 
 
-def draw_blockade(report: BlockadeReport, kind: str) -> Figure:
-    """One figure of `DRAWN`; it is not known to pyplot."""
+def draw_blockade(report: BlockadeReport, kind: str, *, width: float = WIDTH) -> Figure:
+    """One figure of `DRAWN`, `width` inches wide; it is not known to pyplot."""
     if kind not in DRAWN:
         raise ArgumentError(f"expected one of {', '.join(DRAWN)}, got {kind!r}")
-    return DRAWN[kind](report)
+    return DRAWN[kind](report, width)
 
 
-def _map(report: BlockadeReport, draw: Callable[..., None]) -> Figure:
-    from matplotlib.figure import Figure
-
+def _map(report: BlockadeReport, width: float, draw: Callable[..., None], side: float) -> Figure:
     page = GrainCanvas.of(report.blockade.network.grain_map)
-    width = 5.2
-    height = min(max(width * page.aspect, 1.6), 1.8 * width)
-    figure = Figure(figsize=(width + 2.2, height + 0.8))
-    axes = figure.add_axes((0.0, 0.45 / (height + 0.8), width / (width + 2.2), height / (height + 0.8)))
+    figure, axes = map_figure(page, width, side=side)
     draw(axes, report.blockade, page)
     return figure
 
 
-def _sweep(report: BlockadeReport) -> Figure:
+def _sweep(report: BlockadeReport, width: float) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.6, 4.6))
-    axes = figure.add_axes((0.06, 0.06, 0.68, 0.8), projection="polar")
+    disc = min(width - 1.5, _LARGEST_DISC)
+    size = (disc + 1.5, disc + 0.8)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0.2 / size[0], 0.2 / size[1], disc / size[0], disc / size[1]), projection="polar")
     draw_sweep(axes, report.blockade, report.sweep, report.comparison)
     return figure
 
 
-def _shares(report: BlockadeReport) -> Figure:
+def _shares(report: BlockadeReport, width: float) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 3.4))
-    draw_bars(figure.add_axes((0.1, 0.16, 0.86, 0.7)), report.comparison, report.blockade.settings.blocks_at)
+    figure = Figure(figsize=(width, min(0.55 * width, 3.0)), layout="constrained")
+    draw_bars(figure.subplots(), report.comparison, report.blockade.settings.blocks_at)
     return figure
 
 
-DRAWN: dict[str, Callable[[BlockadeReport], Figure]] = {
-    "classes": lambda report: _map(report, draw_classes),
-    "accumulation": lambda report: _map(report, draw_accumulation),
+_LARGEST_DISC = 3.6  # inches
+DRAWN: dict[str, Callable[[BlockadeReport, float], Figure]] = {
+    "classes": lambda report, width: _map(report, width, draw_classes, 1.25),
+    "accumulation": lambda report, width: _map(report, width, draw_accumulation, 0.75),
     "sweep": _sweep,
     "shares": _shares,
 }

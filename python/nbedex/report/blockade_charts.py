@@ -11,12 +11,14 @@ from nbedex.blockade import PUBLISHED_AS_BLOCKING, Blockade, BoundaryClass
 from nbedex.blockade.expected import Comparison
 from nbedex.blockade.sweep import Sweep
 from nbedex.report.blockade_maps import CLASS_COLOURS
-from nbedex.report.panels import FONT
+from nbedex.report.panels import FONT, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
+
+_ROOM_FOR_LABELS = 5.0  # inches from which on the names of classes fit side by side
 
 
 def draw_sweep(axes: Any, blockade: Blockade, sweep: Sweep, comparison: Comparison) -> None:
@@ -43,7 +45,7 @@ def draw_sweep(axes: Any, blockade: Blockade, sweep: Sweep, comparison: Comparis
         axes.axvline(np.deg2rad(chosen), color="0.3", linewidth=0.8)
     axes.set_ylim(0, None)
     axes.tick_params(labelsize=FONT - 1)
-    axes.set_title("Boundary length that blocks, %, by direction of the field", fontsize=FONT + 1, loc="left", pad=16)
+    set_title(axes, "Boundary length that blocks, %, by direction of the field", pad=16)
     axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1.0), frameon=False, fontsize=FONT)
 
 
@@ -60,6 +62,9 @@ def draw_bars(axes: Axes, comparison: Comparison, blocks_at: float) -> None:
     axes.hlines(chance, place - 0.42, place + 0.42, color="black", linewidth=1.4, zorder=3, label="random planes")
     axes.set_xticks([*place, len(kinds) + 0.6])
     axes.set_xticklabels([*(kind.label for kind in kinds), f"a ≥ {blocks_at:g}"], fontsize=FONT)
+    figure: Any = axes.figure
+    if figure.get_size_inches()[0] < _ROOM_FOR_LABELS:
+        axes.tick_params(axis="x", rotation=90)
     if np.isfinite(comparison.blocking):
         x = len(kinds) + 0.6
         axes.bar([x], [100 * comparison.blocking], width=0.7, color="0.35", zorder=2)

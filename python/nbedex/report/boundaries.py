@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +21,19 @@ from nbedex.boundaries import (
     plane_distribution,
 )
 from nbedex.errors import ArgumentError
-from nbedex.files import check_output, make_folder, write_atomically
+from nbedex.files import make_folder
 from nbedex.report import panels
-from nbedex.report.grains import ROLE_COLOURS, GrainCanvas, fills, png
+from nbedex.report.grains import ROLE_COLOURS, GrainCanvas, fills
+from nbedex.report.style import WIDTH, FigureStyle, check_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BACKGROUNDS = ("grains", "phases", "confidence", "white")
-_WIDTH, _SIDE, _TITLE, _BELOW = 5.0, 2.4, 0.35, 0.45
-_LINE = 1.6  # points
+_SIDE = {"csl": 1.5}  # inches beside a map; others need less
+_LINE = 1.4  # points
+_CHART = 4.4  # inches, widest chart
 _PHASE_COLOUR, _UNDEFINED, _GENERAL, _LOW = "#000000", "#9a9a9a", "#6b6b6b", "#9ecae1"
 # after Okabe & Ito, strong on light backgrounds; the most frequent coincidences get them in this order
 _CSL_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#7b3294", "#a6761d", "#e7298a", "#1b9e77")
@@ -48,32 +51,40 @@ def plot_boundaries(
     folder: str | os.PathLike[str],
     *,
     background: str = "grains",
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
     overwrite: bool = False,
-    dpi: int = 200,
 ) -> list[Path]:
-    """Draw all figures of boundaries that have something to show, as PNG into a folder, made if it does not exist.
+    """Draw all figures of boundaries that have something to show into a folder, made if it does not exist.
+
+    For formats, width and dpi see `FigureStyle.of`.
 
     Raises
     ------
     ArgumentError
-        If `dpi` doesn't lie between 50 and 1200 or the background is not known.
+        If format, width or dpi are not possible or the background is not known.
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written.
     """
-    if not 50 <= dpi <= 1200:
-        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
+    style = FigureStyle.of(formats=formats, width=width, dpi=dpi)
     target = make_folder(folder)
     kinds = [kind for kind in BOUNDARY_FIGURES if _has(network, kind)]
     for kind in kinds:
-        check_output(target / f"boundaries-{kind}.png", overwrite=overwrite)
+        check_figure(target / f"boundaries-{kind}", style, overwrite=overwrite)
     written = []
     for kind in kinds:
-        image = png(draw_boundaries(network, kind=kind, background=background), dpi)
-        written.append(write_atomically(target / f"boundaries-{kind}.png", [image], overwrite=overwrite))
+
+        def draw(inches: float, kind: str = kind) -> Figure:
+            return draw_boundaries(network, kind=kind, background=background, width=inches)
+
+        written += write_figure(target / f"boundaries-{kind}", draw, style, overwrite=overwrite)
     return written
 
 
-def draw_boundaries(network: BoundaryNetwork, *, kind: str = "disorientation", background: str = "grains") -> Figure:
+def draw_boundaries(
+    network: BoundaryNetwork, *, kind: str = "disorientation", background: str = "grains", width: float = WIDTH
+) -> Figure:
     """Draw one figure of boundaries.
 
     Parameters
@@ -85,24 +96,19 @@ def draw_boundaries(network: BoundaryNetwork, *, kind: str = "disorientation", b
         "misorientation-distribution", "plane-distribution": histograms with those of random microstructures.
     background
         Behind the network: "grains" in light colours, "phases", "confidence" in grey, "white".
+    width
+        Of the figure, inches.
     """
-    from matplotlib.figure import Figure
-
     if kind not in BOUNDARY_FIGURES:
         raise ArgumentError(f"expected one of {', '.join(BOUNDARY_FIGURES)}, got {kind!r}")
     if background not in BACKGROUNDS:
         raise ArgumentError(f"expected a background out of {', '.join(BACKGROUNDS)}, got {background!r}")
     if kind == "misorientation-distribution":
-        return _draw_misorientations(network)
+        return _draw_misorientations(network, width)
     if kind == "plane-distribution":
-        return _draw_plane_angles(network)
+        return _draw_plane_angles(network, width)
     canvas = GrainCanvas.of(network.grain_map)
-    width, height = _WIDTH, _WIDTH * canvas.aspect
-    if height > 1.6 * width:
-        width, height = 1.6 * width / canvas.aspect, 1.6 * width
-    size = (max(width, 1.4) + _SIDE, _BELOW + height + _TITLE)
-    figure = Figure(figsize=size)
-    axes = figure.add_axes((0.0, _BELOW / size[1], width / size[0], height / size[1]))
+    figure, axes = panels.map_figure(canvas, width, side=_SIDE.get(kind, 0.75))
     axes.imshow(_backdrop(network, background), extent=canvas.extent, interpolation="nearest")
     if kind == "csl":
         _draw_csl(axes, network)
@@ -167,7 +173,7 @@ def _draw_angle(axes: Axes, network: BoundaryNetwork, values: NDArray[np.float64
     _lines(axes, network, ~known, _UNDEFINED, 0.8)
     _lines(axes, network, known, scale.to_rgba(values[known]))
     figure: Any = axes.figure
-    bar = figure.colorbar(scale, cax=axes.inset_axes((1.03, 0.35, 0.03, 0.65)))
+    bar = figure.colorbar(scale, cax=axes.inset_axes((1.02, 0.35, 0.03, 0.65)))
     bar.set_label(label, fontsize=panels.FONT)
     bar.ax.tick_params(labelsize=panels.FONT - 1)
     if not known.all():
@@ -202,13 +208,13 @@ def _draw_csl(axes: Axes, network: BoundaryNetwork) -> None:
     panels.legend(axes, entries)
 
 
-def _draw_misorientations(network: BoundaryNetwork) -> Figure:
+def _draw_misorientations(network: BoundaryNetwork, width: float) -> Figure:
     """One panel for each phase with boundaries of its own."""
     from matplotlib.figure import Figure
 
     all_of_them = [misorientation_distribution(network, k) for k in range(len(network.grain_map.source.phases))]
     shown = [d for d in all_of_them if d.n_boundaries]
-    figure = Figure(figsize=(4.4, 2.9 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(min(width, _CHART), 2.5 * len(shown)), layout="constrained")
     for row, d in enumerate(shown):
         axes = figure.add_subplot(len(shown), 1, row + 1)
         axes.stairs(d.boundaries, d.edges_deg, fill=True, color="#9ecae1", label=_made_from(d))
@@ -220,11 +226,11 @@ def _draw_misorientations(network: BoundaryNetwork) -> Figure:
     return figure
 
 
-def _draw_plane_angles(network: BoundaryNetwork) -> Figure:
+def _draw_plane_angles(network: BoundaryNetwork, width: float) -> Figure:
     from matplotlib.figure import Figure
 
     d = plane_distribution(network)
-    figure = Figure(figsize=(4.4, 5.6), layout="constrained")
+    figure = Figure(figsize=(min(width, _CHART), 5.0), layout="constrained")
     middle = (d.edges_deg[:-1] + d.edges_deg[1:]) / 2
     for row, (values, random, title, label) in enumerate(
         (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nbedex.calibrating import RingCalibration, SpotCalibration
 from nbedex.calibrating.geometry import DetectorFit, distortion
-from nbedex.files import check_output, write_atomically
+from nbedex.report.panels import FONT, wrapped
+from nbedex.report.style import WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,32 +21,39 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
 _SHOWN_RINGS = 0.03  # of the brightest, of those drawn
 
 
 def plot_calibration(
-    result: RingCalibration | SpotCalibration, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 150
-) -> Path:
-    """Write a calibration's figure as PNG.
+    result: RingCalibration | SpotCalibration,
+    path: str | os.PathLike[str],
+    *,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a calibration's figure; see `FigureStyle.for_file`.
 
     Raises
     ------
     OutputError
         The file exists and `overwrite` is not set, or it can't be written.
     """
-    check_output(path, overwrite=overwrite)
-    buffer = io.BytesIO()
-    figure = draw_rings(result) if isinstance(result, RingCalibration) else draw_spots(result)
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return write_atomically(path, [buffer.getvalue()], overwrite=overwrite)
+    style = FigureStyle.for_file(path, formats=formats, width=width, dpi=dpi)
+
+    def draw(inches: float) -> Figure:
+        if isinstance(result, RingCalibration):
+            return draw_rings(result, width=inches)
+        return draw_spots(result, width=inches)
+
+    return write_figure(path, draw, style, overwrite=overwrite)
 
 
-def draw_rings(result: RingCalibration) -> Figure:
+def draw_rings(result: RingCalibration, *, width: float = WIDTH) -> Figure:
     """Pattern with the phase's rings; the same over radius and azimuth, corrected; mean profile and fit."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 8.6), layout="constrained")
-    axes = figure.subplot_mosaic([["image", "polar"], ["profile", "profile"]], height_ratios=(3, 2))
+    figure, axes = _panels(width, "image", "polar", "profile")
     fit = result.fit
     _draw_image(axes["image"], result.image)
     turn = np.linspace(0, 2 * np.pi, 361)
@@ -57,19 +65,16 @@ def draw_rings(result: RingCalibration) -> Figure:
         x, y = matrix @ (radius * circle)
         axes["image"].plot(fit.center[1] + x, fit.center[0] + y, "-", color="C3", linewidth=0.5)
     axes["image"].plot(fit.center[1], fit.center[0], "+", color="C0", markersize=9)
-    axes["image"].set_title(f"(a) pattern; red: rings of {_safe(result.phase.name)}", fontsize=9, loc="left")
+    axes["image"].set_title(f"(a) pattern; red: rings of {_safe(result.phase.name)}", fontsize=FONT, loc="left")
     _draw_polar(axes["polar"], result)
     _draw_profile(axes["profile"], result)
-    figure.suptitle(_headline(fit.detector), fontsize=10)
+    figure.suptitle(wrapped(_headline(fit.detector), width, FONT + 1), fontsize=FONT + 1)
     return figure
 
 
-def draw_spots(result: SpotCalibration) -> Figure:
+def draw_spots(result: SpotCalibration, *, width: float = WIDTH) -> Figure:
     """One pattern with predicted and found spots; all spots' distances before and after, over the detector."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 8.6), layout="constrained")
-    axes = figure.subplot_mosaic([["image", "field"], ["hist", "hist"]], height_ratios=(3, 2))
+    figure, axes = _panels(width, "image", "field", "hist")
     number, fit = result.example_number, result.fit
     spots = result.spots[number]
     _draw_image(axes["image"], result.example)
@@ -78,7 +83,7 @@ def draw_spots(result: SpotCalibration) -> Figure:
     axes["image"].plot(*predicted.T, "o", markerfacecolor="none", markeredgecolor="C3", markersize=9, linewidth=0.7)
     axes["image"].plot(column, row, "x", color="C0", markersize=4)
     axes["image"].set_title(
-        f"(a) pattern {spots.index}; blue: found, red: predicted after calibration", fontsize=9, loc="left"
+        f"(a) pattern {spots.index}; blue: found, red: predicted after calibration", fontsize=FONT, loc="left"
     )
     place = np.concatenate([s.place for s in result.spots])
     rest = np.concatenate(fit.residuals)
@@ -88,19 +93,34 @@ def draw_spots(result: SpotCalibration) -> Figure:
     axes["field"].set_xlim(-reach, reach)
     axes["field"].set_ylim(reach, -reach)
     axes["field"].set_aspect("equal")
-    axes["field"].set_title(f"(b) found minus predicted, {longer:.0f} times as long", fontsize=9, loc="left")
-    axes["field"].set_xlabel("column from the beam / px", fontsize=8)
-    axes["field"].set_ylabel("row from the beam / px", fontsize=8)
+    axes["field"].set_title(f"(b) found minus predicted, {longer:.0f} times as long", fontsize=FONT, loc="left")
+    axes["field"].set_xlabel("column from the beam / px", fontsize=FONT)
+    axes["field"].set_ylabel("row from the beam / px", fontsize=FONT)
     axes["hist"].hist(np.linalg.norm(rest, axis=1), bins=40, color="C0")
-    axes["hist"].set_xlabel("distance between found and predicted / px", fontsize=8)
-    axes["hist"].set_ylabel("spots", fontsize=8)
+    axes["hist"].set_xlabel("distance between found and predicted / px", fontsize=FONT)
+    axes["hist"].set_ylabel("spots", fontsize=FONT)
     axes["hist"].set_title(
         f"(c) {fit.spots} spots of {fit.patterns} patterns; median {fit.before:.3f} px before, {fit.after:.3f} px after"
-        " the last pass", fontsize=9, loc="left",
+        " the last pass", fontsize=FONT, loc="left",
     )  # fmt: skip
     unknown = "" if result.ellipse_determined else "; the ellipse is as it was given"
-    figure.suptitle(_headline(fit.detector) + unknown, fontsize=10)
+    figure.suptitle(wrapped(_headline(fit.detector) + unknown, width, FONT + 1), fontsize=FONT + 1)
     return figure
+
+
+def _panels(width: float, first: str, second: str, below: str) -> tuple[Figure, dict[str, Axes]]:
+    """Two square panels side by side, or one above the other where the page is narrow, and a flat one below."""
+    from matplotlib.figure import Figure
+
+    if width >= _TWO_COLUMNS:
+        figure = Figure(figsize=(width, 0.78 * width), layout="constrained")
+        axes = figure.subplot_mosaic([[first, second], [below, below]], height_ratios=(3, 2))
+    else:
+        figure = Figure(figsize=(width, 2.5 * width), layout="constrained")
+        axes = figure.subplot_mosaic([[first], [second], [below]], height_ratios=(3, 3, 2))
+    for each in axes.values():
+        each.tick_params(labelsize=FONT - 1)
+    return figure, axes
 
 
 def _headline(detector: DetectorFit) -> str:
@@ -117,8 +137,8 @@ def _draw_image(axes: Axes, image: NDArray[np.generic]) -> None:
     axes.imshow(shown, cmap="gray_r", interpolation="nearest", vmax=float(np.nanpercentile(shown, 99.8)) or None)
     axes.set_xlim(-0.5, values.shape[1] - 0.5)
     axes.set_ylim(values.shape[0] - 0.5, -0.5)
-    axes.set_xlabel("detector column", fontsize=8)
-    axes.set_ylabel("detector row", fontsize=8)
+    axes.set_xlabel("detector column", fontsize=FONT)
+    axes.set_ylabel("detector row", fontsize=FONT)
 
 
 def _corrected(result: RingCalibration) -> Array:
@@ -149,9 +169,9 @@ def _draw_polar(axes: Axes, result: RingCalibration) -> None:
     for radius in fit.rings.radius[result.seen]:
         axes.axvline(radius, color="C3", linewidth=0.8, dashes=(2, 6))
     axes.set_xlim(low, high)
-    axes.set_title("(b) without background, corrected: rings must be upright lines", fontsize=9, loc="left")
-    axes.set_xlabel("|k| / Å⁻¹", fontsize=8)
-    axes.set_ylabel("azimuth from columns to rows / degrees", fontsize=8)
+    axes.set_title("(b) without background, corrected: rings must be upright lines", fontsize=FONT, loc="left")
+    axes.set_xlabel("|k| / Å⁻¹", fontsize=FONT)
+    axes.set_ylabel("azimuth from columns to rows / degrees", fontsize=FONT)
 
 
 def _draw_profile(axes: Axes, result: RingCalibration) -> None:
@@ -172,13 +192,13 @@ def _draw_profile(axes: Axes, result: RingCalibration) -> None:
         if seen and order[0] < radius < order[-1]:
             axes.axvline(radius, color="0.7", linewidth=0.5, zorder=0)
             axes.annotate(
-                " ".join(str(int(abs(i))) for i in hkl), (radius, 1.0), xycoords=("data", "axes fraction"), fontsize=7,
-                rotation=90, va="top", ha="right",
+                " ".join(str(int(abs(i))) for i in hkl), (radius, 1.0), xycoords=("data", "axes fraction"),
+                fontsize=FONT - 1, rotation=90, va="top", ha="right",
             )  # fmt: skip
-    axes.set_xlabel("|k| / Å⁻¹", fontsize=8)
-    axes.set_ylabel("above background × |k|²", fontsize=8)
-    axes.legend(fontsize=8, frameon=False)
-    axes.set_title("(c) mean over azimuth", fontsize=9, loc="left")
+    axes.set_xlabel("|k| / Å⁻¹", fontsize=FONT)
+    axes.set_ylabel("above background × |k|²", fontsize=FONT)
+    axes.legend(fontsize=FONT, frameon=False)
+    axes.set_title("(c) mean over azimuth", fontsize=FONT, loc="left")
 
 
 def _safe(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.files import check_output, write_atomically
+from nbedex.report.panels import FONT, MapScale, scale_bar, wrapped
+from nbedex.report.style import WIDTH, FigureStyle, write_figure
 from nbedex.transport import BoundaryCurrents, OrientationSpread, Solution, Sweep, stream_function
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _ARROWS = 22  # along the longer side
 _LINES = 15
 _BARS = 25
 _ELECTRODE = "#d1495b"
+_TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
+_MOST_EDGES = 20_000  # edges drawn as lines in vector formats
 
 
 def plot_current(
@@ -35,10 +38,12 @@ def plot_current(
     boundaries: BoundaryCurrents | None = None,
     spread: OrientationSpread | None = None,
     kind: str = "overview",
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
     overwrite: bool = False,
-    dpi: int = 200,
-) -> Path:
-    """Write a figure of a solution as PNG.
+) -> list[Path]:
+    """Write a figure of a solution as PNG, SVG or PDF.
 
     Parameters
     ----------
@@ -53,23 +58,24 @@ def plot_current(
     kind
         "current": magnitude, log scale, with grain boundaries and lines of current; "potential", with equipotentials;
         "field": magnitude with arrows; "boundaries": bars; "overview": all.
+    formats, width, dpi
+        See `FigureStyle.for_file`.
     overwrite
         Whether a file that is already there may be replaced.
-    dpi
-        Pixels per inch, 50 to 1200.
 
     Raises
     ------
     ArgumentError
-        Unknown kind or resolution; bars without boundaries.
+        Unknown kind, or format, width or dpi that are not possible; bars without boundaries.
     OutputError
         The file exists and `overwrite` is not given, or it can't be written.
     """
-    if not 50 <= dpi <= 1200:
-        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
-    check_output(path, overwrite=overwrite)
-    figure = draw_current(solution, kind=kind, boundaries=boundaries, spread=spread)
-    return write_atomically(path, [_png(figure, dpi)], overwrite=overwrite)
+    style = FigureStyle.for_file(path, formats=formats, width=width, dpi=dpi)
+
+    def draw(inches: float) -> Figure:
+        return draw_current(solution, kind=kind, boundaries=boundaries, spread=spread, width=inches)
+
+    return write_figure(path, draw, style, overwrite=overwrite)
 
 
 def draw_current(
@@ -78,8 +84,9 @@ def draw_current(
     kind: str = "overview",
     boundaries: BoundaryCurrents | None = None,
     spread: OrientationSpread | None = None,
+    width: float = WIDTH,
 ) -> Figure:
-    """The figure of `plot_current`, not known to pyplot."""
+    """The figure of `plot_current`, `width` inches wide, not known to pyplot."""
     from matplotlib.figure import Figure
 
     if kind not in KINDS:
@@ -88,43 +95,59 @@ def draw_current(
         raise ArgumentError("bars need boundaries, got none")
     ny, nx = solution.potential.shape
     dy, dx = solution.problem.structure.step
-    tall = float(np.clip(4.6 * ny * dy / (nx * dx), 1.6, 9.0))
+    aspect = float(np.clip(ny * dy / (nx * dx), 0.3, 1.8))
+    columns = 2 if width >= _TWO_COLUMNS else 1
     draw = {"current": _current, "potential": _potential, "field": _field}
     if kind == "overview":
-        figure = Figure(figsize=(11.5, 2 * tall + 1.6), layout="constrained")
-        axes = figure.subplots(2, 2)
-        for axis, name, letter in zip(axes.flat, draw, "abc", strict=False):
-            draw[name](axis, solution)
-            axis.set_title(f"({letter}) {axis.get_title(loc='left')}", fontsize=9, loc="left")
+        high = 0.82 * aspect * width / columns + 0.55
+        figure = Figure(figsize=(width, 4 // columns * high + 0.3), layout="constrained")
+        parts: Any = figure.subfigures(4 // columns, columns)  # each with margins of its own
+        axes = [part.subplots() for part in parts.flat]
+        for axis, name, letter in zip(axes, draw, "abc", strict=False):
+            _title(axis, f"({letter}) {draw[name](axis, solution)}", width / columns)
         if boundaries is None:
-            axes[1, 1].axis("off")
+            axes[3].axis("off")
         else:
-            _bars(axes[1, 1], boundaries, spread)
-            axes[1, 1].set_title("(d) boundaries of most accumulation", fontsize=9, loc="left")
-        figure.suptitle(_headline(solution), fontsize=9, x=0.01, ha="left")
+            _bars(axes[3], boundaries, spread, most=int((high - 0.6) * 72 / (FONT + 1.5)))
+            _title(axes[3], "(d) boundaries of most accumulation", width / columns)
+        figure.suptitle(wrapped(_headline(solution), width, FONT), fontsize=FONT, x=0.01, ha="left")
     elif kind == "boundaries" and boundaries is not None:
-        figure = Figure(figsize=(7.5, 5.5), layout="constrained")
+        figure = Figure(figsize=(width, 3.8), layout="constrained")
         _bars(figure.subplots(), boundaries, spread)
     else:
-        figure = Figure(figsize=(6.2, tall + 1.0), layout="constrained")
+        figure = Figure(figsize=(width, 0.82 * aspect * width + 0.8), layout="constrained")
         axis = figure.subplots()
-        draw[kind](axis, solution)
-        axis.set_title(f"{axis.get_title(loc='left')}\n{_headline(solution)}", fontsize=8, loc="left")
+        _title(axis, draw[kind](axis, solution), width, more=_headline(solution))
     return figure
 
 
-def plot_sweep(result: Sweep, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 200) -> Path:
-    """Write a what-if sweep as PNG: conductivity and blocking over what was varied."""
-    check_output(path, overwrite=overwrite)
-    return write_atomically(path, [_png(draw_sweep(result), dpi)], overwrite=overwrite)
+def _title(axis: Axes, text: str, width: float, *, more: str = "") -> None:
+    """Above axes in a cell `width` inches wide."""
+    lines = [wrapped(part, 0.9 * width, FONT) for part in (text, more) if part]
+    axis.set_title("\n".join(lines), fontsize=FONT, loc="left")
 
 
-def draw_sweep(result: Sweep) -> Figure:
-    """Conductivity, and blocking, over what was varied."""
+def plot_sweep(
+    result: Sweep,
+    path: str | os.PathLike[str],
+    *,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a what-if sweep: conductivity and blocking over what was varied. See `FigureStyle.for_file`."""
+    style = FigureStyle.for_file(path, formats=formats, width=width, dpi=dpi)
+    return write_figure(path, lambda inches: draw_sweep(result, width=inches), style, overwrite=overwrite)
+
+
+def draw_sweep(result: Sweep, *, width: float = WIDTH) -> Figure:
+    """Conductivity, and blocking, over what was varied; `width` in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
-    first, second = figure.subplots(1, 2)
+    columns = 2 if width >= _TWO_COLUMNS else 1
+    figure = Figure(figsize=(width, 3.0 if columns == 2 else 5.2), layout="constrained")
+    first, second = figure.subplots(2 // columns, columns)
     if result.what == "direction":
         first.plot(result.value, result.along_x, "o-", color="C0", markersize=3, label="along the field")
     else:
@@ -134,15 +157,15 @@ def draw_sweep(result: Sweep) -> Figure:
             relative = result.resistance[0] / result.resistance
             twin = first.twinx()
             twin.plot(result.value, relative, "^:", color="0.4", markersize=3)
-            twin.set_ylabel("conductance between electrodes,\nrelative to the first (grey)", fontsize=7)
-            twin.tick_params(labelsize=7)
-    first.set_ylabel("effective conductivity, S/m", fontsize=8)
+            twin.set_ylabel("conductance between electrodes,\nrelative to the first (grey)", fontsize=FONT)
+            twin.tick_params(labelsize=FONT - 1)
+    first.set_ylabel("effective conductivity, S/m", fontsize=FONT)
     first.set_yscale("log")
-    first.legend(fontsize=7)
+    first.legend(fontsize=FONT)
     second.plot(result.value, 100 * result.blocking_share, "o-", color="C3", markersize=3, label="share above 0.5, %")
     second.plot(result.value, 100 * result.accumulation, "s--", color="0.4", markersize=3, label="mean magnitude, %")
-    second.set_ylabel("accumulation along boundaries", fontsize=8)
-    second.legend(fontsize=7)
+    second.set_ylabel("accumulation along boundaries", fontsize=FONT)
+    second.legend(fontsize=FONT)
     names = {
         "direction": "direction of the mean field, degrees from X to Y",
         "texture": "share of the way to one common plane",
@@ -152,8 +175,8 @@ def draw_sweep(result: Sweep) -> Figure:
     }
     positive = (result.value > 0).all() and result.value.max() > 20 * result.value.min()
     for axis in (first, second):
-        axis.set_xlabel(names[result.what], fontsize=8)
-        axis.tick_params(labelsize=7)
+        axis.set_xlabel(names[result.what], fontsize=FONT)
+        axis.tick_params(labelsize=FONT - 1, which="both")
         if positive and result.what not in ("direction", "texture"):
             axis.set_xscale("log")
     return figure
@@ -192,12 +215,13 @@ def _map(axis: Axes, solution: Solution, values: Floats, label: str, **how: Any)
     axis.imshow(overlay, extent=extent, interpolation="nearest")
     _boundaries(axis, solution)
     _edges(axis, solution)
-    bar = axis.figure.colorbar(image, ax=axis, shrink=0.85, pad=0.02)
-    bar.set_label(label, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    axis.set_xlabel("x, nm", fontsize=8)
-    axis.set_ylabel("y, nm", fontsize=8)
-    axis.tick_params(labelsize=7)
+    figure: Any = axis.figure
+    bar = figure.colorbar(image, cax=axis.inset_axes((1.02, 0.0, 0.04, 1.0)))
+    bar.set_label(label, fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT - 1)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    scale_bar(axis, MapScale(extent=extent, unit="nm"))
 
 
 def _boundaries(axis: Axes, solution: Solution) -> None:
@@ -214,7 +238,9 @@ def _boundaries(axis: Axes, solution: Solution) -> None:
     x, y = x0 + column * dx, y0 + (row + 1) * dy
     level = np.stack([np.stack([x, y], 1), np.stack([x + dx, y], 1)], 1)
     lines = np.concatenate([upright, level])
-    axis.add_collection(LineCollection(list(lines), colors="white", linewidths=0.5, alpha=0.8))
+    edges = LineCollection(list(lines), colors="white", linewidths=0.5, alpha=0.8)
+    edges.set_rasterized(len(lines) > _MOST_EDGES)
+    axis.add_collection(edges, autolim=False)
 
 
 def _edges(axis: Axes, solution: Solution) -> None:
@@ -223,19 +249,23 @@ def _edges(axis: Axes, solution: Solution) -> None:
     dy, dx = solution.problem.structure.step
     places = {"left": (left, None), "right": (right, None), "top": (None, top), "bottom": (None, bottom)}
     for edge, numbers in solution.problem.of_edge.items():
-        for index in np.flatnonzero(numbers >= 0):
+        cells = np.flatnonzero(numbers >= 0)
+        for run in np.split(cells, np.flatnonzero(np.diff(cells) != 1) + 1):
+            if not len(run):
+                continue
             x, y = places[edge]
+            first, end = run[0], run[-1] + 1
             if x is not None:
-                span = top + index * dy, top + (index + 1) * dy
+                span = top + first * dy, top + end * dy
                 axis.plot((x, x), span, color=_ELECTRODE, linewidth=4, solid_capstyle="butt", clip_on=False)
             elif y is not None:
-                span = left + index * dx, left + (index + 1) * dx
+                span = left + first * dx, left + end * dx
                 axis.plot(span, (y, y), color=_ELECTRODE, linewidth=4, solid_capstyle="butt", clip_on=False)
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)
 
 
-def _current(axis: Axes, solution: Solution) -> None:
+def _current(axis: Axes, solution: Solution) -> str:
     from matplotlib.colors import LogNorm
 
     size = np.where(solution.connected.reached, solution.magnitude, np.nan)
@@ -251,12 +281,11 @@ def _current(axis: Axes, solution: Solution) -> None:
         x, y = np.linspace(left, right, psi.shape[1]), np.linspace(top_edge, bottom, psi.shape[0])
         levels = psi.min() + np.ptp(psi) * (np.arange(_LINES) + 0.5) / _LINES
         axis.contour(x, y, psi, levels=levels, colors="#7fd6ff", linewidths=0.6)
-        axis.set_title(f"current; {_LINES} lines, each with the same share of it", fontsize=9, loc="left")
-    else:
-        axis.set_title("current", fontsize=9, loc="left")
+        return f"current; {_LINES} lines, each with the same share of it"
+    return "current"
 
 
-def _potential(axis: Axes, solution: Solution) -> None:
+def _potential(axis: Axes, solution: Solution) -> str:
     _map(axis, solution, solution.potential, "potential, V", cmap="viridis")
     known = solution.potential[np.isfinite(solution.potential)]
     if len(known) and np.ptp(known) > 0 and min(solution.potential.shape) > 1:
@@ -267,10 +296,10 @@ def _potential(axis: Axes, solution: Solution) -> None:
             x + dx * np.arange(nx), y + dy * np.arange(ny), solution.potential, levels=levels, colors="k",
             linewidths=0.4,
         )  # fmt: skip
-    axis.set_title("potential and equipotentials", fontsize=9, loc="left")
+    return "potential and equipotentials"
 
 
-def _field(axis: Axes, solution: Solution) -> None:
+def _field(axis: Axes, solution: Solution) -> str:
     from matplotlib.colors import LogNorm
 
     size = np.linalg.norm(solution.field[..., :2], axis=-1)
@@ -295,13 +324,13 @@ def _field(axis: Axes, solution: Solution) -> None:
         x + dx * columns, y + dy * rows, unit[:, 0], unit[:, 1], angles="xy", color="white", pivot="mid",
         scale=1.3 * _ARROWS, width=0.003,
     )  # fmt: skip
-    axis.set_title("local field; arrows show its direction", fontsize=9, loc="left")
+    return "local field; arrows show its direction"
 
 
-def _bars(axis: Axes, of: BoundaryCurrents, spread: OrientationSpread | None) -> None:
+def _bars(axis: Axes, of: BoundaryCurrents, spread: OrientationSpread | None, *, most: int = _BARS) -> None:
     """The boundaries with the largest accumulation in the local field, with what crosses them."""
     size = np.nan_to_num(np.abs(of.accumulation))
-    order = np.argsort(-size, kind="stable")[:_BARS]
+    order = np.argsort(-size, kind="stable")[: max(min(most, _BARS), 3)]
     place = np.arange(len(order))
     error = None
     if spread is not None and len(spread.low) == len(of):
@@ -312,14 +341,8 @@ def _bars(axis: Axes, of: BoundaryCurrents, spread: OrientationSpread | None) ->
     top = crossing.max(initial=0.0)
     axis.plot(crossing[order] / top if top > 0 else 0 * place, place, "k|", markersize=6)
     labels = [f"{of.low[i]}/{of.high[i]}  {of.labels[i]}" for i in order]
-    axis.set_yticks(place, labels, fontsize=6)
+    axis.set_yticks(place, labels, fontsize=FONT - 1)
     axis.invert_yaxis()
     axis.axvline(0, color="0.3", linewidth=0.6)
-    axis.set_xlabel("net accumulation with the local field; black: current across, of the largest", fontsize=7)
-    axis.tick_params(axis="x", labelsize=7)
-
-
-def _png(figure: Figure, dpi: int) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": "nbedex"})
-    return stream.getvalue()
+    axis.set_xlabel("net accumulation with the local field;\nblack: current across, of the largest", fontsize=FONT)
+    axis.tick_params(axis="x", labelsize=FONT - 1)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.files import write_atomically
-from nbedex.report.grains import png
-from nbedex.report.panels import FONT
+from nbedex.report.panels import FONT, MapScale, scale_bar, short
+from nbedex.report.style import WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,27 +52,48 @@ def plot_dark_field(
     names: Sequence[str],
     path: str | os.PathLike[str],
     *,
+    step: tuple[float, float] | None = None,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
     overwrite: bool = False,
-    dpi: int = 200,
-) -> Path:
-    """Draw the overlay of all images and the first 24 of them as PNG."""
-    return write_atomically(path, [png(draw_dark_field(images, names), dpi)], overwrite=overwrite)
+) -> list[Path]:
+    """Draw the overlay of all images and the first 24 of them into a file; see `FigureStyle.for_file`.
+
+    `step` of the scan, (y, x) in nm, for the scale bar; pixels without it.
+    """
+    style = FigureStyle.for_file(path, formats=formats, width=width, dpi=dpi)
+
+    def draw(inches: float) -> Figure:
+        return draw_dark_field(images, names, step=step, width=inches)
+
+    return write_figure(path, draw, style, overwrite=overwrite)
 
 
-def draw_dark_field(images: NDArray[np.float32], names: Sequence[str]) -> Figure:
-    """The overlay of images (n, ny, nx), and the single ones."""
+def draw_dark_field(
+    images: NDArray[np.float32],
+    names: Sequence[str],
+    *,
+    step: tuple[float, float] | None = None,
+    width: float = WIDTH,
+) -> Figure:
+    """The overlay of images (n, ny, nx), and the single ones; `width` in inches."""
     from matplotlib.figure import Figure
 
     shown = images[:_MOST]
     panels = [("overlay", overlay(images)), *((name, scaled(image)) for name, image in zip(names, shown, strict=False))]
-    columns = min(len(panels), 5)
+    dy, dx = step or (1.0, 1.0)
+    _, ny, nx = images.shape
+    canvas = MapScale(extent=(0.0, nx * dx, ny * dy, 0.0), unit="nm" if step else "px")
+    columns = min(len(panels), 5, max(int(width / 1.1), 1))
     rows = -(-len(panels) // columns)
-    aspect = min(images.shape[1] / images.shape[2], 2.0)
-    figure = Figure(figsize=(2.0 * columns, rows * (2.0 * aspect + 0.3)), layout="constrained")
+    wide = min(width / columns, 2.4)
+    figure = Figure(figsize=(wide * columns, rows * (wide * min(ny * dy / (nx * dx), 2.0) + 0.3)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for place in axes:
         place.axis("off")
     for place, (name, image) in zip(axes, panels, strict=False):
-        place.imshow(image, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-        place.set_title(name, fontsize=FONT, loc="left", pad=2)
+        place.imshow(image, cmap="gray", vmin=0.0, vmax=1.0, extent=canvas.extent, interpolation="nearest")
+        place.set_title(short(name), fontsize=FONT, loc="left", pad=2)
+    scale_bar(axes[0], canvas)
     return figure

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbedex.errors import ArgumentError
-from nbedex.files import check_output, make_folder, write_atomically
-from nbedex.maps.result import IndexingResult, check_cutoffs
+from nbedex.files import make_folder
+from nbedex.maps.bands import Bands, ResultReader, in_bands
+from nbedex.maps.result import Cutoffs, IndexingResult, check_cutoffs
+from nbedex.maps.thinned import thinned
+from nbedex.progress import Progress, silent
 from nbedex.report import panels
 from nbedex.report.panels import View
+from nbedex.report.style import WIDTH, FigureStyle, check_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,44 +31,53 @@ MAPS = ("ipf-z", "ipf-x", "ipf-y", "phase", "index", "reliability", "phase-relia
 OVERVIEW = ("ipf-x", "ipf-y", "ipf-z", "phase", "index", "reliability", "probability", "status")
 KINDS = (*MAPS, "overview", "all")
 
-_MAP_WIDTH = 4.2  # inches, of a single map
-_PANEL_WIDTH = 2.7  # of a map in the overview
-_SIDE = 1.75  # beside a map, for legend, colour bar or keys
-_LEAST_WIDTH = 1.4  # of the space for a map, so that its title fits
-_LEAST_HEIGHT = 1.5  # of a row in the overview, so that legends and keys fit
+# inches
+_KEY, _LEGEND, _BAR = 1.3, 1.35, 0.75  # beside a map: colour key, legend, colour bar
+_LEAST_CELL = 1.6  # width of a column of the overview
+_CELL_SIDE = 1.1  # beside its maps, and no more than half of the column
+_LEAST_WIDTH = 0.7  # of the space for a map, so that its title fits
+_LEAST_HEIGHT = 1.1  # of a row in the overview, so that legends and keys fit
+_FINER = 1.25  # map pixels kept for one on paper: which of them is drawn depends on where the map lies on the page
 _BELOW = 0.45  # under a map, for its scale bar and the footnote
 
 
 def plot_maps(
-    result: IndexingResult,
+    result: IndexingResult | ResultReader,
     path: str | os.PathLike[str],
     *,
     kind: str = "all",
     min_index: float | None = None,
     min_reliability: float | None = None,
     min_probability: float | None = None,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
     overwrite: bool = False,
-    dpi: int = 200,
+    progress: Progress = silent,
 ) -> list[Path]:
-    """Draw maps and write them as PNG.
+    """Draw maps and write them as PNG, SVG or PDF.
+
+    Of a map with more pixels than the picture, those nearest to the picture's are drawn; shares in legends are of all.
 
     Parameters
     ----------
     result
-        What indexing found.
+        What indexing found; of a `ResultReader` only the pixels drawn are in memory.
     path
-        A file that ends in .png, for one kind; or a folder (made if it does not exist), in which the
-        files are called after their kind, "ipf-z.png" and so on.
+        A file that ends in .png, .svg or .pdf, for one kind; or a folder (made if it does not exist), in which
+        the files are called after their kind, "ipf-z.png" and so on.
     kind
         One of `KINDS`: the crystal direction along the sample's X, Y or Z (Z is the beam), the phase,
         numbers, the status, "overview" for most of them on one page, "all" for every file.
     min_index, min_reliability, min_probability
         Pixels under these are black in all maps but that of the status. None: a probability of 0.5, which 0
         switches off, and nothing for the others.
+    formats, width, dpi
+        See `FigureStyle.of`; the ending of a file's name says its format where none is asked for.
     overwrite
         Whether files that are already there may be replaced.
-    dpi
-        Pixels per inch, 50 to 1200.
+    progress
+        Called with what is done.
 
     Returns
     -------
@@ -73,23 +87,40 @@ def plot_maps(
     Raises
     ------
     ArgumentError
-        If the kind is not known, a limit is out of range, or "all" is to go to a single file.
+        If the kind is not known, a limit, format, width or dpi is not possible, or "all" is to go to a single file.
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written. With "all", files are
         checked before the first is drawn.
+    DataFormatError
+        If the result file is damaged.
     """
-    if not 50 <= dpi <= 1200:
-        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
-    targets = _targets(Path(path), _kinds(kind))
+    kinds = _kinds(kind)
+    single = _is_file(Path(path))
+    make_style = partial(FigureStyle.for_file, path) if single else FigureStyle.of
+    style = make_style(formats=formats, width=width, dpi=dpi)
+    targets = _targets(Path(path), kinds, single=single)
     for target in targets.values():
-        check_output(target, overwrite=overwrite)
-    written = []
-    for name, target in targets.items():
-        figure = draw(
-            result, kind=name, min_index=min_index, min_reliability=min_reliability, min_probability=min_probability
-        )
-        written.append(write_atomically(target, [_png(figure, dpi)], overwrite=overwrite))
+        check_figure(target, style, overwrite=overwrite)
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
+    source = in_bands(result)
+    source.check(progress)
+    view = _fewer(source, style, cutoffs, limits, progress)
+    written: list[Path] = []
+    for number, (name, target) in enumerate(targets.items()):
+        progress("drawing", number, len(targets))
+        written += write_figure(target, partial(_figure, view, name), style, overwrite=overwrite)
+    progress("drawing", len(targets), len(targets))
     return written
+
+
+def _fewer(source: Bands, style: FigureStyle, cutoffs: Cutoffs, limits: str, progress: Progress) -> View:
+    """The map in no more pixels than a picture of it, as wide as the figure, has."""
+    dy, dx = source.calibration.step or (1.0, 1.0)
+    width, height = _size_on_paper(source.shape[0] * dy / (source.shape[1] * dx), style.width)
+    most = (math.ceil(_FINER * style.dpi * height), math.ceil(_FINER * style.dpi * width))
+    few = thinned(source, most, cutoffs=cutoffs, progress=progress)
+    keep = few.result.accepted(**cutoffs)
+    return View(result=few.result, keep=keep, limits=limits, scale=few.scale, whole=few.counts)
 
 
 def draw(
@@ -99,24 +130,33 @@ def draw(
     min_index: float | None = None,
     min_reliability: float | None = None,
     min_probability: float | None = None,
+    width: float = WIDTH,
 ) -> Figure:
-    """Draw one kind of figure (not "all"); see `plot_maps`. The Figure is not known to pyplot."""
+    """Draw one kind of figure (not "all"), `width` inches wide; see `plot_maps`. It is not known to pyplot."""
     if kind not in (*MAPS, "overview"):
         raise ArgumentError(f"expected one of {', '.join((*MAPS, 'overview'))}, got {kind!r}")
-    check_cutoffs(min_index, min_reliability, min_probability)
+    cutoffs, limits = _cutoffs(min_index, min_reliability, min_probability)
     result.validate()
+    return _figure(View(result=result, keep=result.accepted(**cutoffs), limits=limits), kind, width)
+
+
+def _figure(view: View, kind: str, width: float) -> Figure:
+    return _overview(view, width) if kind == "overview" else _single(view, kind, width)
+
+
+def _cutoffs(
+    min_index: float | None, min_reliability: float | None, min_probability: float | None
+) -> tuple[Cutoffs, str]:
+    """What is shown, and what is not in words."""
+    check_cutoffs(min_index, min_reliability, min_probability)
     least = DEFAULT_MIN_PROBABILITY if min_probability is None else min_probability
     limits = [f"probability < {least:g}"]
     if min_index is not None:
         limits.append(f"index < {min_index:g}")
     if min_reliability is not None:
         limits.append(f"reliability < {min_reliability:g} %")
-    view = View(
-        result=result,
-        keep=result.accepted(min_index=min_index, min_reliability=min_reliability, min_probability=least),
-        limits=", ".join(limits),
-    )
-    return _overview(view) if kind == "overview" else _single(view, kind)
+    cutoffs = Cutoffs(min_index=min_index, min_reliability=min_reliability, min_probability=least)
+    return cutoffs, ", ".join(limits)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:
@@ -125,31 +165,22 @@ def _kinds(kind: str) -> tuple[str, ...]:
     return KINDS[:-1] if kind == "all" else (kind,)
 
 
-def _targets(path: Path, kinds: tuple[str, ...]) -> dict[str, Path]:
+def _is_file(path: Path) -> bool:
+    """Whether a path means a picture rather than a folder."""
+    return path.suffix != "" and not path.is_dir()
+
+
+def _targets(path: Path, kinds: tuple[str, ...], *, single: bool) -> dict[str, Path]:
     """The file of each kind; makes the folder if one is asked for."""
-    if path.suffix.lower() == ".png" and not path.is_dir():
-        if len(kinds) > 1:
-            raise ArgumentError(f"'all' writes {len(kinds)} files: give a folder instead of {path}")
+    if single and len(kinds) > 1:
+        raise ArgumentError(f"'all' writes {len(kinds)} files: give a folder instead of {path}")
+    if single:
         return {kinds[0]: path}
-    if path.suffix and not path.is_dir():
-        raise ArgumentError(f"maps are written as PNG: give a name that ends in .png or a folder, got {path}")
     make_folder(path)
-    return {kind: path / f"{kind}.png" for kind in kinds}
+    return {kind: path / kind for kind in kinds}
 
 
-def _png(figure: Figure, dpi: int) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(
-        stream, format="png", dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.06,
-        metadata={"Software": "nbedex"},
-    )  # fmt: skip
-    return stream.getvalue()
-
-
-def _draw_panel(axes: Axes, view: View, kind: str, prefix: str = "") -> None:
+def _draw_panel(axes: Axes, view: View, kind: str, *, prefix: str = "", separator: str = "  ") -> None:
     """One map of `kind` into `axes`, with what stands beside it (keys of IPF maps apart)."""
     result = view.result
     if kind.startswith("ipf-"):
@@ -157,9 +188,9 @@ def _draw_panel(axes: Axes, view: View, kind: str, prefix: str = "") -> None:
         name = f"{prefix}IPF-{axis.upper()}{_DIRECTION[axis]}"
         panels.draw_rgb(axes, view, panels.ipf_image(view, axis), name)
     elif kind == "phase":
-        panels.draw_phases(axes, view, f"{prefix}Phase")
+        panels.draw_phases(axes, view, f"{prefix}Phase", separator=separator)
     elif kind == "status":
-        panels.draw_status(axes, view, f"{prefix}Status")
+        panels.draw_status(axes, view, f"{prefix}Status", separator=separator)
     else:
         title, label, values, low, high = _VALUES[kind](result)
         limits = panels.limits_of(values[view.keep], low=low, high=high)
@@ -175,40 +206,49 @@ _VALUES: dict[str, Callable[[IndexingResult], tuple[str, str, Any, float, float]
 }
 
 
-def _single(view: View, kind: str) -> Figure:
+def _single(view: View, kind: str, width: float) -> Figure:
     """One map; keys of the phases that occur in it stand to the right of an IPF map."""
     from matplotlib.figure import Figure
 
-    width, height = _map_size(view, _MAP_WIDTH)
+    side = _KEY if kind.startswith("ipf-") else _LEGEND if kind in ("phase", "status") else _BAR
+    across, height = _map_size(view, max(width - side, _LEAST_WIDTH))
     phases = _phases_shown(view) if kind.startswith("ipf-") else []
-    key = min(1.5, max(1.0, (height + 0.3) / max(len(phases), 1)))
+    key = min(1.3, max(0.95, (height + 0.3) / max(len(phases), 1)))
     below = max(_BELOW, len(phases) * key - height)
-    figure = Figure(figsize=(max(width, _LEAST_WIDTH) + _SIDE, below + height + 0.35))
-    axes = _add_axes(figure, 0.0, below, width, height)
+    figure = Figure(figsize=(max(across, _LEAST_WIDTH) + side, below + height + 0.35))
+    axes = _add_axes(figure, 0.0, below, across, height)
     _draw_panel(axes, view, kind)
     for row, phase in enumerate(phases):
         bottom = below + height + 0.15 - (row + 1) * key
-        left = max(width, _LEAST_WIDTH) + 0.15
-        panels.draw_key(_add_axes(figure, left, bottom, 1.4, 0.85 * key), phase)
+        left = max(across, _LEAST_WIDTH) + 0.1
+        panels.draw_key(_add_axes(figure, left, bottom, side - 0.15, 0.82 * key), phase)
     _footnote(figure, view, kind=kind, y=below - _BELOW)
     return figure
 
 
-def _overview(view: View) -> Figure:
-    """The maps of `OVERVIEW` in rows of three, the colour keys in the last cell."""
+def _overview(view: View, width: float) -> Figure:
+    """The maps of `OVERVIEW` in rows of up to three, the colour keys in the last cell."""
     from matplotlib.figure import Figure
 
-    width, height = _map_size(view, _PANEL_WIDTH)
-    cell_width = max(width, _LEAST_WIDTH) + _SIDE
-    cell_height = max(height, _LEAST_HEIGHT) + 0.6
-    figure = Figure(figsize=(3 * cell_width, 3 * cell_height + _BELOW))
+    columns = min(max(int(width / _LEAST_CELL), 1), 3)
+    rows = -(-(len(OVERVIEW) + 1) // columns)
+    cell_width = width / columns
+    across, height = _map_size(view, cell_width - min(_CELL_SIDE, cell_width / 2))
+    cell_height = max(height, _LEAST_HEIGHT) + 0.55
+    figure = Figure(figsize=(width, rows * cell_height + _BELOW))
+
+    def corner(number: int) -> tuple[float, float]:
+        """Left end and top of a cell."""
+        row, column = divmod(number, columns)
+        return column * cell_width, _BELOW + (rows - row) * cell_height
+
     for number, kind in enumerate(OVERVIEW):
-        row, column = divmod(number, 3)
-        top = _BELOW + (3 - row) * cell_height - 0.3
-        axes = _add_axes(figure, column * cell_width, top - height, width, height)
-        _draw_panel(axes, view, kind, prefix=f"({'abcdefgh'[number]}) ")
-    _key_block(figure, view, (2 * cell_width, _BELOW + 0.2, cell_width, cell_height - 0.2))
-    _footnote(figure, view, kind="overview", y=0.2)
+        left, top = corner(number)
+        axes = _add_axes(figure, left, top - 0.3 - height, across, height)
+        _draw_panel(axes, view, kind, prefix=f"({'abcdefgh'[number]}) ", separator="\n")
+    left, top = corner(len(OVERVIEW))
+    _key_block(figure, view, (left, top - cell_height + 0.1, cell_width, cell_height - 0.2))
+    _footnote(figure, view, kind="overview", y=0.1)
     return figure
 
 
@@ -239,16 +279,17 @@ def _key_block(figure: Figure, view: View, place: tuple[float, float, float, flo
 
 
 def _phases_shown(view: View) -> list[Any]:
-    ids = view.result.phase_id[view.keep]
-    return [phase for number, phase in enumerate(view.result.phases) if bool((ids == number).any())]
+    return [phase for phase, count in zip(view.result.phases, view.counts.shown, strict=True) if count]
 
 
 def _map_size(view: View, width: float) -> tuple[float, float]:
+    return _size_on_paper(view.aspect, width)
+
+
+def _size_on_paper(aspect: float, width: float) -> tuple[float, float]:
     """Size of a map in inches; long and thin maps get a limited height."""
-    height = width * view.aspect
-    if height > 1.6 * width:
-        return 1.6 * width / view.aspect, 1.6 * width
-    return width, height
+    height = width * aspect
+    return (1.6 * width / aspect, 1.6 * width) if height > 1.6 * width else (width, height)
 
 
 def _footnote(figure: Figure, view: View, *, kind: str, y: float) -> None:
@@ -258,5 +299,6 @@ def _footnote(figure: Figure, view: View, *, kind: str, y: float) -> None:
     text = f"Black: not indexed, or {view.limits}."
     if kind in ("overview", "reliability", "phase-reliability"):
         text += " Grey: no rival to compare with."
-    y /= figure.get_size_inches()[1]
-    figure.text(0.0, y, text, fontsize=panels.FONT - 1, color="0.3", ha="left", va="bottom")
+    width, height = figure.get_size_inches()
+    text = panels.wrapped(text, width, panels.FONT - 1)
+    figure.text(0.0, (y + 0.2) / height, text, fontsize=panels.FONT - 1, color="0.3", ha="left", va="top")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.files import check_output, make_folder, write_atomically
+from nbedex.files import make_folder
 from nbedex.grains import GrainMap, Role, grain_reference_deviation, kernel_average_misorientation
 from nbedex.report import panels
 from nbedex.report.poles import draw_poles
+from nbedex.report.style import WIDTH, FigureStyle, check_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH = 5.0  # inches of a map
-_SIDE = 1.7
-_TITLE = 0.35
-_BELOW = 0.45
-_LEAST_DIAMETER = 2.2  # of a grain that gets its number, in widths of the text
+_SIDE = 0.75  # inches beside a map
+_LEAST_NUMBER = 6.0  # points; a grain too small for that has no number
+_ROOM = 0.68  # width of a digit in font sizes, with some room
+_MOST_EDGES = 20_000  # edges of pixels drawn as lines in vector formats; more are rasterised
 ROLE_COLOURS = {Role.INSULATOR: "#404040", Role.ELECTRODE: "#e6b800", Role.NOT_INDEXED: "#000000", Role.HOLE: "#ffffff"}
 ROLE_LABELS = {
     Role.INSULATOR: "insulator",
@@ -70,31 +69,42 @@ class GrainCanvas:
 
 
 def plot_grains(
-    grain_map: GrainMap, folder: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 200, threads: int = 0
+    grain_map: GrainMap,
+    folder: str | os.PathLike[str],
+    *,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
+    threads: int = 0,
 ) -> list[Path]:
-    """Draw all figures of grains and write them as PNG into a folder, made if it does not exist.
+    """Draw all figures of grains and write them into a folder, made if it does not exist.
+
+    For formats, width and dpi see `FigureStyle.of`.
 
     Raises
     ------
     ArgumentError
-        If `dpi` doesn't lie between 50 and 1200.
+        If format, width or dpi are not possible.
     OutputError
         If a file exists and `overwrite` is not given, or it can't be written.
     """
-    if not 50 <= dpi <= 1200:
-        raise ArgumentError(f"dpi must lie between 50 and 1200, got {dpi!r}")
+    style = FigureStyle.of(formats=formats, width=width, dpi=dpi)
     target = make_folder(folder)
     kinds = [kind for kind in GRAIN_FIGURES if kind not in _OF_PLANES or _has_planes(grain_map)]
     for kind in kinds:
-        check_output(target / f"{kind}.png", overwrite=overwrite)
+        check_figure(target / kind, style, overwrite=overwrite)
     written = []
     for kind in kinds:
-        figure = draw_grains(grain_map, kind=kind, threads=threads)
-        written.append(write_atomically(target / f"{kind}.png", [png(figure, dpi)], overwrite=overwrite))
+
+        def draw(inches: float, kind: str = kind) -> Figure:
+            return draw_grains(grain_map, kind=kind, width=inches, threads=threads)
+
+        written += write_figure(target / kind, draw, style, overwrite=overwrite)
     return written
 
 
-def draw_grains(grain_map: GrainMap, *, kind: str = "grains", threads: int = 0) -> Figure:
+def draw_grains(grain_map: GrainMap, *, kind: str = "grains", width: float = WIDTH, threads: int = 0) -> Figure:
     """Draw one figure of grains.
 
     Parameters
@@ -105,40 +115,40 @@ def draw_grains(grain_map: GrainMap, *, kind: str = "grains", threads: int = 0) 
         "grains": regions with their numbers. "kam", "grod": misorientation within grains. "planes": inclination of the
         conduction planes as colour, their traces as lines, the longer the steeper the planes. "poles": their normals
         as a pole figure.
+    width
+        Of the figure, inches.
     threads
         0: all available.
     """
-    from matplotlib.figure import Figure
-
     if kind not in GRAIN_FIGURES:
         raise ArgumentError(f"expected one of {', '.join(GRAIN_FIGURES)}, got {kind!r}")
     if kind in _OF_PLANES and not _has_planes(grain_map):
         raise ArgumentError("no phase of the map has conduction planes; say which phase is which (--phase NAME=KEY)")
     if kind == "poles":
-        return draw_poles(grain_map)
+        return draw_poles(grain_map, width=width)
     canvas = GrainCanvas.of(grain_map)
-    width, height = _WIDTH, _WIDTH * canvas.aspect
-    if height > 1.6 * width:
-        width, height = 1.6 * width / canvas.aspect, 1.6 * width
-    size = (max(width, 1.4) + _SIDE, _BELOW + height + _TITLE)
-    figure = Figure(figsize=size)
-    axes = figure.add_axes((0.0, _BELOW / size[1], width / size[0], height / size[1]))
+    figure, axes = panels.map_figure(canvas, width, side=_SIDE)
     GRAIN_FIGURES[kind](axes, canvas, threads)
     return figure
 
 
 def outlines(axes: Axes, canvas: GrainCanvas, colour: str = "black", width: float = 0.5) -> None:
-    """Edges of pixels between regions, as lines."""
-    from matplotlib.collections import LineCollection
+    """Edges of pixels between regions, as one path: a collection of as many lines takes ten times as long."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
 
     region = canvas.grain_map.grain_id
     dy, dx = canvas.grain_map.source.step
-    row, column = np.nonzero(region[:, 1:] != region[:, :-1])
+    row, column = np.nonzero((region[:, 1:] != region[:, :-1]).T)[::-1]  # down each column, so that edges continue
     upright = np.stack([(column + 0.5) * dx, (row - 0.5) * dy, (column + 0.5) * dx, (row + 0.5) * dy], axis=-1)
     row, column = np.nonzero(region[1:] != region[:-1])
     level = np.stack([(column - 0.5) * dx, (row + 0.5) * dy, (column + 0.5) * dx, (row + 0.5) * dy], axis=-1)
-    segments = np.concatenate([upright, level]).reshape(-1, 2, 2)
-    axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=width, capstyle="round"))
+    segments = joined(np.concatenate([upright, level]).reshape(-1, 2, 2))
+    codes = np.tile([Outline.MOVETO, Outline.LINETO], len(segments))
+    path = Outline(segments.reshape(-1, 2), codes)
+    patch = PathPatch(path, fill=False, edgecolor=colour, linewidth=width, capstyle="round")
+    patch.set_rasterized(len(segments) > _MOST_EDGES)
+    axes.add_artist(patch)
 
 
 def inner_points(grain_map: GrainMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -153,9 +163,16 @@ def inner_points(grain_map: GrainMap) -> tuple[NDArray[np.float64], NDArray[np.f
         edge[b] |= different
     padded = np.pad(~edge, 1)
     depth = ndimage.distance_transform_edt(padded, sampling=grain_map.source.step)[1:-1, 1:-1]
-    places = np.array(ndimage.maximum_position(depth, region, np.arange(len(grain_map.grains))), dtype=np.int64)
-    deep = depth[places[:, 0], places[:, 1]] + min(grain_map.source.step) / 2
-    return places[:, ::-1] * np.array(grain_map.source.step[::-1]), deep
+    # The deepest place of a region is a local maximum, but for regions that are all edge.
+    peak = depth >= ndimage.maximum_filter(depth, 3)
+    peak |= (np.bincount(region[peak], minlength=len(grain_map.grains)) == 0)[region]
+    place = np.flatnonzero(peak)
+    of, deep = region.ravel()[place], depth.ravel()[place]
+    order = np.lexsort((place, -deep, of))
+    first = order[np.searchsorted(of[order], np.arange(len(grain_map.grains)))]
+    rows, columns = np.divmod(place[first], region.shape[1])
+    position = np.stack([columns, rows], axis=1) * np.array(grain_map.source.step[::-1])
+    return position, deep[first] + min(grain_map.source.step) / 2
 
 
 def fills(grain_map: GrainMap) -> NDArray[np.float64]:
@@ -179,27 +196,41 @@ def fills(grain_map: GrainMap) -> NDArray[np.float64]:
     return colours
 
 
+def joined(segments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Segments (n, 2, 2), those that continue the one before in its direction made one with it."""
+    if not len(segments):
+        return segments
+    step = segments[:, 1] - segments[:, 0]
+    goes_on = (segments[1:, 0] == segments[:-1, 1]).all(axis=1) & (np.sign(step[1:]) == np.sign(step[:-1])).all(axis=1)
+    first = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    last = np.concatenate([first[1:], [len(segments)]]) - 1
+    return np.stack([segments[first, 0], segments[last, 1]], axis=1)
+
+
 def _draw_numbers(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
     grain_map = canvas.grain_map
     panels.draw_rgb(axes, canvas, fills(grain_map)[grain_map.grain_id], _count_text(grain_map))
     outlines(axes, canvas)
     place, deep = inner_points(grain_map)
-    per_point = (canvas.extent[1] - canvas.extent[0]) / (_WIDTH * 72)  # nm on paper
-    for g in range(len(grain_map.grains)):
-        text = str(g)
-        size = float(np.clip(2 * deep[g] / per_point / (0.62 * len(text) * _LEAST_DIAMETER / 2), 0, panels.FONT))
-        if grain_map.grains.role[g] in (Role.GRAIN, Role.ELECTRODE, Role.INSULATOR) and size >= 3.5:
-            colour = "white" if grain_map.grains.role[g] == Role.INSULATOR else "black"
-            axes.text(
-                float(place[g, 0]),
-                float(place[g, 1]),
-                text,
-                fontsize=size,
-                ha="center",
-                va="center",
-                color=colour,
-                clip_on=True,
-            )
+    figure: Any = axes.figure
+    points = 72 * axes.get_position().width * figure.get_size_inches()[0]  # width of the map on paper
+    per_point = (canvas.extent[1] - canvas.extent[0]) / points
+    digits = np.array([len(str(g)) for g in range(len(grain_map.grains))])
+    sizes = np.minimum(2 * deep / per_point / (_ROOM * np.maximum(digits, 1.5)), panels.FONT)
+    numbered = np.isin(grain_map.grains.role, (Role.GRAIN, Role.ELECTRODE, Role.INSULATOR)) & (sizes >= _LEAST_NUMBER)
+    for g in np.flatnonzero(numbered).tolist():
+        text, size = str(g), float(sizes[g])
+        colour = "white" if grain_map.grains.role[g] == Role.INSULATOR else "black"
+        axes.text(
+            float(place[g, 0]),
+            float(place[g, 1]),
+            text,
+            fontsize=size,
+            ha="center",
+            va="center",
+            color=colour,
+            clip_on=True,
+        )
     there = [role for role in ROLE_COLOURS if bool((grain_map.grains.role == role).any())]
     if there:
         panels.legend(axes, [(ROLE_COLOURS[role], role.name.lower().replace("_", " ")) for role in there])
@@ -233,6 +264,8 @@ def _draw_angles(axes: Axes, canvas: GrainCanvas, values: NDArray[np.float32], t
 
 
 def _draw_planes(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
+    from matplotlib.collections import LineCollection
+
     grains = canvas.grain_map.grains
     alpha = grains.inclination_deg[canvas.grain_map.grain_id]
     shown = GrainCanvas(grain_map=canvas.grain_map, keep=np.isfinite(alpha))
@@ -240,33 +273,23 @@ def _draw_planes(axes: Axes, canvas: GrainCanvas, threads: int) -> None:
     panels.draw_values(axes, shown, alpha, title, "inclination α (degrees)", (0.0, 90.0))
     outlines(axes, canvas, "white", 0.4)
     place, deep = inner_points(canvas.grain_map)
-    for g in np.flatnonzero(np.isfinite(grains.inclination_deg)):
-        x, y = place[g]
-        if not np.isfinite(grains.trace_deg[g]):
-            axes.plot(x, y, marker="o", markersize=2.5, color="white", markeredgecolor="black", markeredgewidth=0.4)
-            continue
-        reach = 0.9 * deep[g] * np.sin(np.deg2rad(grains.inclination_deg[g]))
-        theta = np.deg2rad(grains.trace_deg[g])
-        ends = np.array([[-1.0], [1.0]]) * reach * np.array([np.cos(theta), np.sin(theta)]) + (x, y)
-        for width, colour in ((2.2, "black"), (1.2, "white")):
-            axes.plot(*ends.T, color=colour, linewidth=width, solid_capstyle="round")
+    flat = np.isfinite(grains.inclination_deg) & ~np.isfinite(grains.trace_deg)
+    if flat.any():
+        axes.plot(
+            *place[flat].T, linestyle="none", marker="o", markersize=2.5, color="white", markeredgecolor="black",
+            markeredgewidth=0.4,
+        )  # fmt: skip
+    steep = np.flatnonzero(np.isfinite(grains.inclination_deg) & np.isfinite(grains.trace_deg))
+    theta = np.deg2rad(grains.trace_deg[steep])
+    reach = 0.9 * deep[steep] * np.sin(np.deg2rad(grains.inclination_deg[steep]))
+    half = reach[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1)
+    ends = np.stack([place[steep] - half, place[steep] + half], axis=1)
+    for width, colour in ((2.2, "black"), (1.2, "white")):
+        axes.add_collection(LineCollection(list(ends), colors=colour, linewidths=width, capstyle="round"))
 
 
 def _has_planes(grain_map: GrainMap) -> bool:
     return bool(np.isfinite(grain_map.grains.inclination_deg).any())
-
-
-def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(
-        stream, format="png", dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.06,
-        metadata={"Software": "nbedex"},
-    )  # fmt: skip
-    return stream.getvalue()
 
 
 _OF_PLANES = ("planes", "poles")

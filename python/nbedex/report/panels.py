@@ -5,6 +5,7 @@ Matplotlib's objects only, never pyplot: no global state, so figures can be made
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,17 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.maps.result import IndexingResult, Status
+from nbedex.maps.thinned import Counts
 from nbedex.report.ipf import ColourKey, colour_key, ipf_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from nbedex.phases import Phase
 
 BLACK = (0.0, 0.0, 0.0)
-FONT = 8.0  # points
+FONT = 7.0  # points; what is small has one less, titles have one more
 _BAR_DROP = 9.0  # points from the map down to its scale bar
 _LEAST_BAR = 0.9  # inches, height of a colour bar beside a map that is flatter than that
+_LEAST_WIDTH = 0.7  # of a map
+_TALLEST = 1.6  # of a map, in widths; taller ones become narrower
+_TITLE, _BELOW = 0.35, 0.3  # above and below a map
+_CHARACTER = 0.53  # mean width of a character in font sizes
 # status in colours that colour-blind readers tell apart (after Okabe and Ito), OK white
 STATUS_COLOURS = {
     Status.OK: "#FFFFFF",
@@ -46,12 +53,8 @@ STATUS_LABELS = {
 }
 
 
-class Canvas(Protocol):
-    """What a panel needs of a map: which pixels are shown, and where it lies on paper."""
-
-    @property
-    def keep(self) -> NDArray[np.bool_]:
-        """(ny, nx), True where shown."""
+class Scaled(Protocol):
+    """What a scale bar needs of a map."""
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -60,6 +63,22 @@ class Canvas(Protocol):
     @property
     def unit(self) -> str:
         """Unit of `extent`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapScale:
+    """No more than a scale bar needs: left, right, bottom, top of a map in a unit."""
+
+    extent: tuple[float, float, float, float]
+    unit: str
+
+
+class Canvas(Scaled, Protocol):
+    """What a panel needs of a map: which pixels are shown, and where it lies on paper."""
+
+    @property
+    def keep(self) -> NDArray[np.bool_]:
+        """(ny, nx), True where shown."""
 
     @property
     def aspect(self) -> float:
@@ -73,13 +92,20 @@ class View:
     result: IndexingResult
     keep: NDArray[np.bool_]
     limits: str  # of what is shown, in words
+    scale: tuple[float, float] = (1.0, 1.0)  # pixels of the map in one of the result: rows, columns
+    whole: Counts | None = None  # of the map, where the result has fewer pixels than the map
+
+    @property
+    def counts(self) -> Counts:
+        """Pixels of the whole map."""
+        return self.whole or Counts.of(self.result, self.keep)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
         """Left, right, bottom, top of the map in `unit`; rows run down."""
         ny, nx = self.result.shape
         dy, dx = self.result.calibration.step or (1.0, 1.0)
-        return 0.0, nx * dx, ny * dy, 0.0
+        return 0.0, nx * self.scale[1] * dx, ny * self.scale[0] * dy, 0.0
 
     @property
     def unit(self) -> str:
@@ -154,8 +180,11 @@ def limits_of(values: NDArray[Any], *, low: float, high: float) -> tuple[float, 
     return float(first), float(max(last, first + step))
 
 
-def draw_status(axes: Axes, view: View, title: str) -> None:
-    """Why pixels are black elsewhere: the status in colours, with those under the cut-offs in grey."""
+def draw_status(axes: Axes, view: View, title: str, *, separator: str = "  ") -> None:
+    """Why pixels are black elsewhere: the status in colours, with those under the cut-offs in grey.
+
+    `separator` stands between names and numbers.
+    """
     from matplotlib.colors import to_rgb
 
     table = np.array([to_rgb(STATUS_COLOURS[status]) for status in Status])
@@ -164,37 +193,36 @@ def draw_status(axes: Axes, view: View, title: str) -> None:
     image[cut] = _CUT_OFF
     axes.imshow(image, extent=view.extent, interpolation="nearest")
     frame(axes, view, title)
-    total = view.result.status.size
+    counts = view.counts
     entries: list[tuple[Any, str]] = []
     for status in Status:
-        count = int((view.result.status == status).sum())
-        count -= int(cut.sum()) if status is Status.OK else 0
+        count = int(counts.status[status]) - (counts.cut if status is Status.OK else 0)
         if count:
-            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}  {_percent(count, total)}"))
-    if cut.any():
-        entries.append((_CUT_OFF, f"under cut-offs  {_percent(int(cut.sum()), total)}"))
+            share = _percent(count, counts.pixels)
+            entries.append((STATUS_COLOURS[status], f"{STATUS_LABELS[status]}{separator}{share}"))
+    if counts.cut:
+        entries.append((_CUT_OFF, f"under cut-offs{separator}{_percent(counts.cut, counts.pixels)}"))
     legend(axes, entries)
 
 
 _CUT_OFF = (0.45, 0.45, 0.45)
 
 
-def draw_phases(axes: Axes, view: View, title: str) -> None:
-    """Phase map with a legend of names and shares of the map's area."""
+def draw_phases(axes: Axes, view: View, title: str, *, separator: str = "  ") -> None:
+    """Phase map with a legend of names and shares of the map's area, the separator between them."""
     draw_rgb(axes, view, phase_image(view), title)
-    total = view.keep.size
+    counts = view.counts
     entries: list[tuple[Any, str]] = []
-    for number, phase in enumerate(view.result.phases):
-        count = int((view.keep & (view.result.phase_id == number)).sum())
-        entries.append((phase.colour, f"{short(phase.name)}  {_percent(count, total)}"))
-    hidden = total - int(view.keep.sum())
+    for phase, count in zip(view.result.phases, counts.shown, strict=True):
+        entries.append((phase.colour, f"{short(phase.name)}{separator}{_percent(int(count), counts.pixels)}"))
+    hidden = counts.pixels - int(counts.shown.sum())
     if hidden:
-        entries.append((BLACK, f"not shown  {_percent(hidden, total)}"))
+        entries.append((BLACK, f"not shown{separator}{_percent(hidden, counts.pixels)}"))
     legend(axes, entries)
 
 
 def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
-    """Coloured squares with text, to the right of a map."""
+    """Coloured squares with text, to the right of a map; small where a text has several lines."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour, edgecolor="0.3", linewidth=0.5, label=_safe(text)) for colour, text in entries]
@@ -204,37 +232,63 @@ def legend(axes: Axes, entries: list[tuple[Any, str]]) -> None:
         bbox_to_anchor=(1.0, 1.0),
         borderaxespad=0.8,
         frameon=False,
-        fontsize=FONT,
+        fontsize=FONT - 1 if any("\n" in text for _, text in entries) else FONT,
         handlelength=1.0,
         handleheight=1.0,
         labelspacing=0.5,
     )
 
 
+def map_figure(view: Canvas, width: float, *, side: float) -> tuple[Figure, Axes]:
+    """A figure `width` inches wide with axes for a map, and `side` inches beside it for what explains it."""
+    from matplotlib.figure import Figure
+
+    across = max(width - side, _LEAST_WIDTH)
+    high = min(across * view.aspect, _TALLEST * across)
+    size = (across + side, _BELOW + high + _TITLE)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0.0, _BELOW / size[1], high / view.aspect / size[0], high / size[1]))
+    return figure, axes
+
+
+def wrapped(text: str, width: float, font: float) -> str:
+    """Text in lines that are about `width` inches long at most."""
+    return "\n".join(textwrap.wrap(text, max(int(72 * width / (_CHARACTER * font)), 12)))
+
+
+def set_title(axes: Axes, title: str, *, pad: float = 4.0) -> None:
+    """A title that starts with the axes and ends with the figure."""
+    figure: Any = axes.figure
+    room = (1.0 - axes.get_position().x0) * figure.get_size_inches()[0]
+    axes.set_title(wrapped(title, room, FONT + 1), fontsize=FONT + 1, loc="left", pad=pad)
+
+
 def frame(axes: Axes, view: Canvas, title: str) -> None:
     """Title above, scale bar below, no ticks."""
-    axes.set_title(title, fontsize=FONT + 1, loc="left", pad=4)
+    if title:
+        set_title(axes, title)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_linewidth(0.5)
-    _scale_bar(axes, view)
+    scale_bar(axes, view)
 
 
-def _scale_bar(axes: Axes, view: Canvas) -> None:
+def scale_bar(axes: Axes, view: Scaled) -> None:
     """A bar of 1, 2 or 5 times a power of ten, about a quarter of the map, under its left corner."""
     from matplotlib.transforms import ScaledTranslation
 
-    length = nice_length(view.extent[1] / 4)
+    length = nice_length((view.extent[1] - view.extent[0]) / 4)
+    start = view.extent[0]
     # along x in the map's units, below the map by a fixed distance on paper
     drop = ScaledTranslation(0, -_BAR_DROP / 72, axes.figure.dpi_scale_trans)
     under = axes.get_xaxis_transform() + drop
     axes.plot(
-        [0.0, length], [0.0, 0.0], transform=under, color="black", linewidth=2.5, clip_on=False,
+        [start, start + length], [0.0, 0.0], transform=under, color="black", linewidth=2.5, clip_on=False,
         solid_capstyle="butt",
     )  # fmt: skip
     axes.annotate(
-        length_text(length, view.unit), (length, 0.0), xycoords=under, xytext=(4, 0),
+        length_text(length, view.unit), (start + length, 0.0), xycoords=under, xytext=(4, 0),
         textcoords="offset points", fontsize=FONT, va="center", ha="left",
     )  # fmt: skip
     axes.set_xlim(view.extent[0], view.extent[1])

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbedex.files import check_output, write_atomically
 from nbedex.indexing.look import PatternView
 from nbedex.maps.orientation import to_euler
+from nbedex.report.panels import FONT
+from nbedex.report.style import WIDTH, FigureStyle, write_figure
+
+_TWO_COLUMNS = 4.5  # inches from which on panels stand side by side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def plot_pattern(view: PatternView, path: str | os.PathLike[str], *, overwrite: bool = False, dpi: int = 150) -> Path:
-    """Write `draw_pattern(view)` as PNG.
+def plot_pattern(
+    view: PatternView,
+    path: str | os.PathLike[str],
+    *,
+    formats: str | Sequence[str] | None = None,
+    width: str | float | None = None,
+    dpi: int | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write `draw_pattern(view)`; see `FigureStyle.for_file`.
 
     Raises
     ------
     OutputError
         The file exists and `overwrite` is not set, or it can't be written.
     """
-    check_output(path, overwrite=overwrite)
-    buffer = io.BytesIO()
-    draw_pattern(view).savefig(buffer, format="png", dpi=dpi)
-    return write_atomically(path, [buffer.getvalue()], overwrite=overwrite)
+    style = FigureStyle.for_file(path, formats=formats, width=width, dpi=dpi)
+    return write_figure(path, lambda inches: draw_pattern(view, width=inches), style, overwrite=overwrite)
 
 
-def draw_pattern(view: PatternView) -> Figure:
+def draw_pattern(view: PatternView, *, width: float = WIDTH) -> Figure:
     """Frame with annulus and the best orientation's spots; polar pattern as unwrapped and as matched; scores."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 8.2), layout="constrained")
-    raw, table, unwrapped, prepared = figure.subplots(2, 2).ravel()
+    columns = 2 if width >= _TWO_COLUMNS else 1
+    high = 0.75 * width if columns == 2 else 3.2 * width
+    figure = Figure(figsize=(width, high), layout="constrained")
+    raw, table, unwrapped, prepared = figure.subplots(4 // columns, columns).ravel()
+    for axes in (raw, table, unwrapped, prepared):
+        axes.tick_params(labelsize=FONT - 1)
     _draw_frame(raw, view)
     _draw_scores(table, view)
     _draw_polar(unwrapped, view, np.sqrt(np.clip(view.unwrapped, 0, None)), "(c) unwrapped, square root", spots=False)
@@ -59,9 +72,11 @@ def _draw_frame(axes: Axes, view: PatternView) -> None:
         x, y = view.to_detector @ view.spots[:, :2].T
         size = 20 + 140 * (view.spots[:, 2] / view.spots[:, 2].max()) ** 0.5
         axes.scatter(column + x, row + y, s=size, facecolors="none", edgecolors="C3", linewidths=0.8)
-    axes.set_title(f"(a) pattern ({view.row}, {view.column}), logarithm; red: best orientation", fontsize=9, loc="left")
-    axes.set_xlabel("detector column", fontsize=8)
-    axes.set_ylabel("detector row", fontsize=8)
+    axes.set_title(
+        f"(a) pattern ({view.row}, {view.column}), logarithm; red: best orientation", fontsize=FONT, loc="left"
+    )
+    axes.set_xlabel("detector column", fontsize=FONT)
+    axes.set_ylabel("detector row", fontsize=FONT)
     axes.set_xlim(-0.5, view.frame.shape[1] - 0.5)
     axes.set_ylim(view.frame.shape[0] - 0.5, -0.5)
 
@@ -75,15 +90,15 @@ def _draw_polar(axes: Axes, view: PatternView, image: Any, title: str, *, spots:
         azimuth = np.rad2deg(np.arctan2(view.spots[:, 1], view.spots[:, 0])) % 360
         radius = np.hypot(view.spots[:, 0], view.spots[:, 1])
         axes.plot(azimuth, radius, "o", markerfacecolor="none", markeredgecolor="C3", markersize=5, markeredgewidth=0.7)
-    axes.set_title(title, fontsize=9, loc="left")
-    axes.set_xlabel("azimuth from X towards Y / degrees", fontsize=8)
-    axes.set_ylabel("|k| / Å⁻¹", fontsize=8)
+    axes.set_title(title, fontsize=FONT, loc="left")
+    axes.set_xlabel("azimuth from X towards Y / degrees", fontsize=FONT)
+    axes.set_ylabel("|k| / Å⁻¹", fontsize=FONT)
 
 
 def _draw_scores(axes: Axes, view: PatternView) -> None:
     """The distinct solutions, best first."""
     axes.axis("off")
-    axes.set_title(f"(b) {view.status.sentence}", fontsize=9, loc="left")
+    axes.set_title(f"(b) {view.status.sentence}", fontsize=FONT, loc="left")
     rows = []
     for number, orientation, score in zip(
         view.record["rival_phase_id"], view.record["rival_orientation"], view.record["rival_score"], strict=True
@@ -94,11 +109,11 @@ def _draw_scores(axes: Axes, view: PatternView) -> None:
     if rows:
         table = axes.table(rows, colLabels=["phase", "φ1 Φ φ2 / °", "score"], loc="upper center", cellLoc="left")
         table.auto_set_font_size(False)
-        table.set_fontsize(8)
+        table.set_fontsize(FONT)
         table.scale(1, 1.3)
     names = ("reliability", "phase_reliability", "mirror_margin", "half_turn_margin")
     text = "\n".join(f"{name.replace('_', ' ')}: {_percent(view.record[name])}" for name in names)
-    axes.text(0.0, 0.25, text, transform=axes.transAxes, fontsize=8, va="top", family="monospace")
+    axes.text(0.0, 0.25, text, transform=axes.transAxes, fontsize=FONT, va="top", family="monospace")
 
 
 def _percent(value: float) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.grains import GrainMap
-from nbedex.report.panels import FONT
+from nbedex.report.panels import FONT, set_title
+from nbedex.report.style import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ Floats = NDArray[np.float64]
 
 _HALFWIDTH_DEG = 10.0
 _CELLS = 121
+_LARGEST = 4.2  # inches, of the disc
 
 
 def equal_area(normal: Floats) -> Floats:
@@ -62,7 +64,7 @@ def pole_density(normal: Floats, weight: Floats, at: Floats, *, halfwidth_deg: f
     return np.asarray(total)
 
 
-def draw_poles(grain_map: GrainMap) -> Figure:
+def draw_poles(grain_map: GrainMap, *, width: float = WIDTH) -> Figure:
     """Normals of the conduction planes of all grains that have them; dots and density weigh grains by area."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle
@@ -72,9 +74,12 @@ def draw_poles(grain_map: GrainMap) -> Figure:
     normal, area = grains.conduction_normal[mine], grains.area[mine]
     axis = np.linspace(-1.0, 1.0, _CELLS)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
-    density = pole_density(normal, area, from_equal_area(grid))
-    figure = Figure(figsize=(5.2, 4.2))
-    axes = figure.add_axes((0.08, 0.06, 0.7, 0.84))
+    beyond = np.maximum(np.linalg.norm(grid, axis=-1, keepdims=True), 1.0)
+    density = pole_density(normal, area, from_equal_area(grid / (beyond * (1 + 1e-9))))  # the rim goes on outside
+    disc = min(width - 0.9, _LARGEST)
+    size = (disc + 0.9, disc + 0.4)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0.0, 0.0, disc / size[0], disc / size[1]))
     picture = axes.imshow(
         density, extent=(-1.0, 1.0, 1.0, -1.0), cmap="viridis", vmin=0.0, vmax=max(2.0, float(np.nanmax(density)))
     )
@@ -89,8 +94,8 @@ def draw_poles(grain_map: GrainMap) -> Figure:
     axes.axis("off")
     axes.text(1.03, 0.0, "X", fontsize=FONT, va="center")
     axes.text(0.0, 1.04, "Y", fontsize=FONT, ha="center", va="top")
-    axes.set_title(f"Normals of conduction planes, {len(area)} grains, equal area", fontsize=FONT + 1, loc="left")
-    bar = figure.colorbar(picture, ax=axes, fraction=0.045, pad=0.02)
+    set_title(axes, f"Normals of conduction planes, {len(area)} grains, equal area")
+    bar = figure.colorbar(picture, cax=axes.inset_axes((1.02, 0.1, 0.12 / disc, 0.8)))
     bar.set_label("multiples of a uniform distribution", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1)
     return figure

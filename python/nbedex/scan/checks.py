@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan.sources import FrameSource
 
 MIN_DETECTOR = 16
+_MOST_BYTES = 2**63 - 1  # what a place in a file can be
 
 
 class SingleImageError(DataFormatError):
@@ -40,7 +42,10 @@ def full_shape(
     """Shape (scan_y, scan_x, det_y, det_x) of a source, checked."""
     stored = source.scan_shape
     height, width = source.frame_shape[0] // binning, source.frame_shape[1] // binning
-    frames = int(np.prod(stored, dtype=np.int64))
+    frames = math.prod(int(length) for length in stored)
+    if frames * math.prod(source.frame_shape) * source.dtype.itemsize > _MOST_BYTES:
+        said = " x ".join(map(str, (*stored, *source.frame_shape)))
+        raise DataFormatError(f"{path}: {said} pixels are more than any file can hold; the file is damaged")
     if scan_shape is not None:
         rows, columns = scan_shape
         if rows < 1 or columns < 1:

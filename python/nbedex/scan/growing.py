@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +52,9 @@ class GrowingScan:
         return min(self._source.arrived(), self.scan.size)
 
 
+_Found = tuple[GrowingSource, str, str | None, ScanMetadata]
+
+
 def open_growing(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | None) -> GrowingScan:
     """Open a file that is being written.
 
@@ -70,21 +74,31 @@ def open_growing(path: Path, *, dataset: str | None, scan_shape: tuple[int, int]
     DataFormatError
         It can't be read (yet).
     """
+    from nbedex.scan.guard import first_contact
     from nbedex.scan.hdf5 import is_hdf5
 
     if not path.exists():
         raise ArgumentError(f"no such file: {path}")
+    if is_hdf5(path):
+        first_contact(path, dataset=dataset, scan_shape=scan_shape, how="growing")
+        return open_growing_hdf5(path, dataset=dataset, scan_shape=scan_shape)
+    return _growing(lambda: _raw(path, scan_shape), path, scan_shape)
+
+
+def open_growing_hdf5(path: Path, *, dataset: str | None, scan_shape: tuple[int, int] | None) -> GrowingScan:
+    """`open_growing` of an HDF5 file, without a child process that goes first."""
+    return _growing(lambda: _hdf5(path, dataset, scan_shape), path, scan_shape)
+
+
+def _growing(find: Callable[[], _Found], path: Path, scan_shape: tuple[int, int] | None) -> GrowingScan:
     try:
-        source, format, name, metadata = _hdf5(path, dataset, scan_shape) if is_hdf5(path) else _raw(path, scan_shape)
+        source, format, name, metadata = find()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, ArgumentError):
             raise
         raise DataFormatError(f"{path}: can't be followed ({error})") from error
     scan = Scan(source, path=path, format=format, dataset=name, metadata=metadata, scan_shape=scan_shape)
     return GrowingScan(scan, source)
-
-
-_Found = tuple[GrowingSource, str, str | None, ScanMetadata]
 
 
 def _raw(path: Path, scan_shape: tuple[int, int] | None) -> _Found:

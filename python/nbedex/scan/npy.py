@@ -58,8 +58,14 @@ def read_header(path: Path) -> NpyHeader:
     return NpyHeader(shape, fortran, dtype, stream.tell())
 
 
-def _whole_header(path: Path) -> NpyHeader:
-    """The head of a .npy file that is as long as it says."""
+def whole_header(path: Path) -> NpyHeader:
+    """The head of a .npy file that is as long as it says.
+
+    Raises
+    ------
+    DataFormatError
+        Not a .npy file, of Python objects, or truncated.
+    """
     header = read_header(path)
     needed = header.offset + header.dtype.itemsize * math.prod(header.shape)
     if path.stat().st_size < needed:
@@ -75,7 +81,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     DataFormatError
         Not a .npy file, of Python objects, or truncated.
     """
-    _whole_header(path)  # so that nothing is allocated that the file does not hold
+    whole_header(path)  # so that nothing is allocated that the file does not hold
     try:
         return np.asarray(np.load(path, allow_pickle=False))
     except (ValueError, TypeError) as error:  # a shape of True and False, for one
@@ -84,7 +90,7 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 def open_npy(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     """Open a .npy file of a 4D scan or a stack of patterns; see `nbedex.scan.open_scan`."""
-    shape, fortran, dtype, offset = _whole_header(path)
+    shape, fortran, dtype, offset = whole_header(path)
     check_dimensions(shape, path)
     source: FrameSource
     if fortran or 0 in shape or dtype.kind not in "biuf":

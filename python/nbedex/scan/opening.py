@@ -54,8 +54,9 @@ def open_scan(path: str | Path, *, dataset: str | None = None, scan_shape: tuple
 def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -> Scan:
     """Choose the reader by the file's content where it is HDF5, by its name elsewhere."""
     suffix = path.suffix.lower()
+    from nbedex.scan.guard import first_contact
+
     if path.is_file() and suffix != ".app5":
-        from nbedex.scan.guard import first_contact
         from nbedex.scan.hdf5 import is_hdf5, is_velox, open_hdf5
 
         if is_hdf5(path):
@@ -74,4 +75,6 @@ def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -
         return open_zspy(path, scan_shape=scan_shape)
     from nbedex.scan.rosetta import open_rosetta
 
+    if suffix in (".dm3", ".dm4", ".tvips"):
+        first_contact(path, dataset=None, scan_shape=scan_shape, how="rosetta")
     return open_rosetta(path, scan_shape=scan_shape)

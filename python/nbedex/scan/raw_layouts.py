@@ -99,10 +99,14 @@ def _blo(path: Path, scan_shape: tuple[int, int] | None) -> RawLayout:
         raise DataFormatError(f"{path}: not a .blo file, it starts with {head[:8]!r}, not IMGBLO")
     if not (rows and columns and side):
         raise DataFormatError(f"{path}: empty, {rows} x {columns} patterns of {side} x {side} pixels")
+    stride, size = side * side + 6, path.stat().st_size
+    needed = data_offset + rows * columns * stride
+    if size < needed:  # before RosettaSciIO makes a table of patterns that are not there
+        raise truncated(path, needed, size)
     return RawLayout(
         path=path,
         offset=data_offset + 6,
-        stride=side * side + 6,
+        stride=stride,
         frame_shape=(side, side),
         frames=rows * columns,
     )

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
-from nbedex.scan.checks import check_dimensions
+from nbedex.scan.checks import SingleImageError, check_dimensions
 from nbedex.scan.empad import empad_calibration
 from nbedex.scan.metadata import Axis, ScanMetadata, detector_first, read_metadata
 from nbedex.scan.raw_layouts import RawLayout, raw_layout
@@ -51,6 +51,8 @@ def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
     if suffix in _REFUSED:
         raise DataFormatError(f"{path}: {_REFUSED[suffix]}")
     module, name = _plugin(path)
+    if name == "image":  # .png, .bmp, .jpg: its lazy reader fails on what it can read whole
+        raise SingleImageError(f"{path}: a single image; a scan has 4 dimensions, or 3 with --scan-shape")
     layout = raw_layout(name, path, scan_shape)
     signal = _choose(_read(module, path, lazy=True, options=layout.options if layout else {}), path)
     data = signal["data"]
@@ -86,7 +88,10 @@ def open_rosetta(path: Path, *, scan_shape: tuple[int, int] | None) -> Scan:
 def read_single(path: Path) -> tuple[NDArray[Any], ScanMetadata]:
     """The first signal of a file read whole, with what the file says of its calibration: for single images."""
     module, name = _plugin(path)
-    signals = [s for s in _read(module, path, lazy=False, options={}) if s["data"].ndim == 2]
+    try:
+        signals = [s for s in _read(module, path, lazy=False, options={}) if s["data"].ndim == 2]
+    except MemoryError as error:
+        raise DataFormatError(f"{path}: too large for a single image, or damaged ({error})") from error
     if len(signals) != 1:
         raise DataFormatError(f"{path}: holds {len(signals)} images; export the right one to .hspy or .npy")
     axes, order = _ordered_axes(signals[0])

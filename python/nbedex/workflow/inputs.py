@@ -111,6 +111,7 @@ def _binned_settings(settings: IndexingSettings, factor: int) -> IndexingSetting
     search = center.search_radius and max(center.search_radius / factor, 1.5)
     return msgspec.structs.replace(
         settings,
+        preprocess=msgspec.structs.replace(settings.preprocess, disk_radius=settings.preprocess.disk_radius / factor),
         center=msgspec.structs.replace(
             center,
             position=position,

@@ -1,0 +1,28 @@
+// Where an orientation has its spots: the bins that are theirs, and how many of them meet peaks of the pattern.
+#pragma once
+
+#include "nbedex/refine.hpp"
+
+namespace nbedex {
+
+/// Marks (1) the bins within `radius` (1/angstrom) of a reflection that counts in the score at each orientation, mask: (n_patterns, rings,
+/// azimuths), not cleared before. crystal[p] = -1: none.
+void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
+                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
+                std::span<std::uint8_t> mask);
+
+/// How an orientation's spots meet the peaks of a pattern. Two spots that lie opposite each other count half each: by Friedel's law
+/// they say the same.
+struct SpotsMet {
+    double predicted = 0.0;  ///< spots stronger than a hundredth of the strongest
+    double met = 0.0;        ///< of them, with a peak within `radius`
+    double chance = 0.0;     ///< share of them that would meet one if the peaks were turned about the beam at random
+};
+
+/// Counts them for patterns (n_patterns, rings, azimuths) of which peaks alone are above zero. A peak is where three bins within `radius`
+/// (1/angstrom) are lit, counting such as have three lit neighbours. crystal[p] = -1: none, out[p] stays untouched.
+void count_spots_met(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const float> peaks,
+                     std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation, double radius,
+                     const RefineOptions& options, const Poll& poll, std::span<SpotsMet> out);
+
+}  // namespace nbedex

@@ -1,0 +1,108 @@
+"""Answers that chance would do as well as are refused: the counting, the bound, and what it does to patterns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from nbedex import _core
+from nbedex.indexing import IndexingSettings, MatchSettings, index_block, make_engine
+from nbedex.indexing.block import Engine
+from nbedex.indexing.candidates import EXCITATION_WIDTH, refine_options
+from nbedex.indexing.coincidence import chance_bound, coincidental, explained_light
+from nbedex.library import kinematical_intensities
+from nbedex.maps import Status
+from nbedex.phases import load_phase
+from oracles.small_scan import (
+    CALIBRATION,
+    CENTER,
+    DETECTOR,
+    PHASES,
+    SIMULATION,
+    orientations,
+    small_library,
+    small_scan,
+)
+from oracles.spots_oracle import spots_met
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return make_engine(small_library(), CALIBRATION, IndexingSettings(), frame_shape=DETECTOR, center=CENTER)
+
+
+def prepared(engine: Engine, frames: np.ndarray) -> np.ndarray:
+    centers = np.tile(CENTER, (len(frames), 1))
+    _, peaks, _ = _core.prepare_patterns(
+        np.ascontiguousarray(frames), centers, engine.sampler, engine.preprocessing, None, 1, True
+    )
+    assert peaks is not None
+    return peaks
+
+
+def test_counting_against_the_slow_twin(engine: Engine) -> None:
+    """Right and wrong orientations of both phases, one pattern without any."""
+    peaks = prepared(engine, small_scan().reshape(-1, *DETECTOR)[:6])
+    truth = orientations(20)[:6]
+    of = np.array([0, 0, 0, 1, 0, -1], dtype=np.int16)
+    truth[2] = truth[0]
+    found = _core.spots_met(
+        engine.crystals, engine.grid, peaks, of, truth, engine.spot_radius, refine_options(engine, threads=1)
+    )
+    assert (found[5] == 0).all()
+    for i in (0, 2, 3):
+        _, g, intensity = kinematical_intensities(load_phase(PHASES[of[i]]), SIMULATION)
+        expected = spots_met(
+            g, intensity, truth[i], peaks[i], engine.grid, radius=engine.spot_radius,
+            width=EXCITATION_WIDTH * SIMULATION.max_excitation_error, exponent=0.25,
+        )  # fmt: skip
+        np.testing.assert_allclose(found[i, :2], expected[:2], atol=1e-6)
+        assert found[i, 2] == pytest.approx(expected[2], abs=0.004)  # bins on the very rim of the radius
+    assert found[0, 1] > 0.4 * found[0, 0] > 2.5 * found[0, 2] * found[0, 0]  # right: far more than by chance
+    assert found[2, 1] < found[0, 1]
+    several = _core.spots_met(
+        engine.crystals, engine.grid, peaks, of, truth, engine.spot_radius, refine_options(engine, threads=3)
+    )
+    assert several.tobytes() == found.tobytes()
+
+
+def test_the_bound_is_one() -> None:
+    """Never below the binomial tail, within a factor of ten."""
+    for n, k, q in ((10, 5, 0.1), (40, 12, 0.1), (3, 3, 0.2), (25, 25, 0.5)):
+        bound = chance_bound(*(np.array([float(v)]) for v in (n, k, q)))[0]
+        tail = binom.sf(k - 1, n, q)
+        assert tail * (1 - 1e-9) <= bound < 10 * tail
+    nothing = chance_bound(np.array([0.0, 10, 10]), np.array([0.0, 1, 0]), np.array([0.0, 0.1, 0.0]))
+    assert (nothing == 1).all()
+
+
+def test_light_under_a_mask(engine: Engine) -> None:
+    """Two squares of three bins, one of them marked, and a lone bright bin that does not count."""
+    grid = engine.grid
+    peaks = np.zeros((1, grid.n_rings, grid.n_azimuths), dtype=np.float32)
+    peaks[0, 10:13, 40:43] = peaks[0, 10:13, -1:] = peaks[0, 10:13, :2] = 2.0
+    peaks[0, 30, 200] = 50.0
+    mask = np.zeros(peaks.shape, dtype=bool)
+    mask[0, :, 40:43] = True
+    assert explained_light(peaks, mask, engine) == pytest.approx([0.5])
+    assert explained_light(0 * peaks, mask, engine).tolist() == [0.0]
+
+
+def test_what_happens_to_patterns(engine: Engine) -> None:
+    """Right answers stay; peaks moved to other places are refused; the option switches it off."""
+    frames = small_scan().reshape(-1, *DETECTOR)
+    centers = np.tile(CENTER, (len(frames), 1))
+    records = index_block(frames, centers, engine, threads=1)
+    assert (records["status"] == Status.OK).all()
+    peaks = prepared(engine, frames)
+    moved = np.ascontiguousarray(np.roll(peaks, 17, axis=2))
+    refused = coincidental(records["phase_id"], records["orientation"], moved, engine)
+    assert refused.mean() > 0.8
+    options = IndexingSettings(match=MatchSettings(max_chance=1.0))
+    lenient = replace(engine, settings=options)
+    assert not coincidental(records["phase_id"], records["orientation"], moved, lenient).any()
+    none = coincidental(np.full(len(frames), -1, dtype=np.int16), records["orientation"], peaks, engine)
+    assert none.all()
