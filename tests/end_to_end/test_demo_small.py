@@ -30,7 +30,7 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["filament_rank"] <= 3
 
     rows = {row["name"]: row for row in facts["accuracy"]}
-    assert rows["beta2-alumina"]["within_2_deg"] > 0.97 and rows["beta2-alumina"]["pixels"] > 3000
+    assert rows["beta2-alumina"]["within_2_deg"] > 0.95 and rows["beta2-alumina"]["pixels"] > 3000
     assert rows["all"]["right_phase"] > 0.95
     assert facts["resistance_ohm"] > 0
     for file in facts["files"].values():
