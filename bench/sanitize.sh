@@ -50,7 +50,7 @@ cd "$here"
   { echo "$python imports another nbedex than that in $package: name one without" >&2; exit 2; }
 # setarch: this TSan can't place its shadow memory where the kernel randomises addresses with more than 28 bits
 # shellcheck disable=SC2086
-LD_PRELOAD="$runtime" setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:faulthandler --timeout 1800 $tests "${@:2}" ||
+LD_PRELOAD="$runtime" setarch -R "$python" -m pytest -q -p no:cacheprovider -p no:faulthandler --capture=sys --timeout 1800 $tests "${@:2}" ||
   failed=$?
 for file in "$report".*; do
   [ -e "$file" ] && { cat "$file" >&2; failed=1; }

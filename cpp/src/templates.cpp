@@ -25,8 +25,10 @@ void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const
     const double per_radian = grid.n_azimuths / (2 * std::numbers::pi);
     for (std::size_t i = first; i < last; ++i) {
         const double kx = spots.kx[i], ky = spots.ky[i];
-        const auto ring = static_cast<int>(std::floor((std::hypot(kx, ky) - grid.k_min) / grid.ring_width()));
-        if (ring < 0 || ring >= grid.n_rings || !(spots.intensity[i] > 0)) continue;
+        const double place = std::floor((std::hypot(kx, ky) - grid.k_min) / grid.ring_width());
+        // also where it is no number, which no int can hold
+        if (!(place >= 0 && place < grid.n_rings) || !(spots.intensity[i] > 0)) continue;
+        const auto ring = static_cast<int>(place);
         const auto turn = static_cast<int>(std::lround(std::atan2(ky, kx) * per_radian));
         const int azimuth = (turn % grid.n_azimuths + grid.n_azimuths) % grid.n_azimuths;
         binned.push_back({static_cast<std::uint32_t>(ring * grid.n_azimuths + azimuth), spots.intensity[i]});

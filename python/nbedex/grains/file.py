@@ -71,7 +71,7 @@ def read_grain_map(path: str | os.PathLike[str]) -> GrainMap:
     groups = read_groups(path, ("map", "grains"))
     try:
         return _grain_map(groups["map"], groups["grains"])
-    except (KeyError, TypeError, ValueError, ArgumentError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, ArgumentError, IndexError, OverflowError) as error:
         raise DataFormatError(f"{os.fspath(path)} holds values that don't fit together: {error}") from error
 
 

@@ -166,7 +166,7 @@ def _load(source: Any, path: str | Path) -> TemplateLibrary:
                     " build it again"
                 )
             return _from_file(file, path)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         # An ArgumentError (a ValueError too) is about what stands in the file, so it is the file's fault here.
         raise DataFormatError(f"{path} can't be read as a template library: {error}; build it again") from error
 
