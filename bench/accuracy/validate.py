@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="10 patterns, library at 3 degrees")
     parser.add_argument("--k-max", type=float, default=1.2)
-    parser.add_argument("--step-deg", type=float, default=2.0, help="of the library; nbedex's default")
+    parser.add_argument("--step-deg", type=float, default=2.5, help="of the library; nbedex's default")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=None, help="write the tables to this file, too")
