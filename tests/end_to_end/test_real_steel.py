@@ -76,7 +76,7 @@ def angle_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> Any:
 
 
 @needs_steel
-@pytest.mark.parametrize(("scale", "excitation", "from_astar"), [(1.02, 0.08, 2.5), (1.03, 0.06, 5.0)])
+@pytest.mark.parametrize(("scale", "excitation", "from_astar"), [(1.02, 0.08, 3.0), (1.03, 0.06, 5.0)])
 def test_four_zone_axes_are_astars(scale: float, excitation: float, from_astar: float) -> None:
     result = steel(scale, excitation=excitation)
     assert (result.status == nbedex.Status.OK).all()

@@ -168,7 +168,7 @@ OTHERS = [
     (("export", "missing.h5", "--to", "ang", "x.ang"), 2, "missing.h5"),
     (("export", "lib200.h5", "--to", "ang", "x.ang"), 3, "lib200.h5"),
     (("plot", "exists.h5", "--to", "x.png"), 3, "exists.h5"),
-    (("demo", "--size", "3"), 2, "--size must lie between 8 and 256, got 3"),
+    (("demo", "--size", "3"), 2, "--size must lie between 32 and 1024, got 3"),
     (("demo", "text.cif"), 5, "text.cif"),
     (("no-such-command",), 2, "invalid choice: 'no-such-command'"),
     ((), 2, "required: COMMAND"),

@@ -143,7 +143,12 @@ def test_phases_are_told_apart() -> None:
     scores = records["phase_score"]
     assert (scores[[0, 1], 0] > scores[[0, 1], 1]).all() and (scores[[2, 3], 1] > scores[[2, 3], 0]).all()
     assert (records["index"] == scores.max(axis=1)).all()
-    assert (np.diff(records["rival_score"], axis=1) <= 0).all()
+    for scores_of, phases_of in zip(records["rival_score"], records["rival_phase_id"], strict=True):
+        for phase in (
+            0,
+            1,
+        ):  # rivals stand in the order of merit (score over level), which is that of scores in a phase
+            assert (np.diff(scores_of[phases_of == phase]) <= 0).all()
     np.testing.assert_array_equal(records["rival_orientation"][:, 0], records["orientation"])
 
     share = 0.9
