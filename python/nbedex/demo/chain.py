@@ -38,7 +38,6 @@ from nbedex.workflow import LibraryOptions, OutputOptions, RunSettings, ScanOpti
 
 SCAN, TRUTH, MAP, POOLED, CURRENT = "scan.hspy", "truth.h5", "map.h5", "pooled.h5", "current.h5"
 ANALYSIS, CURRENT_FIGURE, REPORT = "analysis", "current.png", "report.html"
-STEP_DEG = 2.0  # of the library: refinement does the rest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +114,7 @@ def run_chain(
     with clock.step("index"):
         run = RunSettings(
             scan=ScanOptions(path=str(files["scan"])),
-            library=LibraryOptions(phases=specimen.phases, step_deg=STEP_DEG),
+            library=LibraryOptions(phases=specimen.phases),
             output=OutputOptions(path=str(files["map"]), overwrite=overwrite),
             threads=threads,
         )
@@ -210,7 +209,7 @@ def commands_of(specimen: Specimen, folder: Path, step: tuple[float, float]) -> 
     places = " ".join(f"--electrode {e.where}={e.potential:g}" for e in electrodes_of(specimen, step))
     thickness = sum(specimen.thickness_nm) / 4
     return [
-        f"nbedex index {folder / SCAN} {phases} --step {STEP_DEG:g} -o {folder / MAP}",
+        f"nbedex index {folder / SCAN} {phases} -o {folder / MAP}",
         f"nbedex pool {folder / MAP} -o {folder / POOLED}",
         f"nbedex analyse {folder / POOLED} --field {field:g} -o {folder / ANALYSIS}",
         f"nbedex transport {folder / ANALYSIS / GRAIN_FILE} {places} --thickness {thickness:g} -o {current}",
