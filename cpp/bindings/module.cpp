@@ -289,11 +289,10 @@ std::vector<Quaternion> one_each(const std::vector<const KinematicCrystal*>& cry
 py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
                                     const py::array& orientation, double radius, const RefineOptions& options) {
     const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
+    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
     NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
     std::ranges::fill(mask.span, std::uint8_t{0});
-    run([&](const Poll& poll) {
-        mark_spots(crystals, grid, view<std::int16_t>(crystal, "crystal", {any}), turned, radius, options, poll, mask.span);
-    });
+    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
     return mask.array;
 }
 
