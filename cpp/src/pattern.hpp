@@ -17,7 +17,7 @@ public:
     NormalisedPattern(int n_rings, int n_azimuths)
         : n_rings_(static_cast<std::size_t>(n_rings)),
           n_azimuths_(static_cast<std::size_t>(n_azimuths)),
-          rows_(2 * n_rings_ * n_azimuths_) {}
+          rows_(2 * n_rings_ * n_azimuths_ + kernels::exact_lanes) {}  // a run of lanes may be longer than the last ring
     /// For patterns on the grid of some templates.
     explicit NormalisedPattern(const TemplateSet& templates) : NormalisedPattern(templates.n_rings, templates.n_azimuths) {}
 
