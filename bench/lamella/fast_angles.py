@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.maps.orientation import conjugate, multiply
+
 Floats = NDArray[np.float64]
 
 A, C = 5.614, 33.85  # beta''-alumina, angstrom
@@ -17,22 +19,6 @@ SYMMETRY = np.array(
     [[np.cos(k * np.pi / 3), 0, 0, np.sin(k * np.pi / 3)] for k in range(3)]
     + [[0, np.cos(k * np.pi / 3), np.sin(k * np.pi / 3), 0] for k in range(3)]
 )
-_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
-
-
-def product(first: Floats, second: Floats) -> Floats:
-    """Quaternion product (..., 4)."""
-    aw, ax, ay, az = np.moveaxis(first, -1, 0)
-    bw, bx, by, bz = np.moveaxis(second, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
 
 
 def from_bunge(bunge: Floats) -> Floats:
@@ -62,21 +48,21 @@ def _angle(scalar: Floats) -> Floats:
 
 def disorientation_deg(first: Floats, second: Floats) -> Floats:
     """Least angle (...) over the six operators: the scalar part of S_i M S_j is that of S_j S_i M."""
-    m = product(second, first * _CONJUGATE)
-    return _angle(np.abs(m @ (SYMMETRY * _CONJUGATE).T).max(axis=-1))
+    m = multiply(second, conjugate(first))
+    return _angle(np.abs(m @ conjugate(SYMMETRY).T).max(axis=-1))
 
 
 def coincidences(about_c_deg: float) -> Floats:
     """All equivalents (72, 4) of a rotation about c, grains exchanged or not."""
     half = np.deg2rad(about_c_deg) / 2
     both = np.array([[np.cos(half), 0, 0, np.sin(half)], [np.cos(half), 0, 0, -np.sin(half)]])
-    left = product(SYMMETRY[:, None, None], both[None, :, None])
-    return product(left, SYMMETRY[None, None, :]).reshape(-1, 4)
+    left = multiply(SYMMETRY[:, None, None], both[None, :, None])
+    return multiply(left, SYMMETRY[None, None, :]).reshape(-1, 4)
 
 
 def angle_to(first: Floats, second: Floats, variants: Floats) -> Floats:
     """Angle (...) from the misorientation of two crystals to the nearest of some rotations (k, 4)."""
-    return _angle(np.abs(product(second, first * _CONJUGATE) @ variants.T).max(axis=-1))
+    return _angle(np.abs(multiply(second, conjugate(first)) @ variants.T).max(axis=-1))
 
 
 def line_angle(first: Floats, second: Floats) -> Floats:
