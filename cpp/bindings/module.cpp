@@ -326,6 +326,10 @@ ShapeFactor shape_factor_named(const std::string& name) {
 PYBIND11_MODULE(_core, m) {
     m.doc() = "Array kernels of nbedex. Use the nbedex package, which checks meaning; here only layout is checked.";
 
+    py::class_<Stop>(m, "Stop")
+        .def(py::init<>())
+        .def("set", &Stop::set)
+        .def("watch", &Stop::watch);
     py::class_<PolarGrid>(m, "PolarGrid")
         .def(py::init([](int n_rings, int n_azimuths, double k_min, double k_max) {
                  return PolarGrid{n_rings, n_azimuths, k_min, k_max};

@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 Frames = NDArray[Any]
 Mask = NDArray[np.uint8] | None
 
+class Stop:
+    """Calls made by a thread that watches it end with KeyboardInterrupt when it is set."""
+
+    def set(self) -> None: ...
+    def watch(self) -> None: ...
+
 class PolarGrid:
     def __init__(self, *, n_rings: int, n_azimuths: int, k_min: float, k_max: float) -> None: ...
     @property

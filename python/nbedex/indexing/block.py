@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched
+from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched, with_turned_rivals
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.disks import sharpened
@@ -263,6 +263,7 @@ def index_patterns(
         if engine.settings.refine.enabled:
             levels = noise_levels(_core.skewness(whole, threads), engine)
             found = refined(first, whole, engine, levels, threads=threads)
+        found = with_turned_rivals(found, engine)
         return found, gather_evidence(first, found, engine)
 
     found, evidence = solve(polar, peaks)

@@ -124,7 +124,7 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
     phase_id = np.where(none, -1, order // n_ranks).astype(np.int16)
     pixel, first = np.arange(n), phase_id[:, 0]
     mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, first]
-    found = Candidates(
+    return Candidates(
         phase_id=phase_id,
         orientation=np.where(none[..., None], np.nan, chosen(orientation)),
         score=found_score.astype(np.float32),
@@ -135,7 +135,6 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
         mirror_margin=margin(found_score[:, 0], mirror),
         half_turn_score=np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, first],
     )
-    return with_turned_rivals(found, engine)
 
 
 def refined(
@@ -162,7 +161,7 @@ def refined(
             engine.settings.match.distinct_deg
         )
         half_turn[same & (phase_id[:, 0] == number)] = np.nan
-    now = Candidates(
+    return Candidates(
         phase_id=phase_id,
         orientation=orientation,
         score=chosen(better["score"]),
@@ -173,7 +172,6 @@ def refined(
         mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.nan).astype(np.float32),
         half_turn_score=half_turn,
     )
-    return with_turned_rivals(now, engine)
 
 
 def refine(
