@@ -121,7 +121,8 @@ class Scan:
         """The same for a pixel as stored."""
         if self._saturation is not None:
             return self._saturation
-        return int(np.iinfo(self._stored).max) if self._stored.kind in "iu" else None
+        integer = self._stored.kind in "iu" and self._native.kind != "f"
+        return int(np.iinfo(self._stored).max) if integer else None
 
     def binned(self, factor: int) -> Scan:
         """The same scan with factor x factor detector pixels added up; it takes this one's place.
