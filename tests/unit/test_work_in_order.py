@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nbedex import _core
-from nbedex.indexing.pipeline import Frames, whole, work_in_order
+from nbedex.indexing.pipeline import Frames, Unread, whole, work_in_order
 from nbedex.scan import Block, Scan
 
 FRAMES = np.arange(42, dtype=np.uint16).repeat(17 * 19).reshape(42, 17, 19)
@@ -50,7 +50,7 @@ class Crowd:
     def __init__(self) -> None:
         self.lock, self.now, self.most, self.threads = threading.Lock(), 0, 0, set[int]()
 
-    def __call__(self, frames: Frames, threads: int) -> int:
+    def __call__(self, frames: Frames | Unread, threads: int) -> int:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -79,7 +79,7 @@ def test_one_more_is_read_meanwhile() -> None:
     source, go = Source(), threading.Event()
     scan = scan_of(source)
 
-    def wait(frames: Frames, threads: int) -> None:
+    def wait(frames: Frames | Unread, threads: int) -> None:
         assert go.wait(20)
 
     found = work_in_order(scan, whole(scan.blocks(3)), wait, at_once=2, threads=2)
@@ -104,7 +104,7 @@ def test_no_jobs() -> None:
 def test_an_error_comes_in_its_place_and_nothing_stays(where: str) -> None:
     scan = scan_of(Source(broken=12 if where == "reading" else None))
 
-    def work(frames: Frames, threads: int) -> int:
+    def work(frames: Frames | Unread, threads: int) -> int:
         if where == "work" and 12 in frames.patterns:
             raise MemoryError("no room")
         return int(frames.patterns[0])
@@ -141,7 +141,7 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
     scan = scan_of(Source())
     ended: list[BaseException | None] = []
 
-    def work(frames: Frames, threads: int) -> int:
+    def work(frames: Frames | Unread, threads: int) -> int:
         first = int(frames.patterns[0])
         if first:
             try:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -61,6 +62,15 @@ class Frames:
     patterns: NDArray[np.intp]
     frames: NDArray[Any]
     unreadable: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Unread:
+    """Patterns (n,) and where their frames lie, for the core to read."""
+
+    patterns: NDArray[np.intp]
+    frames: _core.FrameFile
+    unreadable: None = None
 
 
 def whole(blocks: Iterable[Block]) -> Iterator[Job]:
@@ -126,7 +136,13 @@ def read_ahead(scan: Scan, jobs: Iterable[Job], *, threads: int = 0) -> Generato
 
 
 def work_in_order(
-    scan: Scan, jobs: Iterable[Job], work: Callable[[Frames, int], Result], *, at_once: int, threads: int = 0
+    scan: Scan,
+    jobs: Iterable[Job],
+    work: Callable[[Frames | Unread, int], Result],
+    *,
+    at_once: int,
+    unread: bool = False,
+    threads: int = 0,
 ) -> Generator[Result, None, None]:
     """What `work(frames, threads)` makes of each job, in the order given, several jobs at once.
 
@@ -142,6 +158,9 @@ def work_in_order(
         Must be safe to call from several threads; its result must not depend on the number given to it.
     at_once
         Jobs that may be worked on at the same time; their frames are in memory, and those of one more.
+    unread
+        Whether `work` takes frames that lie in the file, too (`Scan.in_file`). After an OSError it gets them read, as
+        far as they can be.
     threads
         0: as many as there are processors for this process.
     """
@@ -152,6 +171,10 @@ def work_in_order(
     stop = _core.Stop()
 
     def read_and_work(job: Job) -> Result:
+        in_file = scan.in_file(job.patterns) if unread else None
+        if in_file is not None:
+            with places, suppress(OSError):
+                return work(Unread(job.patterns, in_file), each)
         frames = _read(scan, job, unpackers if each > 1 else None)
         with places:
             return work(frames, each)
