@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("out of memory; use fewer --threads, a coarser --step or a smaller --k-max")
         return INTERNAL
     except Exception as error:
-        stop = _stop_behind(error)
-        if stop is not None:
-            return _stopped(stop)
+        signalled = _stop_behind(error)
+        if signalled is not None:
+            return _stopped(signalled)
         if args.verbose:
             raise
         _complain(
