@@ -7,7 +7,7 @@
 #include <numbers>
 #include <vector>
 
-#include "rocking_curves.hpp"
+#include "kernels/kernels.hpp"
 
 namespace nbedex {
 namespace {
@@ -19,19 +19,36 @@ struct Spot {
     double x, y, strength;  ///< 1/angstrom, weight of the score
 };
 
-/// All reflections that count in the score at an orientation.
-template <class Use>
-void each_excited(const RockingCurves& of, const Quaternion& orientation, double sphere, const Use& use) {
-    const std::array<double, 9> m = matrix(conjugate(orientation));
-    for (std::size_t i = 0; i < of.weight.size(); ++i) {
-        const double* g = of.crystal->g().data() + 3 * i;
-        const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2], length = double{of.crystal->length()[i]};
-        if (std::abs(z) > double{of.widest} + 0.51 * length * length / sphere) continue;  // |s + z| <= g^2 / (2 sphere), and a little
-        const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2], flat = x * x + y * y;
-        const double s = flat / (sphere + std::sqrt(sphere * sphere - flat)) - z;
-        if (std::abs(s) < double{of.limit[i]}) use(Spot{x, y, of.weight[i] * std::exp(-double{of.sharpness[i]} * s * s)});
+/// The reflections that count in the score at an orientation. Scratch of one thread.
+class ExcitedSpots {
+public:
+    explicit ExcitedSpots(const KinematicModel& model) : sphere_(1 / model.options().wavelength) {}
+
+    const std::vector<Spot>& find(const RockingCurves& of, const Quaternion& orientation) {
+        const std::array<double, 9> m = matrix(conjugate(orientation));
+        const float normal[] = {static_cast<float>(m[6]), static_cast<float>(m[7]), static_cast<float>(m[8])};
+        const std::size_t n = of.x.size();
+        for (std::vector<float>* column : {&x_, &y_, &z_, &root_, &weight_})
+            if (column->size() < n + kernels::rocking_lanes) column->resize(n + kernels::rocking_lanes);
+        const std::size_t near = kernels::active().rocking->select(
+            {of.x.data(), of.y.data(), of.z.data(), of.root.data(), of.weight.data(), n}, of.excited_within.data(), normal,
+            {x_.data(), y_.data(), z_.data(), root_.data(), weight_.data()});
+        spots_.clear();
+        for (std::size_t i = 0; i < near; ++i) {
+            const double gx = double{x_[i]}, gy = double{y_[i]}, gz = double{z_[i]};
+            const double x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
+            const double flat = x * x + y * y, s = flat / (sphere_ + std::sqrt(sphere_ * sphere_ - flat)) - z;
+            const double far = double{root_[i]} * s, u = far * far;
+            if (u < double{kernels::rocking_cutoff}) spots_.push_back({x, y, double{weight_[i]} * std::exp(-u)});
+        }
+        return spots_;
     }
-}
+
+private:
+    double sphere_;
+    std::vector<float> x_, y_, z_, root_, weight_;
+    std::vector<Spot> spots_;
+};
 
 /// All bins within `radius` of a place.
 template <class Use>
@@ -144,43 +161,39 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
 
 }  // namespace
 
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    parallel_for(static_cast<std::ptrdiff_t>(crystal.size()), options.threads, poll, [&](std::ptrdiff_t item, int) {
+void mark_spots(const KinematicModel& model, const Answers& answers, double radius, int threads, const Poll& poll, std::span<std::uint8_t> mask) {
+    const auto n = static_cast<std::ptrdiff_t>(answers.crystal.size());
+    std::vector<ExcitedSpots> excited(static_cast<std::size_t>(threads_for(n, threads)), ExcitedSpots(model));
+    parallel_for(n, threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
-        std::uint8_t* marked = mask.data() + p * grid.size();
-        each_excited(curves[static_cast<std::size_t>(crystal[p])], orientation[p], 1 / options.wavelength, [&](const Spot& spot) {
-            each_bin_near(grid, spot.x, spot.y, radius, [&](std::size_t bin) { marked[bin] = 1; });
-        });
+        if (answers.crystal[p] < 0) return;
+        std::uint8_t* marked = mask.data() + p * model.grid().size();
+        const RockingCurves& of = model.curves()[static_cast<std::size_t>(answers.crystal[p])];
+        for (const Spot& spot : excited[static_cast<std::size_t>(thread)].find(of, answers.orientation[p]))
+            each_bin_near(model.grid(), spot.x, spot.y, radius, [&](std::size_t bin) { marked[bin] = 1; });
     });
 }
 
-void count_spots_met(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const float> peaks,
-                     std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation, double radius,
-                     const RefineOptions& options, const Poll& poll, std::span<SpotsMet> out) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    const auto n = static_cast<std::ptrdiff_t>(crystal.size());
-    std::vector<std::unique_ptr<Peaks>> scratch(static_cast<std::size_t>(threads_for(n, options.threads)));
-    parallel_for(n, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
+void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, int threads,
+                     const Poll& poll, std::span<SpotsMet> out) {
+    const PolarGrid& grid = model.grid();
+    const auto n = static_cast<std::ptrdiff_t>(answers.crystal.size());
+    std::vector<ExcitedSpots> excited(static_cast<std::size_t>(threads_for(n, threads)), ExcitedSpots(model));
+    std::vector<std::unique_ptr<Peaks>> scratch(excited.size());
+    parallel_for(n, threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
+        if (answers.crystal[p] < 0) return;
+        const auto of = static_cast<std::size_t>(answers.crystal[p]);
         std::unique_ptr<Peaks>& found = scratch[static_cast<std::size_t>(thread)];
         if (!found) found = std::make_unique<Peaks>(grid, radius);
-        const RockingCurves& of = curves[static_cast<std::size_t>(crystal[p])];
-        std::vector<Spot> spots;
-        double strongest = 0;
-        each_excited(of, orientation[p], 1 / options.wavelength, [&](const Spot& spot) {
+        std::vector<Spot> spots = excited[static_cast<std::size_t>(thread)].find(model.curves()[of], answers.orientation[p]);
+        std::erase_if(spots, [&](const Spot& spot) {
             const double k = std::hypot(spot.x, spot.y);
-            if (k < grid.k_min || k >= grid.k_max - 1e-9) return;
-            spots.push_back(spot);
-            strongest = std::max(strongest, spot.strength);
+            return k < grid.k_min || k >= grid.k_max - 1e-9;
         });
-        const double least = strongest * std::pow(faintest, of.crystal->exponent());
+        double strongest = 0;
+        for (const Spot& spot : spots) strongest = std::max(strongest, spot.strength);
+        const double least = strongest * std::pow(faintest, model.crystals()[of].exponent());
         std::erase_if(spots, [&](const Spot& spot) { return spot.strength < least; });
         found->load(peaks.subspan(p * grid.size(), grid.size()));
         out[p] = count(grid, *found, spots, radius);

@@ -21,9 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex import _core
-from nbedex.indexing.candidates import refine_options
-
 if TYPE_CHECKING:
     from nbedex.indexing.block import Engine
 
@@ -52,18 +49,14 @@ def coincidental(
     threads
         0: all this process may use.
     """
-    orientation = np.ascontiguousarray(np.where(phase_id[:, None] < 0, 0.0, orientation))
-    phase_id, options = np.ascontiguousarray(phase_id), refine_options(engine, threads=threads)
-    predicted, met, chance = _core.spots_met(
-        engine.crystals, engine.grid, peaks, phase_id, orientation, engine.spot_radius, options
-    ).T
+    orientation, phase_id = np.require(orientation, None, ["C", "A"]), np.require(phase_id, None, ["C", "A"])
+    predicted, met, chance = engine.model.spots_met(peaks, phase_id, orientation, engine.spot_radius, threads).T
     doubtful = chance_bound(predicted, met, chance) > engine.settings.match.max_chance
     open_to_doubt = np.flatnonzero(doubtful & (met >= LEAST_MET * predicted) & (met > 0))
     if len(open_to_doubt):
-        mask = _core.spot_mask(
-            engine.crystals, engine.grid, phase_id[open_to_doubt], orientation[open_to_doubt],
-            _CORE * engine.spot_radius, options,
-        )  # fmt: skip
+        mask = engine.model.spot_mask(
+            phase_id[open_to_doubt], orientation[open_to_doubt], _CORE * engine.spot_radius, threads
+        )
         doubtful[open_to_doubt] = explained_light(peaks[open_to_doubt], mask != 0, engine) < LEAST_LIGHT
     return np.asarray(doubtful)
 
