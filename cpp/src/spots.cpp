@@ -8,15 +8,16 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "peaks.hpp"
 
 namespace nbedex {
 namespace {
 
-constexpr double faintest = 0.01;       // of a pattern's strongest predicted spot
-constexpr int neighbours = 3, bins = 3; // lit bins around a lit one, and of such within the radius, that make a peak
+constexpr double faintest = 0.01;  // of a pattern's strongest predicted spot
 
 struct Spot {
     double x, y, strength;  ///< 1/angstrom, weight of the score
+    [[nodiscard]] double length() const { return std::sqrt(x * x + y * y); }
 };
 
 /// The reflections that count in the score at an orientation. Scratch of one thread.
@@ -67,89 +68,28 @@ void each_bin_near(const PolarGrid& grid, double x, double y, double radius, con
     }
 }
 
-/// Lit bins that have enough lit neighbours; single electrons seldom have. Scratch of one thread.
-class Peaks {
-public:
-    Peaks(const PolarGrid& grid, double radius) : grid_(grid), n_(static_cast<std::size_t>(grid.n_azimuths)) {
-        // Half of the chord of the circle about a bin at every ring near it, in whole bins.
-        const double width = grid.ring_width(), step = 2 * std::numbers::pi / grid.n_azimuths;
-        reach_ = static_cast<int>(radius / width);
-        for (int ring = 0; ring < grid.n_rings; ++ring)
-            for (int d = -reach_; d <= reach_; ++d) {
-                const double middle = grid.k_min + (ring + d + 0.5) * width, off = d * width;
-                const bool there = ring + d >= 0 && ring + d < grid.n_rings && std::abs(off) <= radius;
-                chord_.push_back(there ? std::min(static_cast<int>(std::sqrt(radius * radius - off * off) / middle / step), grid.n_azimuths / 2 - 1) : -1);
-            }
-        lit_.resize(grid.size());
-        near_.resize(grid.size());
-        share_.resize(static_cast<std::size_t>(grid.n_rings));
-    }
-
-    /// How many solid bins lie within the radius of every bin.
-    void load(std::span<const float> peaks) {
-        for (std::size_t i = 0; i < peaks.size(); ++i) lit_[i] = peaks[i] > 0;
-        std::ranges::fill(near_, std::uint16_t{0});
-        std::ranges::fill(share_, -1.0);
-        for (int ring = 0; ring < grid_.n_rings; ++ring) {
-            const std::uint8_t* row = lit_.data() + static_cast<std::size_t>(ring) * n_;
-            for (std::size_t a = 0; a < n_; ++a)
-                if (row[a] && is_solid(ring, a)) add(ring, a);
+/// Whether a spot lies within `radius` of another's place on the opposite side.
+std::vector<std::uint8_t> opposite_pairs(const std::vector<Spot>& spots, double radius) {
+    std::vector<std::uint8_t> is_paired(spots.size());
+    for (std::size_t i = 0; i < spots.size(); ++i)
+        for (std::size_t j = i; j < spots.size(); ++j) {
+            const double x = spots[i].x + spots[j].x, y = spots[i].y + spots[j].y;
+            const bool opposite = x * x + y * y < radius * radius;
+            is_paired[i] |= opposite;
+            is_paired[j] |= opposite;
         }
-    }
-
-    /// Whether a spot in this bin meets a peak.
-    [[nodiscard]] bool met(std::size_t ring, std::size_t azimuth) const { return near_[ring * n_ + azimuth] >= bins; }
-
-    /// Share of a ring's bins in which a spot would.
-    [[nodiscard]] double share(std::size_t ring) {
-        if (share_[ring] < 0) {
-            const auto row = near_.begin() + static_cast<std::ptrdiff_t>(ring * n_);
-            share_[ring] = static_cast<double>(std::count_if(row, row + static_cast<std::ptrdiff_t>(n_), [](int c) { return c >= bins; })) / static_cast<double>(n_);
-        }
-        return share_[ring];
-    }
-
-private:
-    [[nodiscard]] bool is_solid(int ring, std::size_t a) const {
-        const std::size_t left = a == 0 ? n_ - 1 : a - 1, right = a + 1 == n_ ? 0 : a + 1;
-        int near = -1;  // the bin itself
-        for (int other = std::max(ring - 1, 0); other <= std::min(ring + 1, grid_.n_rings - 1); ++other) {
-            const std::uint8_t* row = lit_.data() + static_cast<std::size_t>(other) * n_;
-            near += row[left] + row[a] + row[right];
-        }
-        return near >= neighbours;
-    }
-
-    void add(int ring, std::size_t azimuth) {
-        const auto n = static_cast<int>(n_), a = static_cast<int>(azimuth);
-        for (int d = -reach_; d <= reach_; ++d) {
-            const int half = chord_[static_cast<std::size_t>(ring * (2 * reach_ + 1) + d + reach_)];
-            if (half < 0) continue;
-            std::uint16_t* row = near_.data() + static_cast<std::size_t>(ring + d) * n_;
-            for (int at = a - half; at <= a + half; ++at) ++row[at < 0 ? at + n : at >= n ? at - n : at];
-        }
-    }
-
-    const PolarGrid& grid_;
-    std::size_t n_;
-    int reach_ = 0;
-    std::vector<int> chord_;
-    std::vector<std::uint8_t> lit_;
-    std::vector<std::uint16_t> near_;
-    std::vector<double> share_;
-};
+    return is_paired;
+}
 
 SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spots, double radius) {
     const auto n = static_cast<std::size_t>(grid.n_azimuths);
     const double step = 2 * std::numbers::pi / grid.n_azimuths;
+    const std::vector<std::uint8_t> is_paired = opposite_pairs(spots, radius);
     SpotsMet found;
-    for (const Spot& spot : spots) {
-        const bool opposite = std::ranges::any_of(spots, [&](const Spot& other) {
-            const double x = spot.x + other.x, y = spot.y + other.y;
-            return x * x + y * y < radius * radius;
-        });
-        const double counts = opposite ? 0.5 : 1.0;
-        const auto ring = static_cast<std::size_t>((std::hypot(spot.x, spot.y) - grid.k_min) / grid.ring_width());
+    for (std::size_t i = 0; i < spots.size(); ++i) {
+        const Spot& spot = spots[i];
+        const double counts = is_paired[i] ? 0.5 : 1.0;
+        const auto ring = static_cast<std::size_t>((spot.length() - grid.k_min) / grid.ring_width());
         const auto a = static_cast<int>(std::lround(std::atan2(spot.y, spot.x) / step)) + grid.n_azimuths;
         found.predicted += counts;
         if (peaks.met(ring, static_cast<std::size_t>(a) % n)) found.met += counts;
@@ -188,7 +128,7 @@ void count_spots_met(const KinematicModel& model, std::span<const float> peaks, 
         if (!found) found = std::make_unique<Peaks>(grid, radius);
         std::vector<Spot> spots = excited[static_cast<std::size_t>(thread)].find(model.curves()[of], answers.orientation[p]);
         std::erase_if(spots, [&](const Spot& spot) {
-            const double k = std::hypot(spot.x, spot.y);
+            const double k = spot.length();
             return k < grid.k_min || k >= grid.k_max - 1e-9;
         });
         double strongest = 0;

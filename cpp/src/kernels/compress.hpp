@@ -25,11 +25,24 @@ inline Floats square_root(Floats x) {
     return x;
 }
 
+/// One bit for each flag.
+inline std::uint64_t bits_of(Flags flags) {
+#if defined(__AVX512BW__)
+    return _mm512_movepi32_mask((__m512i)flags);
+#elif defined(__AVX2__)
+    return static_cast<std::uint64_t>(_mm256_movemask_ps((__m256)flags));
+#else
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < lanes; ++i) bits |= static_cast<std::uint64_t>(flags[i] & 1) << i;
+    return bits;
+#endif
+}
+
 #if defined(__AVX512BW__)
 /// Which lanes are wanted, and the values of these side by side in the first lanes.
 class Wanted {
 public:
-    explicit Wanted(Flags flags) : mask_(_mm512_movepi32_mask((__m512i)flags)) {}
+    explicit Wanted(Flags flags) : mask_(static_cast<__mmask16>(bits_of(flags))) {}
     [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(__builtin_popcount(mask_)); }
     [[nodiscard]] Floats together(Floats x) const { return (Floats)_mm512_maskz_compress_ps(mask_, (__m512)x); }
 
@@ -50,7 +63,7 @@ constexpr SetBits set_bits;
 
 class Wanted {
 public:
-    explicit Wanted(Flags flags) : mask_(static_cast<unsigned>(_mm256_movemask_ps((__m256)flags))) {}
+    explicit Wanted(Flags flags) : mask_(static_cast<unsigned>(bits_of(flags))) {}
     [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(__builtin_popcount(mask_)); }
     [[nodiscard]] Floats together(Floats x) const {
         const __m256i places = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(set_bits.places[mask_])));

@@ -68,11 +68,13 @@ def explained_light(peaks: NDArray[np.float32], mask: NDArray[np.bool_], engine:
     above_below = np.pad(lit, ((0, 0), (1, 1), (0, 0))).astype(np.int8)
     column = above_below[:, :-2] + above_below[:, 1:-1] + above_below[:, 2:]
     near = column + np.roll(column, 1, axis=2) + np.roll(column, -1, axis=2)
-    rings = grid.k_min + (np.arange(grid.n_rings) + 0.5) * (grid.k_max - grid.k_min) / grid.n_rings
-    light = peaks.astype(np.float64) ** (1 / engine.settings.preprocess.exponent) * rings[:, None]
-    light[~lit | (near <= _NEIGHBOURS)] = 0.0
-    total = light.sum(axis=(1, 2))
-    return np.asarray((light * mask).sum(axis=(1, 2)) / np.where(total > 0, total, 1.0))
+    pattern, ring, azimuth = np.nonzero(lit & (near > _NEIGHBOURS))
+    radius = grid.k_min + (ring + 0.5) * (grid.k_max - grid.k_min) / grid.n_rings
+    light = peaks[pattern, ring, azimuth].astype(np.float64) ** (1 / engine.settings.preprocess.exponent) * radius
+    total, under = (
+        np.bincount(pattern, weights, len(peaks)) for weights in (light, light * mask[pattern, ring, azimuth])
+    )
+    return np.asarray(under / np.where(total > 0, total, 1.0))
 
 
 def chance_bound(predicted: Array, met: Array, chance: Array) -> Array:
