@@ -64,6 +64,7 @@ inline std::span<const Quaternion> quaternion_view(const py::array& array, const
 
 /// Adds the functions for grains.
 void bind_grains(py::module_& m);
+void bind_refinement(py::module_& m);
 void bind_rerank(py::module_& m);
 
 }  // namespace nbedex::bindings

@@ -9,10 +9,8 @@
 #include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
 #include "nbedex/preprocess.hpp"
-#include "nbedex/refine.hpp"
 #include "nbedex/search.hpp"
 #include "nbedex/simulate.hpp"
-#include "nbedex/spots.hpp"
 
 namespace py = pybind11;
 using namespace nbedex;
@@ -276,74 +274,6 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
     return py::make_tuple(found, as_dict(statistics));
 }
 
-/// Orientations (n, k, 4), scores and spreads (n, k); NaN where there was no candidate.
-py::dict refine_candidates(const std::vector<const KinematicCrystal*>& crystals, const py::array& patterns, const PolarGrid& grid,
-                           const py::array& crystal, const py::array& orientation, const RefineOptions& options) {
-    const std::span<const float> data = view<float>(patterns, "patterns", {any, grid.n_rings, grid.n_azimuths});
-    const py::ssize_t n = patterns.shape(0);
-    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {n, any});
-    const py::ssize_t k = crystal.shape(1);
-    const std::span<const double> from = view<double>(orientation, "orientation", {n, k, 4});
-    for (const std::int16_t number : of)
-        if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
-            throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
-    std::vector<Quaternion> start;
-    for (std::size_t i = 0; i + 3 < from.size(); i += 4) start.push_back({from[i], from[i + 1], from[i + 2], from[i + 3]});
-    std::vector<Refined> refined(of.size());
-    NewArray<double> turned({n, k, 4});
-    NewArray<float> score({n, k}), spread({n, k}), half_turn({n});
-    std::ranges::fill(half_turn.span, std::numeric_limits<float>::quiet_NaN());
-    run([&](const Poll& poll) { refine(crystals, data, n, grid, of, start, k, options, poll, refined, half_turn.span); });
-    constexpr float nothing = std::numeric_limits<float>::quiet_NaN();
-    for (std::size_t i = 0; i < refined.size(); ++i) {
-        const Quaternion& q = refined[i].orientation;
-        const bool there = q.w != 0 || q.x != 0 || q.y != 0 || q.z != 0;
-        const double values[] = {q.w, q.x, q.y, q.z};
-        for (std::size_t j = 0; j < 4; ++j) turned.span[4 * i + j] = there ? values[j] : double{nothing};
-        score.span[i] = there ? refined[i].score : nothing;
-        spread.span[i] = there ? refined[i].spread : nothing;
-    }
-    return py::dict(py::arg("orientation") = turned.array, py::arg("score") = score.array, py::arg("spread") = spread.array,
-                    py::arg("half_turn") = half_turn.array);
-}
-
-/// Arguments of functions of one orientation per pattern, checked.
-std::vector<Quaternion> one_each(const std::vector<const KinematicCrystal*>& crystals, const py::array& crystal,
-                                 const py::array& orientation, double radius) {
-    for (const std::int16_t number : view<std::int16_t>(crystal, "crystal", {any}))
-        if (number < -1 || number >= static_cast<std::ptrdiff_t>(crystals.size()))
-            throw py::value_error("crystal must count in crystals or be -1, got " + std::to_string(number));
-    require_layout(orientation, "orientation", {crystal.shape(0), 4});
-    if (!(radius > 0 && radius < 1)) throw py::value_error("radius must be above 0 and below 1 (1/angstrom)");
-    return quaternions(orientation, "orientation");
-}
-
-py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& crystal,
-                                    const py::array& orientation, double radius, const RefineOptions& options) {
-    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
-    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
-    NewArray<std::uint8_t> mask({crystal.shape(0), grid.n_rings, grid.n_azimuths});
-    std::ranges::fill(mask.span, std::uint8_t{0});
-    run([&](const Poll& poll) { mark_spots(crystals, grid, of, turned, radius, options, poll, mask.span); });
-    return mask.array;
-}
-
-/// (n, 3): predicted, met, share that chance would meet.
-py::array_t<double> spots_met(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& peaks,
-                              const py::array& crystal, const py::array& orientation, double radius, const RefineOptions& options) {
-    const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);
-    const std::span<const std::int16_t> of = view<std::int16_t>(crystal, "crystal", {any});
-    const std::span<const float> data = view<float>(peaks, "peaks", {crystal.shape(0), grid.n_rings, grid.n_azimuths});
-    std::vector<SpotsMet> met(of.size());
-    run([&](const Poll& poll) { count_spots_met(crystals, grid, data, of, turned, radius, options, poll, met); });
-    NewArray<double> out({crystal.shape(0), 3});
-    for (std::size_t i = 0; i < met.size(); ++i) {
-        const double values[] = {met[i].predicted, met[i].met, met[i].chance};
-        std::ranges::copy(values, out.span.begin() + static_cast<std::ptrdiff_t>(3 * i));
-    }
-    return out.array;
-}
-
 ShapeFactor shape_factor_named(const std::string& name) {
     const std::pair<const char*, ShapeFactor> models[] = {
         {"binary", ShapeFactor::binary}, {"linear", ShapeFactor::linear}, {"lorentzian", ShapeFactor::lorentzian},
@@ -416,22 +346,6 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("azimuth", [](const TemplateSet& t) { return copy_out(t.azimuth); })
         .def_property_readonly("weight", [](const TemplateSet& t) { return copy_out(t.weight); });
 
-    py::class_<KinematicCrystal>(m, "KinematicCrystal")
-        .def(py::init([](const py::array& g, const py::array& intensity, double template_exponent, const py::array& symmetry) {
-                 return KinematicCrystal(view<double>(g, "g", {any, 3}), view<double>(intensity, "intensity", {g.shape(0)}), template_exponent,
-                                         quaternions(symmetry, "symmetry"));
-             }), py::kw_only(), py::arg("g"), py::arg("intensity"), py::arg("template_exponent"), py::arg("symmetry"))
-        .def_property_readonly("size", &KinematicCrystal::size);
-
-    py::class_<RefineOptions>(m, "RefineOptions")
-        .def(py::init([](double wavelength, double excitation_width, double precession_angle, double reach, double distinct_angle, int threads) {
-                 if (!(wavelength > 0)) throw py::value_error("wavelength must be positive (angstrom)");
-                 if (!(excitation_width > 0)) throw py::value_error("excitation_width must be positive (1/angstrom)");
-                 if (!(reach >= 0 && reach < 0.5)) throw py::value_error("reach must be 0 to 0.5 radians, got " + std::to_string(reach));
-                 return RefineOptions{wavelength, excitation_width, precession_angle, reach, distinct_angle, threads};
-             }), py::kw_only(), py::arg("wavelength"), py::arg("excitation_width"), py::arg("precession_angle"), py::arg("reach"),
-             py::arg("distinct_angle"), py::arg("threads"));
-
     py::class_<BlochOptions>(m, "BlochOptions")
         .def(py::init(&bloch_options), py::kw_only(), py::arg("wavelength"), py::arg("max_excitation_error"),
              py::arg("strong_excitation_error"), py::arg("thickness"));
@@ -453,18 +367,13 @@ PYBIND11_MODULE(_core, m) {
     m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"), py::arg("max_spots") = 0);
-    m.def("refine", &refine_candidates, py::arg("crystals"), py::arg("patterns"), py::arg("grid"), py::arg("crystal"),
-          py::arg("orientation"), py::arg("options"));
-    m.def("spot_mask", &spot_mask, py::arg("crystals"), py::arg("grid"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"),
-          py::arg("options"));
-    m.def("spots_met", &spots_met, py::arg("crystals"), py::arg("grid"), py::arg("peaks"), py::arg("crystal"), py::arg("orientation"),
-          py::arg("radius"), py::arg("options"));
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
                            const std::optional<py::array>& levels) { return match(phases, patterns, options, levels, exhaustive); },
               py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none());
     bind_grains(m);
+    bind_refinement(m);
     bind_rerank(m);
     m.def("build_info", [] {
         return py::dict(py::arg("version") = NBEDEX_VERSION, py::arg("compiler") = NBEDEX_COMPILER,

@@ -4,132 +4,144 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/kernels.hpp"
-#include "nbedex/refine.hpp"
-#include "pattern.hpp"
-#include "rocking_curves.hpp"
+#include "nbedex/kinematic_model.hpp"
 
 namespace nbedex {
 
-struct Tilt {
-    double x = 0, y = 0;  ///< radians, about sample X and Y
+using Tilt = kernels::RockingTilt;  ///< radians, about sample X and Y
+
+/// One polar pattern with what its values are measured by. The values stay where they are.
+class MeasuredPattern {
+public:
+    /// False if the pattern has no contrast; then it can't be matched.
+    [[nodiscard]] bool load(std::span<const float> pattern) {
+        const auto n = static_cast<double>(pattern.size());
+        const kernels::PowerSums sums = kernels::active().values->power_sums(pattern.data(), pattern.size());
+        mean_ = sums.first / n;
+        const double squares = sums.second - n * mean_ * mean_;
+        if (!(squares > 1e-12 * sums.second) || !std::isfinite(squares)) return false;  // or only what rounding leaves of equal values
+        norm_ = std::sqrt(squares);
+        values_ = pattern;
+        return true;
+    }
+
+    [[nodiscard]] std::span<const float> values() const noexcept { return values_; }
+
+    /// Zero-mean normalised correlation with weights in some of the bins.
+    [[nodiscard]] double correlation(const kernels::RockingSums& sums) const {
+        const double norm = weight_norm(sums);
+        return norm > 0 ? (sums.correlation - mean_ * sums.weight) / (norm_ * norm) : 0.0;
+    }
+    /// What a sum of weights times values has to be divided by.
+    [[nodiscard]] double norm(const kernels::RockingSums& sums) const { return norm_ * weight_norm(sums); }
+
+private:
+    [[nodiscard]] double weight_norm(const kernels::RockingSums& sums) const {
+        const double total = sums.weight, squares = sums.square - total * total / static_cast<double>(values_.size());
+        return squares > 0 ? std::sqrt(squares) : 0.0;
+    }
+
+    std::span<const float> values_;
+    double mean_ = 0, norm_ = 1;
 };
 
 class NearReflections {
 public:
-    NearReflections(const NormalisedPattern& pattern, const PolarGrid& grid, const RefineOptions& options)
-        : pattern_(pattern), grid_(grid), options_(options), kernels_(*kernels::active().rocking) {}
+    NearReflections(const MeasuredPattern& pattern, const KinematicModel& model)
+        : pattern_(pattern), grid_(model.grid()), wavelength_(model.options().wavelength), kernels_(*kernels::active().rocking) {}
 
-    /// Takes those that a rotation by up to `reach` (about each axis) can bring to the Ewald sphere.
+    /// Takes those that a rotation within reach (about each axis) can bring to the Ewald sphere.
     void select(const RockingCurves& curves, const Quaternion& orientation) {
-        const KinematicCrystal& crystal = *curves.crystal;
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const float normal[] = {static_cast<float>(m[6]), static_cast<float>(m[7]), static_cast<float>(m[8])};
-        // |s| <= limit + |tilt| |g|, |s - (-g_z)| <= wavelength g^2 / 2 (and a little for the sphere's fourth order)
-        const auto slope = static_cast<float>(2 * options_.reach + 0.01), bend = static_cast<float>(0.51 * options_.wavelength);
-        const float *gx = crystal.component(0), *gy = crystal.component(1), *gz = crystal.component(2);
-        flags_.resize(crystal.size());
-        kernels_.near_plane({gx, gy, gz, crystal.size()}, crystal.length().data(), normal, curves.widest, slope, bend, flags_.data());
-        for (std::vector<float>* column : {&chosen_.x, &chosen_.y, &chosen_.z, &chosen_.limit, &chosen_.sharpness, &chosen_.weight}) column->clear();
-        for (std::size_t i = 0; i < crystal.size(); ++i) {
-            if (!flags_[i]) continue;
-            chosen_.x.push_back(gx[i]);
-            chosen_.y.push_back(gy[i]);
-            chosen_.z.push_back(gz[i]);
-            chosen_.limit.push_back(curves.limit[i]);
-            chosen_.sharpness.push_back(curves.sharpness[i]);
-            chosen_.weight.push_back(curves.weight[i]);
-        }
-        for (std::vector<float>* column : {&all_x_, &all_y_, &all_excitation_, &all_row_}) column->resize(chosen_.x.size());
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &value_, &azimuth_, &down_})
-            column->resize(padded(chosen_.x.size()));
-        upper_.resize(x_.size());
-        lower_.resize(x_.size());
+        const std::size_t n = curves.x.size(), room = n + kernels::rocking_lanes;
+        if (chosen_.x.size() < room) make_room(room);
+        chosen_size_ = kernels_.select({curves.x.data(), curves.y.data(), curves.z.data(), curves.root.data(), curves.weight.data(), n},
+                                       curves.reached_within.data(), normal,
+                                       {chosen_.x.data(), chosen_.y.data(), chosen_.z.data(), chosen_.root.data(), chosen_.weight.data()});
     }
 
-    /// Positions, excitation errors and weights at an orientation, of what is within `reach` of being excited; reflections
-    /// outside the annulus are left out. Those excited without tilt come first.
-    void place(const Quaternion& orientation, double reach) {
+    /// Places and excitation errors at an orientation, of what a tilt by up to `tilt` radians excites; reflections outside the annulus
+    /// are left out.
+    void place(const Quaternion& orientation, double tilt) {
         const std::array<double, 9> m = matrix(conjugate(orientation));
         kernels::Placing how{{},
-                             static_cast<float>(1 / options_.wavelength),
+                             static_cast<float>(1 / wavelength_),
                              static_cast<float>(grid_.k_min),
                              static_cast<float>(1 / grid_.ring_width()),
                              static_cast<float>(grid_.n_rings),
-                             static_cast<float>(2 * reach)};
+                             static_cast<float>(tilt)};
         std::ranges::transform(m, how.rotation, [](double value) { return static_cast<float>(value); });
-        const std::size_t n = chosen_.x.size();
-        flags_.resize(n);
-        kernels_.place({chosen_.x.data(), chosen_.y.data(), chosen_.z.data(), n}, chosen_.limit.data(), how,
-                       {all_x_.data(), all_y_.data(), all_excitation_.data(), all_row_.data(), flags_.data()});
-        size_ = 0;
-        keep(kernels::is_near | kernels::is_excited);
-        excited_ = size_;
-        keep(kernels::is_near);
-        for (std::vector<float>* column : {&x_, &y_, &excitation_, &sharpness_, &weight_, &value_})
-            std::fill(column->begin() + static_cast<std::ptrdiff_t>(size_), column->begin() + static_cast<std::ptrdiff_t>(padded(size_)), 0.0F);
-        kernels_.azimuths(x_.data(), y_.data(), size_, static_cast<float>(grid_.n_azimuths), azimuth_.data());
+        const kernels::Reciprocal chosen{chosen_.x.data(), chosen_.y.data(), chosen_.z.data(), chosen_.root.data(), chosen_.weight.data(), padded(chosen_size_)};
+        const kernels::PlaceCounts counts = kernels_.place(chosen, how, near_.columns(), excited_.columns());
+        near_.size = counts.near;
+        excited_.size = counts.excited;
+        for (Placed* placed : {&near_, &excited_}) kernels_.find_bins(rows(), placed->columns(), padded(placed->size), placed->bins());
     }
 
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    /// How many are excited without tilt.
-    [[nodiscard]] std::size_t excited() const noexcept { return excited_; }
-
-    /// Looks the pattern's values at the first n reflections up with the crystal turned by `turn` bins about the beam, between bins linearly.
-    void look_up(double turn, std::size_t n) {
-        kernels_.look_up({pattern_.rows(), static_cast<std::uint32_t>(grid_.n_azimuths)}, upper_.data(), lower_.data(), down_.data(), azimuth_.data(),
-                         static_cast<float>(turn), n, value_.data());
-    }
-
-    /// Zero-mean normalised correlation of the first n reflections with the crystal tilted.
-    [[nodiscard]] double score(const Tilt& tilt, std::size_t n) const {
-        const kernels::RockingSpots spots{x_.data(),      y_.data(),     excitation_.data(), sharpness_.data(),
-                                          weight_.data(), value_.data(), padded(n)};
-        const kernels::RockingSums sums = kernels_.sums(spots, static_cast<float>(tilt.x), static_cast<float>(tilt.y));
-        const double total = sums.weight, squares = sums.square - total * total / static_cast<double>(grid_.size());
-        return squares > 0 ? (sums.correlation - double{pattern_.mean()} * total) / std::sqrt(squares) : 0.0;
-    }
-
-private:
-    /// Appends the chosen reflections of a state.
-    void keep(int state) {
-        const auto n_rings = static_cast<std::ptrdiff_t>(grid_.n_rings), stride = 2 * static_cast<std::ptrdiff_t>(grid_.n_azimuths);
-        for (std::size_t i = 0; i < flags_.size(); ++i) {
-            if (flags_[i] != state) continue;
-            const std::size_t to = size_++;
-            x_[to] = all_x_[i];
-            y_[to] = all_y_[i];
-            excitation_[to] = all_excitation_[i];
-            sharpness_[to] = chosen_.sharpness[i];
-            weight_[to] = chosen_.weight[i];
-            const float row = all_row_[i];  // at least -0.5
-            const std::ptrdiff_t r = static_cast<std::ptrdiff_t>(row + 1) - 1;
-            down_[to] = row - static_cast<float>(r);
-            upper_[to] = static_cast<std::uint32_t>(std::max<std::ptrdiff_t>(r, 0) * stride);
-            lower_[to] = static_cast<std::uint32_t>(std::min(r + 1, n_rings - 1) * stride);
+    /// For the crystal turned about the beam by first, first + 1, … bins, the sums of weights times values; without tilt.
+    void turned(int first, std::span<float> sums) {
+        std::array<float, kernels::turn_lanes> some;
+        for (std::size_t done = 0; done < sums.size(); done += some.size()) {
+            kernels_.turned_sums(rows(), excited_.bins(), excited_.weight.data(), first + static_cast<int>(done), excited_.size, some.data());
+            std::copy_n(some.begin(), std::min(some.size(), sums.size() - done), sums.begin() + static_cast<std::ptrdiff_t>(done));
         }
     }
 
-    /// Filled up to whole sets of lanes; what is beyond n then has no weight without tilt, or none at all.
+    /// Looks the pattern's values up with the crystal turned by `turn` bins about the beam.
+    void look_up(double turn) { kernels_.look_up(rows(), near_.bins(), static_cast<float>(turn), padded(near_.size), value_.data()); }
+
+    /// The sums of the score at some tilts, with the values looked up.
+    void tilted(std::span<const Tilt> tilt, std::span<kernels::RockingSums> sums) const {
+        kernels_.tilted_sums({near_.x.data(), near_.y.data(), near_.excitation.data(), near_.weight.data(), value_.data(), padded(near_.size)},
+                             tilt.data(), tilt.size(), sums.data());
+    }
+
+private:
+    /// Reflections at an orientation, column by column, and the bins that they fall into.
+    struct Placed {
+        std::vector<float> x, y, excitation, weight, row, down, azimuth;
+        std::vector<std::uint32_t> upper, lower;
+        std::size_t size = 0;
+
+        void make_room(std::size_t n) {
+            for (std::vector<float>* column : {&x, &y, &excitation, &weight, &row, &down, &azimuth}) column->resize(n);
+            for (std::vector<std::uint32_t>* column : {&upper, &lower}) column->resize(n);
+        }
+        [[nodiscard]] kernels::PlaceColumns columns() { return {x.data(), y.data(), excitation.data(), weight.data(), row.data()}; }
+        [[nodiscard]] kernels::BinColumns bins() { return {upper.data(), lower.data(), down.data(), azimuth.data()}; }
+    };
+
+    void make_room(std::size_t n) {
+        for (std::vector<float>* column : {&chosen_.x, &chosen_.y, &chosen_.z, &chosen_.root, &chosen_.weight, &value_}) column->resize(n);
+        near_.make_room(n);
+        excited_.make_room(n);
+    }
+
+    [[nodiscard]] kernels::PolarRows rows() const {
+        return {pattern_.values().data(), static_cast<std::uint32_t>(grid_.n_rings), static_cast<std::uint32_t>(grid_.n_azimuths)};
+    }
+
     [[nodiscard]] static std::size_t padded(std::size_t n) {
         return (n + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes;
     }
 
-    const NormalisedPattern& pattern_;
+    const MeasuredPattern& pattern_;
     const PolarGrid& grid_;
-    const RefineOptions& options_;
+    double wavelength_;
     const kernels::RockingKernels& kernels_;
     struct {
-        std::vector<float> x, y, z, limit, sharpness, weight;
-    } chosen_;  // of the crystal's reflections; x, y, z in its own frame
-    std::vector<float> all_x_, all_y_, all_excitation_, all_row_;  // of those, at an orientation
-    std::vector<std::int32_t> flags_;
-    std::vector<float> x_, y_, excitation_, sharpness_, weight_, value_, azimuth_, down_;  // of those that count there
-    std::vector<std::uint32_t> upper_, lower_;
-    std::size_t size_ = 0, excited_ = 0;
+        std::vector<float> x, y, z, root, weight;
+    } chosen_;  // of the crystal's reflections, in its own frame
+    std::size_t chosen_size_ = 0;
+    Placed near_, excited_;
+    std::vector<float> value_;  // of the pattern at near_
 };
 
 }  // namespace nbedex

@@ -7,31 +7,49 @@
 #include <numbers>
 #include <vector>
 
-#include "rocking_curves.hpp"
+#include "kernels/kernels.hpp"
+#include "peaks.hpp"
 
 namespace nbedex {
 namespace {
 
-constexpr double faintest = 0.01;       // of a pattern's strongest predicted spot
-constexpr int neighbours = 3, bins = 3; // lit bins around a lit one, and of such within the radius, that make a peak
+constexpr double faintest = 0.01;  // of a pattern's strongest predicted spot
 
 struct Spot {
     double x, y, strength;  ///< 1/angstrom, weight of the score
+    [[nodiscard]] double length() const { return std::sqrt(x * x + y * y); }
 };
 
-/// All reflections that count in the score at an orientation.
-template <class Use>
-void each_excited(const RockingCurves& of, const Quaternion& orientation, double sphere, const Use& use) {
-    const std::array<double, 9> m = matrix(conjugate(orientation));
-    for (std::size_t i = 0; i < of.weight.size(); ++i) {
-        const double* g = of.crystal->g().data() + 3 * i;
-        const double z = m[6] * g[0] + m[7] * g[1] + m[8] * g[2], length = double{of.crystal->length()[i]};
-        if (std::abs(z) > double{of.widest} + 0.51 * length * length / sphere) continue;  // |s + z| <= g^2 / (2 sphere), and a little
-        const double x = m[0] * g[0] + m[1] * g[1] + m[2] * g[2], y = m[3] * g[0] + m[4] * g[1] + m[5] * g[2], flat = x * x + y * y;
-        const double s = flat / (sphere + std::sqrt(sphere * sphere - flat)) - z;
-        if (std::abs(s) < double{of.limit[i]}) use(Spot{x, y, of.weight[i] * std::exp(-double{of.sharpness[i]} * s * s)});
+/// The reflections that count in the score at an orientation. Scratch of one thread.
+class ExcitedSpots {
+public:
+    explicit ExcitedSpots(const KinematicModel& model) : sphere_(1 / model.options().wavelength) {}
+
+    const std::vector<Spot>& find(const RockingCurves& of, const Quaternion& orientation) {
+        const std::array<double, 9> m = matrix(conjugate(orientation));
+        const float normal[] = {static_cast<float>(m[6]), static_cast<float>(m[7]), static_cast<float>(m[8])};
+        const std::size_t n = of.x.size();
+        for (std::vector<float>* column : {&x_, &y_, &z_, &root_, &weight_})
+            if (column->size() < n + kernels::rocking_lanes) column->resize(n + kernels::rocking_lanes);
+        const std::size_t near = kernels::active().rocking->select(
+            {of.x.data(), of.y.data(), of.z.data(), of.root.data(), of.weight.data(), n}, of.excited_within.data(), normal,
+            {x_.data(), y_.data(), z_.data(), root_.data(), weight_.data()});
+        spots_.clear();
+        for (std::size_t i = 0; i < near; ++i) {
+            const double gx = double{x_[i]}, gy = double{y_[i]}, gz = double{z_[i]};
+            const double x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
+            const double flat = x * x + y * y, s = flat / (sphere_ + std::sqrt(sphere_ * sphere_ - flat)) - z;
+            const double far = double{root_[i]} * s, u = far * far;
+            if (u < double{kernels::rocking_cutoff}) spots_.push_back({x, y, double{weight_[i]} * std::exp(-u)});
+        }
+        return spots_;
     }
-}
+
+private:
+    double sphere_;
+    std::vector<float> x_, y_, z_, root_, weight_;
+    std::vector<Spot> spots_;
+};
 
 /// All bins within `radius` of a place.
 template <class Use>
@@ -50,89 +68,28 @@ void each_bin_near(const PolarGrid& grid, double x, double y, double radius, con
     }
 }
 
-/// Lit bins that have enough lit neighbours; single electrons seldom have. Scratch of one thread.
-class Peaks {
-public:
-    Peaks(const PolarGrid& grid, double radius) : grid_(grid), n_(static_cast<std::size_t>(grid.n_azimuths)) {
-        // Half of the chord of the circle about a bin at every ring near it, in whole bins.
-        const double width = grid.ring_width(), step = 2 * std::numbers::pi / grid.n_azimuths;
-        reach_ = static_cast<int>(radius / width);
-        for (int ring = 0; ring < grid.n_rings; ++ring)
-            for (int d = -reach_; d <= reach_; ++d) {
-                const double middle = grid.k_min + (ring + d + 0.5) * width, off = d * width;
-                const bool there = ring + d >= 0 && ring + d < grid.n_rings && std::abs(off) <= radius;
-                chord_.push_back(there ? std::min(static_cast<int>(std::sqrt(radius * radius - off * off) / middle / step), grid.n_azimuths / 2 - 1) : -1);
-            }
-        lit_.resize(grid.size());
-        near_.resize(grid.size());
-        share_.resize(static_cast<std::size_t>(grid.n_rings));
-    }
-
-    /// How many solid bins lie within the radius of every bin.
-    void load(std::span<const float> peaks) {
-        for (std::size_t i = 0; i < peaks.size(); ++i) lit_[i] = peaks[i] > 0;
-        std::ranges::fill(near_, std::uint16_t{0});
-        std::ranges::fill(share_, -1.0);
-        for (int ring = 0; ring < grid_.n_rings; ++ring) {
-            const std::uint8_t* row = lit_.data() + static_cast<std::size_t>(ring) * n_;
-            for (std::size_t a = 0; a < n_; ++a)
-                if (row[a] && is_solid(ring, a)) add(ring, a);
+/// Whether a spot lies within `radius` of another's place on the opposite side.
+std::vector<std::uint8_t> opposite_pairs(const std::vector<Spot>& spots, double radius) {
+    std::vector<std::uint8_t> is_paired(spots.size());
+    for (std::size_t i = 0; i < spots.size(); ++i)
+        for (std::size_t j = i; j < spots.size(); ++j) {
+            const double x = spots[i].x + spots[j].x, y = spots[i].y + spots[j].y;
+            const bool opposite = x * x + y * y < radius * radius;
+            is_paired[i] |= opposite;
+            is_paired[j] |= opposite;
         }
-    }
-
-    /// Whether a spot in this bin meets a peak.
-    [[nodiscard]] bool met(std::size_t ring, std::size_t azimuth) const { return near_[ring * n_ + azimuth] >= bins; }
-
-    /// Share of a ring's bins in which a spot would.
-    [[nodiscard]] double share(std::size_t ring) {
-        if (share_[ring] < 0) {
-            const auto row = near_.begin() + static_cast<std::ptrdiff_t>(ring * n_);
-            share_[ring] = static_cast<double>(std::count_if(row, row + static_cast<std::ptrdiff_t>(n_), [](int c) { return c >= bins; })) / static_cast<double>(n_);
-        }
-        return share_[ring];
-    }
-
-private:
-    [[nodiscard]] bool is_solid(int ring, std::size_t a) const {
-        const std::size_t left = a == 0 ? n_ - 1 : a - 1, right = a + 1 == n_ ? 0 : a + 1;
-        int near = -1;  // the bin itself
-        for (int other = std::max(ring - 1, 0); other <= std::min(ring + 1, grid_.n_rings - 1); ++other) {
-            const std::uint8_t* row = lit_.data() + static_cast<std::size_t>(other) * n_;
-            near += row[left] + row[a] + row[right];
-        }
-        return near >= neighbours;
-    }
-
-    void add(int ring, std::size_t azimuth) {
-        const auto n = static_cast<int>(n_), a = static_cast<int>(azimuth);
-        for (int d = -reach_; d <= reach_; ++d) {
-            const int half = chord_[static_cast<std::size_t>(ring * (2 * reach_ + 1) + d + reach_)];
-            if (half < 0) continue;
-            std::uint16_t* row = near_.data() + static_cast<std::size_t>(ring + d) * n_;
-            for (int at = a - half; at <= a + half; ++at) ++row[at < 0 ? at + n : at >= n ? at - n : at];
-        }
-    }
-
-    const PolarGrid& grid_;
-    std::size_t n_;
-    int reach_ = 0;
-    std::vector<int> chord_;
-    std::vector<std::uint8_t> lit_;
-    std::vector<std::uint16_t> near_;
-    std::vector<double> share_;
-};
+    return is_paired;
+}
 
 SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spots, double radius) {
     const auto n = static_cast<std::size_t>(grid.n_azimuths);
     const double step = 2 * std::numbers::pi / grid.n_azimuths;
+    const std::vector<std::uint8_t> is_paired = opposite_pairs(spots, radius);
     SpotsMet found;
-    for (const Spot& spot : spots) {
-        const bool opposite = std::ranges::any_of(spots, [&](const Spot& other) {
-            const double x = spot.x + other.x, y = spot.y + other.y;
-            return x * x + y * y < radius * radius;
-        });
-        const double counts = opposite ? 0.5 : 1.0;
-        const auto ring = static_cast<std::size_t>((std::hypot(spot.x, spot.y) - grid.k_min) / grid.ring_width());
+    for (std::size_t i = 0; i < spots.size(); ++i) {
+        const Spot& spot = spots[i];
+        const double counts = is_paired[i] ? 0.5 : 1.0;
+        const auto ring = static_cast<std::size_t>((spot.length() - grid.k_min) / grid.ring_width());
         const auto a = static_cast<int>(std::lround(std::atan2(spot.y, spot.x) / step)) + grid.n_azimuths;
         found.predicted += counts;
         if (peaks.met(ring, static_cast<std::size_t>(a) % n)) found.met += counts;
@@ -144,43 +101,39 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
 
 }  // namespace
 
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    parallel_for(static_cast<std::ptrdiff_t>(crystal.size()), options.threads, poll, [&](std::ptrdiff_t item, int) {
+void mark_spots(const KinematicModel& model, const Answers& answers, double radius, int threads, const Poll& poll, std::span<std::uint8_t> mask) {
+    const auto n = static_cast<std::ptrdiff_t>(answers.crystal.size());
+    std::vector<ExcitedSpots> excited(static_cast<std::size_t>(threads_for(n, threads)), ExcitedSpots(model));
+    parallel_for(n, threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
-        std::uint8_t* marked = mask.data() + p * grid.size();
-        each_excited(curves[static_cast<std::size_t>(crystal[p])], orientation[p], 1 / options.wavelength, [&](const Spot& spot) {
-            each_bin_near(grid, spot.x, spot.y, radius, [&](std::size_t bin) { marked[bin] = 1; });
-        });
+        if (answers.crystal[p] < 0) return;
+        std::uint8_t* marked = mask.data() + p * model.grid().size();
+        const RockingCurves& of = model.curves()[static_cast<std::size_t>(answers.crystal[p])];
+        for (const Spot& spot : excited[static_cast<std::size_t>(thread)].find(of, answers.orientation[p]))
+            each_bin_near(model.grid(), spot.x, spot.y, radius, [&](std::size_t bin) { marked[bin] = 1; });
     });
 }
 
-void count_spots_met(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const float> peaks,
-                     std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation, double radius,
-                     const RefineOptions& options, const Poll& poll, std::span<SpotsMet> out) {
-    std::vector<RockingCurves> curves;
-    for (const KinematicCrystal* each : crystals) curves.emplace_back(*each, options);
-    const auto n = static_cast<std::ptrdiff_t>(crystal.size());
-    std::vector<std::unique_ptr<Peaks>> scratch(static_cast<std::size_t>(threads_for(n, options.threads)));
-    parallel_for(n, options.threads, poll, [&](std::ptrdiff_t item, int thread) {
+void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, int threads,
+                     const Poll& poll, std::span<SpotsMet> out) {
+    const PolarGrid& grid = model.grid();
+    const auto n = static_cast<std::ptrdiff_t>(answers.crystal.size());
+    std::vector<ExcitedSpots> excited(static_cast<std::size_t>(threads_for(n, threads)), ExcitedSpots(model));
+    std::vector<std::unique_ptr<Peaks>> scratch(excited.size());
+    parallel_for(n, threads, poll, [&](std::ptrdiff_t item, int thread) {
         const auto p = static_cast<std::size_t>(item);
-        if (crystal[p] < 0) return;
+        if (answers.crystal[p] < 0) return;
+        const auto of = static_cast<std::size_t>(answers.crystal[p]);
         std::unique_ptr<Peaks>& found = scratch[static_cast<std::size_t>(thread)];
         if (!found) found = std::make_unique<Peaks>(grid, radius);
-        const RockingCurves& of = curves[static_cast<std::size_t>(crystal[p])];
-        std::vector<Spot> spots;
-        double strongest = 0;
-        each_excited(of, orientation[p], 1 / options.wavelength, [&](const Spot& spot) {
-            const double k = std::hypot(spot.x, spot.y);
-            if (k < grid.k_min || k >= grid.k_max - 1e-9) return;
-            spots.push_back(spot);
-            strongest = std::max(strongest, spot.strength);
+        std::vector<Spot> spots = excited[static_cast<std::size_t>(thread)].find(model.curves()[of], answers.orientation[p]);
+        std::erase_if(spots, [&](const Spot& spot) {
+            const double k = spot.length();
+            return k < grid.k_min || k >= grid.k_max - 1e-9;
         });
-        const double least = strongest * std::pow(faintest, of.crystal->exponent());
+        double strongest = 0;
+        for (const Spot& spot : spots) strongest = std::max(strongest, spot.strength);
+        const double least = strongest * std::pow(faintest, model.crystals()[of].exponent());
         std::erase_if(spots, [&](const Spot& spot) { return spot.strength < least; });
         found->load(peaks.subspan(p * grid.size(), grid.size()));
         out[p] = count(grid, *found, spots, radius);

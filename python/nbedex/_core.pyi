@@ -230,7 +230,6 @@ class RefineOptions:
         precession_angle: float,
         reach: float,
         distinct_angle: float,
-        threads: int,
     ) -> None: ...
 
 class RefinedCandidates(TypedDict):
@@ -239,31 +238,31 @@ class RefinedCandidates(TypedDict):
     spread: NDArray[np.float32]
     half_turn: NDArray[np.float32]
 
-def refine(
-    crystals: Sequence[KinematicCrystal],
-    patterns: NDArray[np.float32],
-    grid: PolarGrid,
-    crystal: NDArray[np.int16],
-    orientation: NDArray[np.float64],
-    options: RefineOptions,
-) -> RefinedCandidates: ...
-def spot_mask(
-    crystals: Sequence[KinematicCrystal],
-    grid: PolarGrid,
-    crystal: NDArray[np.int16],
-    orientation: NDArray[np.float64],
-    radius: float,
-    options: RefineOptions,
-) -> NDArray[np.uint8]: ...
-def spots_met(
-    crystals: Sequence[KinematicCrystal],
-    grid: PolarGrid,
-    peaks: NDArray[np.float32],
-    crystal: NDArray[np.int16],
-    orientation: NDArray[np.float64],
-    radius: float,
-    options: RefineOptions,
-) -> NDArray[np.float64]: ...
+class KinematicModel:
+    def __init__(self, crystals: Sequence[KinematicCrystal], grid: PolarGrid, options: RefineOptions) -> None: ...
+    def refine(
+        self,
+        patterns: NDArray[np.float32],
+        crystal: NDArray[np.int16],
+        orientation: NDArray[np.float64],
+        levels: NDArray[np.float64],
+        threads: int,
+    ) -> RefinedCandidates: ...
+    def turned_rivals(
+        self, crystal: NDArray[np.int16], orientation: NDArray[np.float64], score: NDArray[np.float32]
+    ) -> NDArray[np.float32]: ...
+    def spot_mask(
+        self, crystal: NDArray[np.int16], orientation: NDArray[np.float64], radius: float, threads: int
+    ) -> NDArray[np.uint8]: ...
+    def spots_met(
+        self,
+        peaks: NDArray[np.float32],
+        crystal: NDArray[np.int16],
+        orientation: NDArray[np.float64],
+        radius: float,
+        threads: int,
+    ) -> NDArray[np.float64]: ...
+
 def match_exhaustive(
     phases: Sequence[TemplateSet],
     patterns: NDArray[np.float32],

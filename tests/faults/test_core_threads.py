@@ -69,10 +69,11 @@ def refine(threads: int) -> list[np.ndarray]:
         g=hkl * 0.25, intensity=1.0 / (1 + (hkl**2).sum(1)), template_exponent=0.3, symmetry=np.eye(4)[:1]
     )
     options = _core.RefineOptions(
-        wavelength=0.0197, excitation_width=0.02, precession_angle=0.0, reach=0.05, distinct_angle=0.1, threads=threads
+        wavelength=0.0197, excitation_width=0.02, precession_angle=0.0, reach=0.05, distinct_angle=0.1
     )
     which = rng.integers(-1, 2, (len(polar), 4)).astype(np.int16)
-    found = _core.refine([crystal, crystal], polar, GRID, which, start, options)
+    model = _core.KinematicModel([crystal, crystal], GRID, options)
+    found = model.refine(polar, which, start, np.ones((len(polar), 2)), threads)
     return [found[name] for name in sorted(found)]
 
 

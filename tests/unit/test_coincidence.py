@@ -11,7 +11,7 @@ from scipy.stats import binom
 from nbedex import _core
 from nbedex.indexing import IndexingSettings, MatchSettings, index_block, make_engine
 from nbedex.indexing.block import Engine
-from nbedex.indexing.candidates import EXCITATION_WIDTH, refine_options
+from nbedex.indexing.candidates import EXCITATION_WIDTH
 from nbedex.indexing.coincidence import chance_bound, coincidental, explained_light
 from nbedex.library import kinematical_intensities
 from nbedex.maps import Status
@@ -49,9 +49,7 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
     truth = orientations(20)[:6]
     of = np.array([0, 0, 0, 1, 0, -1], dtype=np.int16)
     truth[2] = truth[0]
-    found = _core.spots_met(
-        engine.crystals, engine.grid, peaks, of, truth, engine.spot_radius, refine_options(engine, threads=1)
-    )
+    found = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 1)
     assert (found[5] == 0).all()
     for i in (0, 2, 3):
         _, g, intensity = kinematical_intensities(load_phase(PHASES[of[i]]), SIMULATION)
@@ -63,9 +61,7 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
         assert found[i, 2] == pytest.approx(expected[2], abs=0.004)  # bins on the very rim of the radius
     assert found[0, 1] > 0.4 * found[0, 0] > 2.5 * found[0, 2] * found[0, 0]  # right: far more than by chance
     assert found[2, 1] < found[0, 1]
-    several = _core.spots_met(
-        engine.crystals, engine.grid, peaks, of, truth, engine.spot_radius, refine_options(engine, threads=3)
-    )
+    several = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 3)
     assert several.tobytes() == found.tobytes()
 
 

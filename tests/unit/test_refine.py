@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.calibration import electron_wavelength
+from nbedex.indexing.candidates import best_where
 from nbedex.library import SimulationSettings, kinematical_intensities, simulate
-from nbedex.maps.orientation import canonical, disorientation_angle, multiply
+from nbedex.maps.orientation import canonical, disorientation_angle, half_turned, multiply
 from nbedex.phases import load_phase
 from oracles.refine_oracle import score as slow_score
 
@@ -40,7 +41,6 @@ def options(**changes: Any) -> _core.RefineOptions:
         "precession_angle": 0.0,
         "reach": np.deg2rad(1.4),
         "distinct_angle": np.deg2rad(5.0),
-        "threads": 1,
     }
     return _core.RefineOptions(**{**values, **changes})
 
@@ -75,15 +75,17 @@ def patterns(name: str, orientations: NDArray[np.float64], *, noise: float = 0.0
     return out.astype(np.float32)
 
 
-def refine(names: tuple[str, ...], shown: NDArray[np.float32], which: Any, start: Any, **changes: Any) -> Any:
-    return _core.refine(
-        [crystal(name)[0] for name in names],
-        shown,
-        _core.PolarGrid(**GRID),
-        np.ascontiguousarray(which, dtype=np.int16),
-        np.ascontiguousarray(start, dtype=np.float64),
-        options(**changes),
-    )
+def model(names: tuple[str, ...], **changes: Any) -> _core.KinematicModel:
+    return _core.KinematicModel([crystal(name)[0] for name in names], _core.PolarGrid(**GRID), options(**changes))
+
+
+def refine(
+    names: tuple[str, ...], shown: NDArray[np.float32], which: Any, start: Any, *, threads: int = 1, levels: Any = None,
+    **changes: Any,
+) -> Any:  # fmt: skip
+    levels = np.ones((len(shown), len(names))) if levels is None else levels
+    which, start = np.ascontiguousarray(which, dtype=np.int16), np.ascontiguousarray(start, dtype=np.float64)
+    return model(names, **changes).refine(shown, which, start, levels, threads)
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -110,8 +112,8 @@ def test_comes_back_to_the_truth(name: str) -> None:
     found = refine((name,), shown, np.zeros((12, 1)), start[:, None])
     symmetry = load_phase(name).symmetry_quaternions
     error = np.rad2deg(disorientation_angle(truth, found["orientation"][:, 0], symmetry))
-    assert np.median(error) < 0.25  # the spots fall off as a Lorentzian does, the model as a Gaussian
-    assert error.max() < 0.9
+    assert np.median(error) < 0.2  # the spots fall off as a Lorentzian does, the model as a Gaussian
+    assert error.max() < 1.0  # one maximum of zro2-m is flat: from the truth itself refinement goes 0.9 degrees away
     assert (found["spread"] > 0).all()
 
 
@@ -169,6 +171,54 @@ def test_absent_candidates_stay_absent_and_others_do_not_matter() -> None:
     for threads in (2, 3):
         many = refine(names, shown, which, start, distinct_angle=1e-6, threads=threads)
         np.testing.assert_array_equal(many["orientation"], found["orientation"])
+
+
+def test_the_half_turn_is_that_of_the_best() -> None:
+    """Of the largest score over its phase's level; there is none where symmetry makes the two equivalent."""
+    names = ("nzsp", "zro2-m")
+    truth = random_orientations(2, 43)
+    shown = patterns(names[0], truth, noise=0.2)
+    start = np.stack([truth, random_orientations(2, 44)], axis=1)
+    which = np.array([[0, 1], [0, 1]])
+    found = refine(names, shown, which, start)
+    assert (found["score"][:, 0] > found["score"][:, 1]).all()
+    prefers_second = refine(names, shown, which, start, levels=np.array([[1.0, 1e-3], [1.0, 1e-3]]))
+    np.testing.assert_array_equal(prefers_second["score"], found["score"])
+    half_turn = np.array([0.0, 0.0, 0.0, 1.0])
+    for best, result in ((0, found), (1, prefers_second)):
+        again = multiply(found["orientation"][:, best], half_turn)
+        np.testing.assert_array_equal(
+            result["half_turn"], refine(names, shown, which[:, best : best + 1], again[:, None])["score"][:, 0]
+        )
+    along_four_fold = np.array([[1.0, 0, 0, 0]])
+    assert np.isnan(
+        refine(("na2au",), patterns("na2au", along_four_fold), [[0]], along_four_fold[None])["half_turn"][0]
+    )
+
+
+def test_rivals_turned_by_half_against_the_slow_twin() -> None:
+    names = ("nzsp", "beta2-alumina")
+    first = random_orientations(200, 51)
+    rng = np.random.default_rng(52)
+    rivals = [random_orientations(200, 53)]
+    for degrees in (0.5, 2.0, 2.9, 3.1):  # half a turn about axes near the beam, not quite
+        axis = np.array([0.0, 0.0, 1.0]) + rng.normal(size=(200, 3)) * 0.25
+        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+        rivals.append(
+            turned(multiply(first, np.concatenate([np.zeros((200, 1)), axis], axis=1)), degrees, int(10 * degrees))
+        )
+    orientation = np.ascontiguousarray(np.stack([first, *rivals], axis=1))
+    which = rng.integers(-1, 2, orientation.shape[:2]).astype(np.int16)
+    which[:, 3] = which[:, 0]
+    score = rng.random(which.shape).astype(np.float32)
+    score[which < 0] = np.nan
+    expected = np.full(200, np.nan)
+    for number, name in enumerate(names):
+        is_turned = half_turned(orientation[:, :1], orientation[:, 1:], load_phase(name).symmetry_quaternions)
+        counts = is_turned & (which[:, :1] == number) & (which[:, 1:] == number)
+        expected = np.fmax(expected, best_where(counts, score[:, 1:]))
+    assert 20 < np.isfinite(expected).sum() < 180
+    np.testing.assert_array_equal(model(names).turned_rivals(which, orientation, score), expected)
 
 
 def test_wrong_calls_are_refused() -> None:

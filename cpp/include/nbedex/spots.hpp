@@ -1,15 +1,23 @@
 // Where an orientation has its spots: the bins that are theirs, and how many of them meet peaks of the pattern.
 #pragma once
 
-#include "nbedex/refine.hpp"
+#include <cstdint>
+#include <span>
+
+#include "nbedex/kinematic_model.hpp"
+#include "nbedex/parallel.hpp"
 
 namespace nbedex {
 
+/// Orientations, one for each pattern; crystal -1: none.
+struct Answers {
+    std::span<const std::int16_t> crystal;
+    std::span<const Quaternion> orientation;
+};
+
 /// Marks (1) the bins within `radius` (1/angstrom) of a reflection that counts in the score at each orientation, mask: (n_patterns, rings,
-/// azimuths), not cleared before. crystal[p] = -1: none.
-void mark_spots(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const std::int16_t> crystal,
-                std::span<const Quaternion> orientation, double radius, const RefineOptions& options, const Poll& poll,
-                std::span<std::uint8_t> mask);
+/// azimuths), not cleared before.
+void mark_spots(const KinematicModel& model, const Answers& answers, double radius, int threads, const Poll& poll, std::span<std::uint8_t> mask);
 
 /// How an orientation's spots meet the peaks of a pattern. Two spots that lie opposite each other count half each: by Friedel's law
 /// they say the same.
@@ -20,9 +28,8 @@ struct SpotsMet {
 };
 
 /// Counts them for patterns (n_patterns, rings, azimuths) of which peaks alone are above zero. A peak is where three bins within `radius`
-/// (1/angstrom) are lit, counting such as have three lit neighbours. crystal[p] = -1: none, out[p] stays untouched.
-void count_spots_met(std::span<const KinematicCrystal* const> crystals, const PolarGrid& grid, std::span<const float> peaks,
-                     std::span<const std::int16_t> crystal, std::span<const Quaternion> orientation, double radius,
-                     const RefineOptions& options, const Poll& poll, std::span<SpotsMet> out);
+/// (1/angstrom) are lit, counting such as have three lit neighbours. Where there is no crystal, out[p] stays untouched.
+void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, int threads,
+                     const Poll& poll, std::span<SpotsMet> out);
 
 }  // namespace nbedex

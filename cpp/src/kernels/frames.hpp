@@ -55,6 +55,8 @@ struct PowerSums {
 struct ValueKernels {
     PowerSums (*power_sums)(const float* values, std::size_t n);
     std::size_t (*count_positive)(const float* values, std::size_t n);
+    /// Bit i % 64 of bits[i / 64] says whether value i is positive; those beyond n are 0.
+    void (*positive_bits)(const float* values, std::size_t n, std::uint64_t* bits);
     void (*subtract_and_clip)(float* values, std::size_t n, float level);  ///< max(0, value - level); NaN becomes 0
     void (*root)(float* values, std::size_t n);                            ///< square root, of negative values 0
 };

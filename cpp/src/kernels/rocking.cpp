@@ -1,25 +1,24 @@
 // The reflections of a crystal that is rocked through the Ewald sphere. Compiled once per instruction set, like kernels.cpp: no
 // standard-library code may be instantiated here. Sixteen partial sums on every instruction set, added up in one order.
+#include "kernels/compress.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/pixels.hpp"
 
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
 
-constexpr std::size_t lanes = register_bytes / sizeof(float), vectors = rocking_lanes / lanes;
-typedef float Floats __attribute__((vector_size(register_bytes)));
+constexpr std::size_t vectors = rocking_lanes / lanes;
 
-/// exp(-u) for 0 <= u <= 2.3, to 2e-5 of its value: the fourth power of five terms of the series at u / 4, by Horner's rule.
+/// exp(-u) for 0 <= u <= 2.3 to 1e-4 of its value: the polynomial of the least largest relative error.
 inline Floats falling_exponential(Floats u) {
-    const Floats x = u * 0.25F;
-    Floats p = 1.0F - x * 0.2F;
-    p = 1.0F - x * 0.25F * p;
-    p = 1.0F - x * (1.0F / 3.0F) * p;
-    p = 1.0F - x * 0.5F * p;
-    p = 1.0F - x * p;
-    const Floats square = p * p;
-    return square * square;
+    Floats p = u * -0.0025166573468595743F + 0.028479259461164474F;
+    p = p * u - 0.15082673728466034F;
+    p = p * u + 0.4906194508075714F;
+    p = p * u - 0.9977861642837524F;
+    return p * u + 0.9999036192893982F;
 }
+
+inline Floats rocked(Floats weight, Floats u) { return u < rocking_cutoff ? weight * falling_exponential(u) : Floats{}; }
 
 inline float total(const Floats (&sums)[vectors]) {
     float part[rocking_lanes];
@@ -29,39 +28,35 @@ inline float total(const Floats (&sums)[vectors]) {
     return part[0];
 }
 
-void near_plane(const Reciprocal& g, const float* __restrict length, const float* normal, float far, float slope, float bend,
-                std::int32_t* __restrict flags) {
-    const float *__restrict x = g.x, *__restrict y = g.y, *__restrict z = g.z;
-    const float zx = normal[0], zy = normal[1], zz = normal[2];
-    for (std::size_t i = 0; i < g.n; ++i) {
-        const float off = zx * x[i] + zy * y[i] + zz * z[i];
-        flags[i] = __builtin_fabsf(off) < far + length[i] * (slope + bend * length[i]) ? 1 : 0;
+// ---- Which, and where -----------------------------------------------------------------------------------------------
+
+std::size_t select(const Reciprocal& g, const float* within, const float* normal, const ReciprocalColumns& to) {
+    Appender<5> chosen({to.x, to.y, to.z, to.root, to.weight});
+    for (std::size_t i = 0; i < g.n; i += lanes) {
+        const Floats x = load<Floats>(g.x + i), y = load<Floats>(g.y + i), z = load<Floats>(g.z + i);
+        const Floats off = magnitude(normal[0] * x + normal[1] * y + normal[2] * z);
+        chosen.add(off < load<Floats>(within + i), {x, y, z, load<Floats>(g.root + i), load<Floats>(g.weight + i)});
     }
+    return chosen.finish(rocking_lanes);
 }
 
-/// With parameters that the compiler may take for distinct memory, which it needs to work on several reflections at once.
-void place(const float* __restrict gx, const float* __restrict gy, const float* __restrict gz, std::size_t n, const float* __restrict limit,
-           const Placing how, float* __restrict to_x, float* __restrict to_y, float* __restrict excitation, float* __restrict row,
-           std::int32_t* __restrict state) {
-    const float *m = how.rotation, m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3], m4 = m[4], m5 = m[5], m6 = m[6], m7 = m[7], m8 = m[8];
-    const float sphere = how.sphere, k_min = how.k_min, rings_per_k = how.rings_per_k, n_rings = how.n_rings, slope = how.slope;
-    for (std::size_t i = 0; i < n; ++i) {
-        const float x = m0 * gx[i] + m1 * gy[i] + m2 * gz[i], y = m3 * gx[i] + m4 * gy[i] + m5 * gz[i], z = m6 * gx[i] + m7 * gy[i] + m8 * gz[i];
-        const float flat = x * x + y * y, r = __builtin_sqrtf(flat), ring = (r - k_min) * rings_per_k;
-        const float s = flat / (sphere + __builtin_sqrtf(sphere * sphere - flat)) - z, off = __builtin_fabsf(s);
-        const float outside = ring >= 0 ? ring - n_rings : 0;  // at least zero
-        const std::int32_t near = outside < 0 ? is_near : 0, excited = outside < 0 ? is_near | is_excited : 0;
-        const std::int32_t unless_excited = off <= limit[i] + slope * r ? near : 0;
-        to_x[i] = x;
-        to_y[i] = y;
-        excitation[i] = s;
-        row[i] = ring - 0.5F;
-        state[i] = off < limit[i] ? excited : unless_excited;
+PlaceCounts place(const Reciprocal& g, const Placing& how, const PlaceColumns& near, const PlaceColumns& excited) {
+    const float* m = how.rotation;
+    const float limit = __builtin_sqrtf(rocking_cutoff);
+    Appender<5> all({near.x, near.y, near.excitation, near.weight, near.row});
+    Appender<5> some({excited.x, excited.y, excited.excitation, excited.weight, excited.row});
+    for (std::size_t i = 0; i < g.n; i += lanes) {
+        const Floats gx = load<Floats>(g.x + i), gy = load<Floats>(g.y + i), gz = load<Floats>(g.z + i), root = load<Floats>(g.root + i);
+        const Floats x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
+        const Floats flat = x * x + y * y, r = square_root(flat), ring = (r - how.k_min) * how.rings_per_k;
+        const Floats s = flat / (how.sphere + square_root(how.sphere * how.sphere - flat)) - z;
+        const Floats far = s * root, off = magnitude(far), weight = load<Floats>(g.weight + i), row = ring - 0.5F;
+        const Flags inside = (ring >= 0) & (ring < how.n_rings), is_near = inside & (off <= limit + how.slope * r * root);
+        all.add(is_near, {x * root, y * root, far, weight, row});
+        const Floats strength = rocked(weight, far * far);
+        some.add(is_near & (strength > 0), {x * root, y * root, far, strength, row});
     }
-}
-
-void place_all(const Reciprocal& g, const float* limit, const Placing& how, const Places& out) {
-    place(g.x, g.y, g.z, g.n, limit, how, out.x, out.y, out.excitation, out.row, out.state);
+    return {all.finish(rocking_lanes), some.finish(rocking_lanes)};
 }
 
 /// The angle whose tangent is t, 0 <= t <= 1, to 2e-7: least squares of atan(t) / t over polynomials in t^2, at Chebyshev's points.
@@ -78,7 +73,8 @@ inline float arc_tangent(float t) {
     return p * t;
 }
 
-void azimuths(const float* __restrict x, const float* __restrict y, std::size_t n, float bins_per_turn, float* __restrict azimuth) {
+/// With parameters that the compiler may take for distinct memory, which it needs to work on several reflections at once.
+void find_azimuths(const float* __restrict x, const float* __restrict y, std::size_t n, float bins_per_turn, float* __restrict azimuth) {
     constexpr float pi = 3.14159265358979F;
     const float bins_per_radian = bins_per_turn / (2 * pi);
     for (std::size_t i = 0; i < n; ++i) {
@@ -93,42 +89,105 @@ void azimuths(const float* __restrict x, const float* __restrict y, std::size_t 
     }
 }
 
-void look_up(const PolarRows& rows, const std::uint32_t* __restrict upper, const std::uint32_t* __restrict lower, const float* __restrict down,
-             const float* __restrict azimuth, float turn, std::size_t n, float* __restrict value) {
-    const float* __restrict values = rows.values;
-    const auto n_azimuths = static_cast<std::int32_t>(rows.n_azimuths);
+void find_rows(const float* __restrict row, std::size_t n, std::int32_t last_ring, std::int32_t n_azimuths, std::uint32_t* __restrict upper,
+               std::uint32_t* __restrict lower, float* __restrict down) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::int32_t ring = static_cast<std::int32_t>(row[i] + 1) - 1;  // row is at least -0.5
+        down[i] = row[i] - static_cast<float>(ring);
+        upper[i] = static_cast<std::uint32_t>((ring > 0 ? ring : 0) * n_azimuths);
+        lower[i] = static_cast<std::uint32_t>((ring < last_ring ? ring + 1 : last_ring) * n_azimuths);
+    }
+}
+
+void find_bins(const PolarRows& rows, const PlaceColumns& places, std::size_t n, const BinColumns& bins) {
+    find_azimuths(places.x, places.y, n, static_cast<float>(rows.n_azimuths), bins.azimuth);
+    find_rows(places.row, n, static_cast<std::int32_t>(rows.n_rings) - 1, static_cast<std::int32_t>(rows.n_azimuths), bins.upper, bins.lower,
+              bins.down);
+}
+
+// ---- What the pattern shows -----------------------------------------------------------------------------------------
+
+inline std::int32_t wrapped(std::int32_t column, std::int32_t n) {
+    column = column >= n ? column - n : column;
+    return column >= n ? column - n : column;
+}
+
+void look_up_all(const float* __restrict values, std::int32_t n_azimuths, const std::uint32_t* __restrict upper,
+                 const std::uint32_t* __restrict lower, const float* __restrict down, const float* __restrict azimuth, float turn, std::size_t n,
+                 float* __restrict value) {
     const float shift = turn + static_cast<float>(n_azimuths);  // so that nothing is negative
     for (std::size_t i = 0; i < n; ++i) {
         const float at = azimuth[i] + shift;
         const auto whole = static_cast<std::int32_t>(at);
         const float right = at - static_cast<float>(whole);
-        std::int32_t column = whole >= n_azimuths ? whole - n_azimuths : whole;
-        column = column >= n_azimuths ? column - n_azimuths : column;
-        const std::uint32_t a = upper[i] + static_cast<std::uint32_t>(column), b = lower[i] + static_cast<std::uint32_t>(column);
-        const float above = (1 - right) * values[a] + right * values[a + 1], below = (1 - right) * values[b] + right * values[b + 1];
+        const std::int32_t column = wrapped(whole, n_azimuths), next = column + 1 == n_azimuths ? 0 : column + 1;
+        const auto a = static_cast<std::uint32_t>(column), b = static_cast<std::uint32_t>(next);
+        const float above = (1 - right) * values[upper[i] + a] + right * values[upper[i] + b];
+        const float below = (1 - right) * values[lower[i] + a] + right * values[lower[i] + b];
         value[i] = (1 - down[i]) * above + down[i] * below;
     }
 }
 
-RockingSums rocking_sums(const RockingSpots& spots, float tilt_x, float tilt_y) {
-    Floats correlation[vectors] = {}, weight[vectors] = {}, square[vectors] = {};
+void look_up(const PolarRows& rows, const BinColumns& bins, float turn, std::size_t n, float* value) {
+    look_up_all(rows.values, static_cast<std::int32_t>(rows.n_azimuths), bins.upper, bins.lower, bins.down, bins.azimuth, turn, n, value);
+}
+
+typedef float Turns __attribute__((vector_size(turn_lanes * sizeof(float))));
+
+/// turn_lanes + 1 bins of a row from a column on, in a row: where they lie if they do not pass its end, else copied to `scratch`.
+inline const float* run_of(const float* row, std::size_t column, std::size_t n_azimuths, float* scratch) {
+    if (column + turn_lanes < n_azimuths) return row + column;
+    for (std::size_t j = 0; j <= turn_lanes; ++j) scratch[j] = row[(column + j) % n_azimuths];
+    return scratch;
+}
+
+void turned_sums(const PolarRows& rows, const BinColumns& bins, const float* weight, int first, std::size_t n, float* sums) {
+    const auto n_azimuths = static_cast<std::int32_t>(rows.n_azimuths);
+    float scratch[2][turn_lanes + 1];
+    Turns sum = {};
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto whole = static_cast<std::int32_t>(bins.azimuth[i]);
+        const float right = bins.azimuth[i] - static_cast<float>(whole);
+        const auto column = static_cast<std::size_t>(wrapped(whole + first + n_azimuths, n_azimuths));
+        const float* upper = run_of(rows.values + bins.upper[i], column, rows.n_azimuths, scratch[0]);
+        const float* lower = run_of(rows.values + bins.lower[i], column, rows.n_azimuths, scratch[1]);
+        const Turns above = (1 - right) * load<Turns>(upper) + right * load<Turns>(upper + 1);
+        const Turns below = (1 - right) * load<Turns>(lower) + right * load<Turns>(lower + 1);
+        sum += weight[i] * ((1 - bins.down[i]) * above + bins.down[i] * below);
+    }
+    store(sums, sum);
+}
+
+// ---- The score ------------------------------------------------------------------------------------------------------
+
+/// Several tilts side by side: what is loaded serves all, and no sum waits for another. As many as there are registers for.
+template <std::size_t together>
+void sums_of(const RockingSpots& spots, const RockingTilt* tilt, RockingSums* sums) {
+    Floats correlation[together][vectors] = {}, weight[together][vectors] = {}, square[together][vectors] = {};
     for (std::size_t i = 0; i < spots.n; i += rocking_lanes)
         for (std::size_t v = 0; v < vectors; ++v) {
             const std::size_t at = i + v * lanes;
-            const Floats s = load<Floats>(spots.excitation + at) - tilt_x * load<Floats>(spots.y + at) +
-                             tilt_y * load<Floats>(spots.x + at);
-            const Floats u = s * s * load<Floats>(spots.sharpness + at);
-            const Floats w = load<Floats>(spots.weight + at) * falling_exponential(u);
-            const Floats kept = u < rocking_cutoff ? w : Floats{};
-            correlation[v] += kept * load<Floats>(spots.value + at);
-            weight[v] += kept;
-            square[v] += kept * kept;
+            const Floats x = load<Floats>(spots.x + at), y = load<Floats>(spots.y + at), excitation = load<Floats>(spots.excitation + at);
+            const Floats on_sphere = load<Floats>(spots.weight + at), value = load<Floats>(spots.value + at);
+            for (std::size_t t = 0; t < together; ++t) {
+                const Floats s = excitation - tilt[t].x * y + tilt[t].y * x, w = rocked(on_sphere, s * s);
+                correlation[t][v] += w * value;
+                weight[t][v] += w;
+                square[t][v] += w * w;
+            }
         }
-    return {total(correlation), total(weight), total(square)};
+    for (std::size_t t = 0; t < together; ++t) sums[t] = {total(correlation[t]), total(weight[t]), total(square[t])};
+}
+
+void tilted_sums(const RockingSpots& spots, const RockingTilt* tilt, std::size_t n_tilts, RockingSums* sums) {
+    constexpr std::size_t together = vectors == 1 ? 4 : 1;
+    std::size_t t = 0;
+    for (; t + together <= n_tilts; t += together) sums_of<together>(spots, tilt + t, sums + t);
+    for (; t < n_tilts; ++t) sums_of<1>(spots, tilt + t, sums + t);
 }
 
 }  // namespace
 
-extern const RockingKernels rocking_kernels{near_plane, place_all, azimuths, look_up, rocking_sums};
+extern const RockingKernels rocking_kernels{select, place, find_bins, look_up, turned_sums, tilted_sums};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

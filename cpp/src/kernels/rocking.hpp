@@ -7,13 +7,20 @@
 
 namespace nbedex::kernels {
 
-inline constexpr std::size_t rocking_lanes = 16;
+inline constexpr std::size_t rocking_lanes = 16, turn_lanes = 8;
 inline constexpr float rocking_cutoff = 2.3F;
 
-/// Reflections in the crystal's frame, component by component, 1/angstrom.
+/// Reflections in the crystal's frame, column by column, 1/angstrom; n is a multiple of rocking_lanes.
 struct Reciprocal {
     const float *x, *y, *z;
+    const float* root;    ///< u = (root s)^2; the weight falls by exp(-u) and ends at rocking_cutoff
+    const float* weight;  ///< on the Ewald sphere
     std::size_t n;
+};
+
+/// Columns that reflections are written to, each with room for rocking_lanes more than there are.
+struct ReciprocalColumns {
+    float *x, *y, *z, *root, *weight;
 };
 
 /// What decides where reflections fall. `rotation` takes crystal to sample components, row by row.
@@ -25,51 +32,65 @@ struct Placing {
     float slope;       ///< reflections count as near up to limit + slope * |(x, y)| from the sphere
 };
 
-inline constexpr std::int32_t is_near = 1, is_excited = 2;
-
-/// Places in the sample frame (1/angstrom), excitation error, row in the polar pattern (ring - 0.5, between rings).
-struct Places {
-    float *x, *y, *excitation, *row;
-    std::int32_t* state;  ///< 0, is_near, or is_near | is_excited (up to the limit)
+/// Places in the sample frame; x, y and excitation are multiplied by `root`, so that lengths are those of u. Room as above.
+struct PlaceColumns {
+    float *x, *y;
+    float* excitation;  ///< s without tilt
+    float* weight;
+    float* row;         ///< in the polar pattern: ring - 0.5, between rings
 };
 
-/// Polar bins as they lie in memory: each row twice, one copy after the other.
+struct PlaceCounts {
+    std::size_t near, excited;
+};
+
+/// Polar bins as they lie in memory, and between which of them a reflection falls.
 struct PolarRows {
     const float* values;
-    std::uint32_t n_azimuths;
+    std::uint32_t n_rings, n_azimuths;
+};
+struct BinColumns {
+    std::uint32_t *upper, *lower;  ///< where the two rows begin
+    float* down;                   ///< of the way from one to the other
+    float* azimuth;                ///< in bins, 0 <= azimuth < n_azimuths (or equal to it by rounding), to 1e-5 bins of 360
 };
 
 /// Reflections near the Ewald sphere, n of them, a multiple of rocking_lanes (filled up with zero weight).
 struct RockingSpots {
-    const float *x, *y;        ///< position, 1/angstrom
-    const float* excitation;   ///< s without tilt, 1/angstrom
-    const float* sharpness;    ///< u = sharpness * s^2; the weight falls by exp(-u) and ends at rocking_cutoff
-    const float* weight;       ///< on the Ewald sphere
+    const float *x, *y;        ///< as in PlaceColumns
+    const float* excitation;
+    const float* weight;
     const float* value;        ///< of the pattern there
     std::size_t n;
 };
 
-/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt_x y + tilt_y x.
+struct RockingTilt {
+    float x, y;  ///< radians
+};
+
+/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt.x y + tilt.y x.
 struct RockingSums {
     float correlation, weight, square;  ///< of w value, w, w^2
 };
 
 struct RockingKernels {
-    /// flags[i] = |zx x + zy y + zz z| < far + length (slope + bend length).
-    void (*near_plane)(const Reciprocal& g, const float* length, const float* normal, float far, float slope, float bend,
-                       std::int32_t* flags);
+    /// Copies the reflections with |normal g| < within; what follows them, up to a multiple of rocking_lanes, is zero. Returns how many.
+    std::size_t (*select)(const Reciprocal& g, const float* within, const float* normal, const ReciprocalColumns& to);
 
-    void (*place)(const Reciprocal& g, const float* limit, const Placing& how, const Places& out);
+    /// Of reflections that fall into the annulus: all that are near, and once more those that are excited without tilt (with the weight
+    /// they have there), both followed by zeros as above.
+    PlaceCounts (*place)(const Reciprocal& g, const Placing& how, const PlaceColumns& near, const PlaceColumns& excited);
 
-    /// azimuth[i] of (x, y) in bins, 0 <= azimuth < n_azimuths (or equal to it by rounding), to 1e-5 bins of 360.
-    void (*azimuths)(const float* x, const float* y, std::size_t n, float bins_per_turn, float* azimuth);
+    void (*find_bins)(const PolarRows& rows, const PlaceColumns& places, std::size_t n, const BinColumns& bins);
 
-    /// value[i] between the four bins about azimuth[i] + turn, in the rows that begin at upper[i] and lower[i] of `rows`, `down` of the
-    /// way from one to the other. |turn| < n_azimuths.
-    void (*look_up)(const PolarRows& rows, const std::uint32_t* upper, const std::uint32_t* lower, const float* down, const float* azimuth,
-                    float turn, std::size_t n, float* value);
+    /// value[i] of the pattern at reflections, between the four bins about azimuth[i] + turn (bins, |turn| < n_azimuths).
+    void (*look_up)(const PolarRows& rows, const BinColumns& bins, float turn, std::size_t n, float* value);
 
-    RockingSums (*sums)(const RockingSpots& spots, float tilt_x, float tilt_y);
+    /// sums[j] = sum_i weight[i] (value at azimuth[i] + first + j), j < turn_lanes; |first| < n_azimuths.
+    void (*turned_sums)(const PolarRows& rows, const BinColumns& bins, const float* weight, int first, std::size_t n, float* sums);
+
+    /// sums[j] with the crystal tilted by tilt[j].
+    void (*tilted_sums)(const RockingSpots& spots, const RockingTilt* tilt, std::size_t n_tilts, RockingSums* sums);
 };
 
 }  // namespace nbedex::kernels

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched, with_turned_rivals
+from nbedex.indexing.candidates import (
+    Candidates,
+    best_where,
+    match_phases,
+    refine_options,
+    refined,
+    searched,
+    with_turned_rivals,
+)
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.disks import sharpened
@@ -45,8 +53,8 @@ class Engine:
         The polar bins.
     templates
         Packed templates, by phase.
-    crystals
-        Reflections, for refinement, by phase.
+    model
+        Reflections of the phases, for refinement.
     simulation
         How the templates were simulated.
     spot_radius
@@ -68,7 +76,7 @@ class Engine:
     mask: NDArray[np.uint8] | None
     grid: _core.PolarGrid
     templates: tuple[_core.TemplateSet, ...]
-    crystals: tuple[_core.KinematicCrystal, ...]
+    model: _core.KinematicModel
     simulation: SimulationSettings
     spot_radius: float
     orientations: tuple[Array, ...]
@@ -136,7 +144,11 @@ def make_engine(
         mask=mask,
         grid=grid,
         templates=packed,
-        crystals=tuple(kinematic_crystal(phase, library.settings, settings) for phase in library.phases),
+        model=_core.KinematicModel(
+            [kinematic_crystal(phase, library.settings, settings) for phase in library.phases],
+            grid,
+            refine_options(library.settings, settings),
+        ),
         simulation=library.settings,
         spot_radius=settings.overlap.spot_radius_px * calibration.pixel_size,
         orientations=tuple(spots.orientation for spots in library.spots),

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.calibration import electron_wavelength
-from nbedex.maps.orientation import canonical, disorientation_angle, half_turned, multiply
+from nbedex.maps.orientation import canonical, multiply
 
 if TYPE_CHECKING:
     from nbedex.indexing.block import Engine
+    from nbedex.indexing.settings import IndexingSettings
+    from nbedex.library import SimulationSettings
 
 Array = NDArray[np.float64]
 Match = dict[str, NDArray[Any]]
 
 _HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
-_HALF_TURN_Z = np.array([0.0, 0.0, 0.0, 1.0])
 # How far refinement looks about each axis, in steps of the template grid. The nearest template is within half a
 # step; the one that scored best may be its neighbour.
 REACH = 0.7
@@ -144,75 +145,41 @@ def refined(
 
     `levels` (n, phases): scores that noise reaches, `noise_levels` of these patterns.
     """
-    better = refine(found.phase_id, found.orientation, patterns, engine, threads=threads)
+    better = engine.model.refine(patterns, found.phase_id, found.orientation, levels, threads)
     gone = np.isnan(better["score"])
-    merit = better["score"] / np.take_along_axis(levels, np.maximum(found.phase_id, 0), axis=1)
+    pixel = np.arange(len(gone))[:, None]
+    merit = better["score"] / levels[pixel, np.maximum(found.phase_id, 0)]
     order = best_first(merit)
-
-    def chosen(values: NDArray[Any]) -> NDArray[Any]:
-        return np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 2)), axis=1)
-
-    phase_id = chosen(np.where(gone, -1, found.phase_id).astype(np.int16))
-    orientation = chosen(better["orientation"])
-    turned = multiply(orientation[:, :1], _HALF_TURN_Z)
-    half_turn = better["half_turn"]
-    for number, symmetry in enumerate(engine.symmetries):
-        same = disorientation_angle(orientation[:, 0], turned[:, 0], symmetry) < np.deg2rad(
-            engine.settings.match.distinct_deg
-        )
-        half_turn[same & (phase_id[:, 0] == number)] = np.nan
+    gone = gone[pixel, order]
     return Candidates(
-        phase_id=phase_id,
-        orientation=orientation,
-        score=chosen(better["score"]),
-        merit=chosen(merit),
-        spread=chosen(better["spread"]),
-        template_id=chosen(np.where(gone, -1, found.template_id)),
-        mirrored=chosen(found.mirrored & ~gone),
-        mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.nan).astype(np.float32),
-        half_turn_score=half_turn,
+        phase_id=np.where(gone, np.int16(-1), found.phase_id[pixel, order]),
+        orientation=better["orientation"][pixel, order],
+        score=better["score"][pixel, order],
+        merit=merit[pixel, order],
+        spread=better["spread"][pixel, order],
+        template_id=np.where(gone, np.int32(-1), found.template_id[pixel, order]),
+        mirrored=found.mirrored[pixel, order] & ~gone,
+        mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.float32(np.nan)),
+        half_turn_score=better["half_turn"],
     )
 
 
-def refine(
-    phase_id: NDArray[np.int16], orientation: Array, patterns: NDArray[np.float32], engine: Engine, *, threads: int
-) -> _core.RefinedCandidates:
-    """Orientations (n, k, 4) near the given ones, their scores and spreads, NaN where none is or another is as good;
-    and the scores (n,) of the best of each pattern turned by half about the beam.
-    """
-    return _core.refine(
-        engine.crystals,
-        patterns,
-        engine.grid,
-        np.ascontiguousarray(phase_id),
-        np.ascontiguousarray(np.where(phase_id[..., None] < 0, 0.0, orientation)),
-        refine_options(engine, threads=threads),
-    )
-
-
-def refine_options(engine: Engine, *, threads: int) -> _core.RefineOptions:
+def refine_options(simulation: SimulationSettings, settings: IndexingSettings) -> _core.RefineOptions:
     """The core's options of refinement."""
-    simulation = engine.simulation
-    width = engine.settings.refine.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error
+    width = settings.refine.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error
     return _core.RefineOptions(
         wavelength=electron_wavelength(simulation.voltage),
         excitation_width=width,
         precession_angle=float(np.deg2rad(simulation.precession_deg)),
         reach=float(np.deg2rad(REACH * simulation.step_deg)),
-        distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        threads=threads,
+        distinct_angle=float(np.deg2rad(settings.match.distinct_deg)),
     )
 
 
 def with_turned_rivals(found: Candidates, engine: Engine) -> Candidates:
     """With the scores of rivals of the winner's phase that are it turned by half about an axis near the beam."""
-    best = found.half_turn_score.copy()
-    for number, symmetry in enumerate(engine.symmetries):
-        where = found.phase_id[:, 0] == number
-        turned = half_turned(found.orientation[where, :1], found.orientation[where, 1:], symmetry)
-        turned &= found.phase_id[where, 1:] == number
-        best[where] = np.fmax(best[where], best_where(turned, found.score[where, 1:]))
-    return replace(found, half_turn_score=best)
+    rivals = engine.model.turned_rivals(found.phase_id, found.orientation, found.score)
+    return replace(found, half_turn_score=np.fmax(found.half_turn_score, rivals))
 
 
 def best_first(score: NDArray[Any]) -> NDArray[np.intp]:

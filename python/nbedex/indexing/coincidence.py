@@ -21,9 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex import _core
-from nbedex.indexing.candidates import refine_options
-
 if TYPE_CHECKING:
     from nbedex.indexing.block import Engine
 
@@ -52,18 +49,14 @@ def coincidental(
     threads
         0: all this process may use.
     """
-    orientation = np.ascontiguousarray(np.where(phase_id[:, None] < 0, 0.0, orientation))
-    phase_id, options = np.ascontiguousarray(phase_id), refine_options(engine, threads=threads)
-    predicted, met, chance = _core.spots_met(
-        engine.crystals, engine.grid, peaks, phase_id, orientation, engine.spot_radius, options
-    ).T
+    orientation, phase_id = np.require(orientation, None, ["C", "A"]), np.require(phase_id, None, ["C", "A"])
+    predicted, met, chance = engine.model.spots_met(peaks, phase_id, orientation, engine.spot_radius, threads).T
     doubtful = chance_bound(predicted, met, chance) > engine.settings.match.max_chance
     open_to_doubt = np.flatnonzero(doubtful & (met >= LEAST_MET * predicted) & (met > 0))
     if len(open_to_doubt):
-        mask = _core.spot_mask(
-            engine.crystals, engine.grid, phase_id[open_to_doubt], orientation[open_to_doubt],
-            _CORE * engine.spot_radius, options,
-        )  # fmt: skip
+        mask = engine.model.spot_mask(
+            phase_id[open_to_doubt], orientation[open_to_doubt], _CORE * engine.spot_radius, threads
+        )
         doubtful[open_to_doubt] = explained_light(peaks[open_to_doubt], mask != 0, engine) < LEAST_LIGHT
     return np.asarray(doubtful)
 
@@ -75,11 +68,13 @@ def explained_light(peaks: NDArray[np.float32], mask: NDArray[np.bool_], engine:
     above_below = np.pad(lit, ((0, 0), (1, 1), (0, 0))).astype(np.int8)
     column = above_below[:, :-2] + above_below[:, 1:-1] + above_below[:, 2:]
     near = column + np.roll(column, 1, axis=2) + np.roll(column, -1, axis=2)
-    rings = grid.k_min + (np.arange(grid.n_rings) + 0.5) * (grid.k_max - grid.k_min) / grid.n_rings
-    light = peaks.astype(np.float64) ** (1 / engine.settings.preprocess.exponent) * rings[:, None]
-    light[~lit | (near <= _NEIGHBOURS)] = 0.0
-    total = light.sum(axis=(1, 2))
-    return np.asarray((light * mask).sum(axis=(1, 2)) / np.where(total > 0, total, 1.0))
+    pattern, ring, azimuth = np.nonzero(lit & (near > _NEIGHBOURS))
+    radius = grid.k_min + (ring + 0.5) * (grid.k_max - grid.k_min) / grid.n_rings
+    light = peaks[pattern, ring, azimuth].astype(np.float64) ** (1 / engine.settings.preprocess.exponent) * radius
+    total, under = (
+        np.bincount(pattern, weights, len(peaks)) for weights in (light, light * mask[pattern, ring, azimuth])
+    )
+    return np.asarray(under / np.where(total > 0, total, 1.0))
 
 
 def chance_bound(predicted: Array, met: Array, chance: Array) -> Array:

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 COEFFICIENTS = (-2.68, 1.975, 0.670, 1.287)
 # By what the errors of a kinematical model exceed those of N independent bins: 68 % of the errors of right answers lie
 # within sqrt(INFLATION) times the error that bins alone would give.
-INFLATION = 25.0
+INFLATION = 15.0
 # Of the search among the two multiples of noise: noise of 2,000 counts and more stays below 0.95 then, right answers
 # at the fewest counts and the strongest beams above 1.0; with equal weights a twentieth of these would be lost.
 SEARCH_WEIGHT = 0.7

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex import _core
-from nbedex.indexing.candidates import Candidates, refine_options
+from nbedex.indexing.candidates import Candidates
 from nbedex.indexing.confidence import Evidence
 from nbedex.maps.orientation import disorientation_angle
 
@@ -121,14 +120,9 @@ def spot_mask(
     phase_id: NDArray[np.int16], orientation: Array, engine: Engine, *, threads: int = 0
 ) -> NDArray[np.bool_]:
     """(n, rings, azimuths) True near the spots that crystals (n,) at orientations (n, 4) excite."""
-    mask = _core.spot_mask(
-        engine.crystals,
-        engine.grid,
-        np.ascontiguousarray(phase_id),
-        np.ascontiguousarray(np.where(phase_id[:, None] < 0, 0.0, orientation)),
-        engine.spot_radius,
-        refine_options(engine, threads=threads),
-    )
+    # columns of records are neither contiguous nor aligned
+    of, turned = np.require(phase_id, None, ["C", "A"]), np.require(orientation, None, ["C", "A"])
+    mask = engine.model.spot_mask(of, turned, engine.spot_radius, threads)
     return mask.view(np.bool_)
 
 
