@@ -17,7 +17,7 @@ from nbedex.indexing.masks import detector_mask, odd_pixels
 from nbedex.indexing.noise import noise_level, template_skewness
 from nbedex.indexing.sample import usable_frames
 from nbedex.library import TemplateLibrary
-from nbedex.maps import IndexingResult, Status
+from nbedex.maps import IndexingResult, Status, disorientation_angle
 from nbedex.scan import memory_scan, open_scan
 from oracles.polar_oracle import skewness as pattern_skewness
 from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, break_chunk, small_library, small_scan, write_h5
@@ -148,7 +148,9 @@ def test_all_settings_default(library: TemplateLibrary) -> None:
     assert bad.sum() == 6 and (found.status[bad] != Status.OK).all()
     assert (found.status[~bad] == Status.OK).all()
     assert np.abs(found.center - clean.center)[~bad].max() < 0.25
-    assert (found.template_id == clean.template_id)[~bad].all()
+    apart = disorientation_angle(found.orientation, clean.orientation, clean.phases[0].symmetry_quaternions)
+    sure = ~bad & (clean.reliability > 1)  # the others are a tie of two orientations, which a tenth of a pixel decides
+    assert sure.sum() >= 19 and np.rad2deg(apart[sure]).max() < 0.5
     np.testing.assert_allclose(found.index[~bad], clean.index[~bad], atol=0.01)
 
 
