@@ -31,11 +31,12 @@ inline float total(const Floats (&sums)[vectors]) {
 // ---- Which, and where -----------------------------------------------------------------------------------------------
 
 std::size_t select(const Reciprocal& g, const float* within, const float* normal, const ReciprocalColumns& to) {
-    Appender<5> chosen({to.x, to.y, to.z, to.root, to.weight});
+    Appender<6> chosen({to.x, to.y, to.z, to.root, to.weight, to.opposite});
     for (std::size_t i = 0; i < g.n; i += lanes) {
         const Floats x = load<Floats>(g.x + i), y = load<Floats>(g.y + i), z = load<Floats>(g.z + i);
         const Floats off = magnitude(normal[0] * x + normal[1] * y + normal[2] * z);
-        chosen.add(off < load<Floats>(within + i), {x, y, z, load<Floats>(g.root + i), load<Floats>(g.weight + i)});
+        chosen.add(off < load<Floats>(within + i),
+                   {x, y, z, load<Floats>(g.root + i), load<Floats>(g.weight + i), load<Floats>(g.opposite + i)});
     }
     return chosen.finish(rocking_lanes);
 }
@@ -48,13 +49,17 @@ PlaceCounts place(const Reciprocal& g, const Placing& how, const PlaceColumns& n
     for (std::size_t i = 0; i < g.n; i += lanes) {
         const Floats gx = load<Floats>(g.x + i), gy = load<Floats>(g.y + i), gz = load<Floats>(g.z + i), root = load<Floats>(g.root + i);
         const Floats x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
-        const Floats flat = x * x + y * y, r = square_root(flat), ring = (r - how.k_min) * how.rings_per_k;
-        const Floats s = flat / (how.sphere + square_root(how.sphere * how.sphere - flat)) - z;
-        const Floats far = s * root, off = magnitude(far), weight = load<Floats>(g.weight + i), row = ring - 0.5F;
-        const Flags inside = (ring >= 0) & (ring < how.n_rings), is_near = inside & (off <= limit + how.slope * r * root);
-        all.add(is_near, {x * root, y * root, far, weight, row});
-        const Floats strength = rocked(weight, far * far);
-        some.add(is_near & (strength > 0), {x * root, y * root, far, strength, row});
+        const Floats flat = x * x + y * y, r = square_root(flat), ring = (r - how.k_min) * how.rings_per_k, row = ring - 0.5F;
+        const Floats bend = flat / (how.sphere + square_root(how.sphere * how.sphere - flat)), within = limit + how.slope * r * root;
+        const Flags inside = (ring >= 0) & (ring < how.n_rings);
+        const auto add = [&](Floats to_x, Floats to_y, Floats s, Floats weight) {
+            const Flags is_near = inside & (magnitude(s) <= within) & (weight > 0);
+            all.add(is_near, {to_x, to_y, s, weight, row});
+            const Floats strength = rocked(weight, s * s);
+            some.add(is_near & (strength > 0), {to_x, to_y, s, strength, row});
+        };
+        add(x * root, y * root, (bend - z) * root, load<Floats>(g.weight + i));
+        add(-x * root, -y * root, (bend + z) * root, load<Floats>(g.opposite + i));
     }
     return {all.finish(rocking_lanes), some.finish(rocking_lanes)};
 }
