@@ -77,14 +77,16 @@ private:
 class Wanted {
 public:
     explicit Wanted(Flags flags) : flags_(flags) {
-        for (std::size_t i = 0; i < lanes; ++i) count_ -= static_cast<std::size_t>(static_cast<std::ptrdiff_t>(flags[i]));
+        for (std::size_t i = 0; i < lanes; ++i) count_ += static_cast<std::size_t>(flags[i] & 1);
     }
     [[nodiscard]] std::size_t count() const { return count_; }
     [[nodiscard]] Floats together(Floats x) const {
-        Floats out = {};
-        for (std::size_t i = 0, n = 0; i < lanes; ++i)
-            if (flags_[i]) out[n++] = x[i];
-        return out;
+        float out[lanes] = {};
+        for (std::size_t i = 0, n = 0; i < lanes; ++i) {
+            out[n] = x[i];
+            n += static_cast<std::size_t>(flags_[i] & 1);
+        }
+        return load<Floats>(out);
     }
 
 private:
