@@ -17,7 +17,7 @@ rm -f "$report".*
 
 # kernels with AVX-512 included: all instruction sets of the machine run
 core="tests/unit/test_core_beam.py tests/unit/test_core_preprocess.py tests/unit/test_match_oracle.py
-  tests/unit/test_refine.py tests/unit/test_coincidence.py
+  tests/unit/test_refine.py tests/unit/test_coincidence.py tests/unit/test_frame_file.py
   tests/unit/test_bloch.py tests/unit/test_polar_unwrapping.py tests/unit/test_simulation_oracle.py
   tests/property/test_search_identity.py tests/property/test_unwrap_mesh.py tests/faults/test_core_threads.py"
 case $kind in

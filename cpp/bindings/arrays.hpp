@@ -70,15 +70,12 @@ template <class T>
     return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
-/// Calls f with a typed pointer to frames (n, rows, columns) of any supported detector dtype.
+/// Calls f.operator()<T>() for the detector's type of pixels.
 template <class F>
-void dispatch_frames(const py::array& frames, F&& f) {
-    require_layout(frames, "frames", {any, any, any});
-    if (frames.shape(1) < 2 || frames.shape(2) < 2)
-        throw py::value_error("frames must be at least 2 pixels high and wide, got " + shape_text(frames));
+void dispatch_pixels(const py::dtype& dtype, F&& f) {
     const auto attempt = [&]<class T>() {
-        if (!py::isinstance<py::array_t<T>>(frames)) return false;
-        f(static_cast<const T*>(frames.data()));
+        if (!dtype.is(py::dtype::of<T>()) && !dtype.equal(py::dtype::of<T>())) return false;
+        f.template operator()<T>();
         return true;
     };
     const bool done = attempt.template operator()<std::uint16_t>() || attempt.template operator()<std::uint8_t>() ||
@@ -87,7 +84,16 @@ void dispatch_frames(const py::array& frames, F&& f) {
                       attempt.template operator()<std::int8_t>();
     if (!done)
         throw py::type_error("frames must be 8, 16 or 32 bit integers or float32 in native byte order, got " +
-                             py::str(frames.dtype()).cast<std::string>());
+                             py::str(dtype).cast<std::string>());
+}
+
+/// Calls f with a typed pointer to frames (n, rows, columns) of any supported detector dtype.
+template <class F>
+void dispatch_frames(const py::array& frames, F&& f) {
+    require_layout(frames, "frames", {any, any, any});
+    if (frames.shape(1) < 2 || frames.shape(2) < 2)
+        throw py::value_error("frames must be at least 2 pixels high and wide, got " + shape_text(frames));
+    dispatch_pixels(frames.dtype(), [&]<class T>() { f(static_cast<const T*>(frames.data())); });
 }
 
 }  // namespace nbedex::bindings

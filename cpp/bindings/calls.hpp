@@ -3,6 +3,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <atomic>
+#include <memory>
 #include <vector>
 
 #include "arrays.hpp"
@@ -11,10 +13,28 @@
 
 namespace nbedex::bindings {
 
+/// A wish to stop, which calls see that are made from threads that watch it: Ctrl-C shows on Python's main thread only.
+class Stop {
+public:
+    void set() { *flag_ = true; }
+    /// Calls made from now on by this thread stop when it is set; no longer those of another that it watched before.
+    void watch() const { of_thread() = flag_; }
+    [[nodiscard]] static bool asked() { return of_thread() && *of_thread(); }
+
+private:
+    using Flag = std::shared_ptr<std::atomic<bool>>;
+    static Flag& of_thread() {
+        static thread_local Flag flag;
+        return flag;
+    }
+    Flag flag_ = std::make_shared<std::atomic<bool>>(false);
+};
+
 /// Releases the GIL around a core call and lets Ctrl-C through while it runs.
 template <class F>
 void run(F&& core_call) {
     const Poll poll = [] {
+        if (Stop::asked()) return false;
         const py::gil_scoped_acquire gil;
         return PyErr_CheckSignals() == 0;
     };
@@ -22,7 +42,8 @@ void run(F&& core_call) {
         const py::gil_scoped_release no_gil;
         core_call(poll);
     } catch (const Interrupted&) {
-        throw py::error_already_set();  // the KeyboardInterrupt that PyErr_CheckSignals raised
+        if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);  // else PyErr_CheckSignals raised one
+        throw py::error_already_set();
     }
 }
 

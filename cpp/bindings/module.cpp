@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "calls.hpp"
+#include "frame_file.hpp"
 #include "nbedex/beam_center.hpp"
 #include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
@@ -78,16 +79,47 @@ void for_each_frame(const py::array& frames, const std::optional<py::array>& mas
     });
 }
 
+#ifdef NBEDEX_HAS_PREAD
+/// The same for frames in a file, each read by the thread that works on it.
+template <class F>
+void for_each_frame(const FrameFile& file, const std::optional<py::array>& mask, int threads, F&& body) {
+    const py::ssize_t rows = file.rows(), columns = file.columns();
+    const std::uint8_t* masked = mask ? view<std::uint8_t>(*mask, "mask", {rows, columns}).data() : nullptr;
+    dispatch_pixels(file.dtype(), [&]<class T>() {
+        std::vector<std::vector<T>> buffer(static_cast<std::size_t>(threads_for(file.size(), threads)));
+        run([&](const Poll& poll) {
+            parallel_for(file.size(), threads, poll, [&](std::ptrdiff_t i, int thread) {
+                std::vector<T>& pixels = buffer[static_cast<std::size_t>(thread)];
+                pixels.resize(static_cast<std::size_t>(rows * columns));
+                file.read(static_cast<std::size_t>(i), pixels.data());
+                body(Frame<T>{pixels.data(), rows, columns, masked}, static_cast<std::size_t>(i));
+            });
+        });
+    });
+}
+#endif
+
+/// Calls body(frame, number) for every frame of an array or of a file, in parallel.
+template <class F>
+void for_each_given(const py::object& frames, const std::optional<py::array>& mask, int threads, F&& body) {
+#ifdef NBEDEX_HAS_PREAD
+    if (py::isinstance<FrameFile>(frames)) return for_each_frame(frames.cast<const FrameFile&>(), mask, threads, body);
+#endif
+    const auto array = frames.cast<py::array>();
+    frame_count(array);
+    for_each_frame(array, mask, threads, body);
+}
+
 /// Patterns, the sparser ones that are searched (None unless wanted), status.
-py::tuple prepare(const py::array& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
+py::tuple prepare(const py::object& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
                   const std::optional<py::array>& mask, int threads, bool with_peaks) {
-    const py::ssize_t n = frame_count(frames);
+    const auto n = static_cast<py::ssize_t>(py::len(frames));
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
     const std::size_t size = sampler.grid().size(), peak_size = with_peaks ? size : 0;
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<float> peaks({with_peaks ? n : 0, sampler.grid().n_rings, sampler.grid().n_azimuths});
     NewArray<std::uint8_t> status({n});
-    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+    for_each_given(frames, mask, threads, [&](const auto& frame, std::size_t p) {
         const std::span<float> pattern = polar.span.subspan(p * size, size), sparse = peaks.span.subspan(p * peak_size, peak_size);
         status.span[p] = static_cast<std::uint8_t>(
             prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern, sparse));
@@ -256,6 +288,11 @@ ShapeFactor shape_factor_named(const std::string& name) {
 PYBIND11_MODULE(_core, m) {
     m.doc() = "Array kernels of nbedex. Use the nbedex package, which checks meaning; here only layout is checked.";
 
+    bind_frame_file(m);
+    py::class_<Stop>(m, "Stop")
+        .def(py::init<>())
+        .def("set", &Stop::set)
+        .def("watch", &Stop::watch);
     py::class_<PolarGrid>(m, "PolarGrid")
         .def(py::init([](int n_rings, int n_azimuths, double k_min, double k_max) {
                  return PolarGrid{n_rings, n_azimuths, k_min, k_max};

@@ -9,6 +9,23 @@ from numpy.typing import NDArray
 Frames = NDArray[Any]
 Mask = NDArray[np.uint8] | None
 
+class Stop:
+    """Calls made by a thread that watches it end with KeyboardInterrupt when it is set."""
+
+    def set(self) -> None: ...
+    def watch(self) -> None: ...
+
+class FrameFile:
+    """Whole frames, row-major in native byte order, at places (n,) of an open file. Each is read when it is needed; an
+    OSError where that fails. Not on Windows.
+    """
+
+    def __init__(
+        self, *, descriptor: int, places: NDArray[np.int64], rows: int, columns: int, dtype: np.dtype[Any]
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> NDArray[Any]: ...
+
 class PolarGrid:
     def __init__(self, *, n_rings: int, n_azimuths: int, k_min: float, k_max: float) -> None: ...
     @property
@@ -168,7 +185,7 @@ def unwrap(
 ) -> NDArray[np.float32]: ...
 def check_frames(frames: Frames, options: Preprocessing, mask: Mask, threads: int) -> NDArray[np.uint8]: ...
 def prepare_patterns(
-    frames: Frames,
+    frames: Frames | FrameFile,
     centers: NDArray[np.float64],
     sampler: PolarSampler,
     options: Preprocessing,

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nbedex.calibrating.edge_rotation import longest_edge, rotation_from_edge
-from nbedex.calibrating.rotation import rotation_from_deflections
+from nbedex.calibrating.rotation import curl_share, rotation_from_deflections
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError, DataFormatError
+from nbedex.report.rotation import draw_deflections, draw_edge
 from oracles.command_line import here
 
 Array = NDArray[np.float64]
@@ -140,9 +141,13 @@ def test_command(tmp_path: Path) -> None:
         -((rows - beam[..., 0, None, None]) ** 2 + (columns - beam[..., 1, None, None]) ** 2) / 8
     )  # fmt: skip
     np.save(tmp_path / "scan.npy", np.random.default_rng(6).poisson(image + 1).astype(np.uint16))
-    code, out, err = here(tmp_path, "rotation", "scan.npy", "--json", "--beam-radius", "3")
+    code, out, err = here(tmp_path, "rotation", "scan.npy", "--json", "--beam-radius", "3", "--to", "turned.png")
     assert code == 0, err
     facts = json.loads(out)
+    assert facts["written"] == [str(tmp_path / "turned.png")]
+    assert (tmp_path / "turned.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = here(tmp_path, "rotation", "scan.npy", "--to", "turned.png")
+    assert code == 5 and "turned.png" in err
     assert facts["flipped"] is True and apart(facts["rotation_deg"], 37.0) < 3 * facts["uncertainty_deg"] + 1
     assert "half a turn" in facts["not_determined"][0]
     flat = np.random.default_rng(7).poisson(np.full((n, n, size, size), image[0, 0] + 1))
@@ -159,6 +164,45 @@ def test_command(tmp_path: Path) -> None:
     for wrong in (("rotation",), ("rotation", "scan.npy", "--image", "x"), ("rotation", "--image", "image.npy")):
         code, _, err = here(tmp_path, *wrong)
         assert code == 2 and "give a scan, or both" in err
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_share_of_curl_is_least_at_the_rotation_found(flipped: bool) -> None:
+    beam = deflections(-64.0, flipped)
+    found = rotation_from_deflections(beam)
+    angles = np.arange(-90.0, 90.0, 0.05)
+    shares = curl_share(beam, angles)
+    np.testing.assert_allclose(shares.min(axis=1), found.curl_share, atol=1e-5)
+    assert apart(angles[shares[int(flipped)].argmin()], found.rotation_deg) < 0.05
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_arrows_are_the_gradient_in_the_frame_of_the_scan(flipped: bool) -> None:
+    """In the picture they point along the specimen's own gradient, or all against it."""
+    n = 24  # an arrow at every position
+    found = rotation_from_deflections(beam := deflections(37.0, flipped, n=n, noise=0.0))
+    (arrows,) = [c for c in draw_deflections(beam, found).axes[0].collections if hasattr(c, "U")]
+    gradient = np.stack(
+        np.gradient(ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(n, n)), 2.5))[::-1], axis=-1
+    )
+    gradient -= gradient.mean(axis=(0, 1))
+    drawn = np.stack([arrows.U, arrows.V], axis=-1).reshape(n, n, 2)
+    cosine = (drawn * gradient).sum() / np.sqrt((drawn**2).sum() * (gradient**2).sum())
+    assert abs(cosine) > 0.9
+
+
+def test_pictures_where_nothing_is_determined_and_of_an_edge() -> None:
+    beam = np.random.default_rng(5).normal(size=(20, 20, 2))
+    found = rotation_from_deflections(beam)
+    assert found.flipped is None
+    assert "don't show" in draw_deflections(beam, found, width=3.3).get_suptitle().replace("\n", " ")
+    image, spots = lath(-11.0), pattern(Calibration(pixel_size=0.0102, voltage=300.0, rotation_deg=37.0), -11.0)
+    edge = rotation_from_edge(image, spots, pixel_size=0.0105)
+    np.testing.assert_allclose(edge.beam, np.array(np.unravel_index(spots.argmax(), spots.shape))[::-1], atol=1.0)
+    row, column = np.round(edge.edge_middle[::-1]).astype(int)
+    around = image[row - 4 : row + 5, column - 4 : column + 5]
+    assert around.max() - around.min() > 0.5 * (image.max() - image.min())  # it lies on the rim
+    assert len(draw_edge(image, spots, edge).axes) == 2
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real images are not part of the project")

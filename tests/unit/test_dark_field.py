@@ -204,3 +204,30 @@ def test_command_line(tmp_path: Path) -> None:
     code, _, err = here(tmp_path, "vdf", "scan.h5", "-o", "x.h5")
     assert code == 2
     assert "say what to image: grains (--grains GRAINS.h5) or positions (--at KX,KY)" in err
+
+
+def test_binned_as_the_map_was_or_as_asked(tmp_path: Path) -> None:
+    """Bins hold the counts of four pixels: an image in counts a pixel is four times that of the stored detector."""
+    write_h5(tmp_path / "scan.h5", scan_array().astype(np.uint16))
+    mask = np.zeros(scan_array().shape[2:], bool)
+    mask[:2, :3] = True
+    np.save(tmp_path / "mask.npy", mask)
+    spots = ("vdf", "scan.h5", "--pixel-size", "0.026", "--voltage", "300", "--at=0.3,-0.1", "--radius", "0.1",
+             "--mask", "mask.npy", "--center", "31.5,30.5")  # fmt: skip
+    for name, more in (("whole.npy", ()), ("binned.npy", ("--bin", "2"))):
+        code, _, err = here(tmp_path, *spots, *more, "-o", name)
+        assert code == 0, err
+    whole, binned = (np.load(tmp_path / name, allow_pickle=False)[0] for name in ("whole.npy", "binned.npy"))
+    assert np.corrcoef(whole.ravel(), binned.ravel())[0, 1] > 0.9
+    assert 3 < np.median(binned[LEFT]) / np.median(whole[LEFT]) < 5
+    of_bins = replace(result(), provenance={"run": {"scan": {"bin": 2}}})
+    write_result(tmp_path / "map.h5", of_bins)
+    given = ("vdf", "scan.h5", "--map", "map.h5", "--at=0.3,-0.1", "-o", "a.npy")
+    code, _, err = here(tmp_path, *given, "--bin", "3")
+    assert code == 2 and "the map's run binned the detector by 2" in err
+    code, _, err = here(tmp_path, *given)
+    assert code == 0, err
+    with memory_scan(scan_array().astype(np.uint16)).binned(2) as scan:
+        one = [Apertures("a", np.array([[0.3, -0.1]]), 0.03)]
+        expected = virtual_dark_field(scan, one, of_bins.calibration, of_bins.center.astype(float))
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), expected)

@@ -102,5 +102,10 @@ def test_memory_sets_the_blocks() -> None:
     assert (default.block, default.chunk) == (32 << 20, 128 << 20)
     assert small.block == 100_000_000 // 64 and small.chunk == 100_000_000 // 16
     scan = memory_scan(np.zeros((4, 50, 64, 64), np.uint16))
-    assert default.expected(scan, 128) == 5 * 128 * 64 * 64 * 2
+    block = 128 * 64 * 64 * 2
+    assert default.blocks_at_once(scan, 128) == (2 << 30) // 4 // block > 16
+    assert default.expected(scan, 128, threads=1) == 4 * block
+    assert default.expected(scan, 128, threads=7) == 16 * block
+    assert Memory(9 * block).blocks_at_once(scan, 128) == 2 and Memory(1).blocks_at_once(scan, 128) == 1
+    assert Memory(9 * block).expected(scan, 128, threads=7) == 6 * block
     assert 10 << 20 < resident() <= peak()

@@ -58,7 +58,8 @@ def test_blocks_and_scattered_frames_equal_the_array(tmp_path: Path, kind: str) 
     [
         ("|u1", "uint8", 255), ("<u2", "uint16", 65535), (">u2", "uint16", 65535), (">i2", "int16", 32767),
         ("<i4", "int32", 2**31 - 1), ("<u4", "uint32", 2**32 - 1), ("<f2", "float32", None),
-        (">f4", "float32", None), ("<f8", "float32", None), ("|b1", "uint8", None),
+        (">f4", "float32", None), ("<f8", "float32", None), ("|b1", "uint8", None), ("<i8", "float32", None),
+        (">u8", "float32", None),
     ],
 )  # fmt: skip
 def test_stored_and_delivered_types(tmp_path: Path, suffix: str, stored: str, delivered: str, top: int | None) -> None:
@@ -73,7 +74,8 @@ def test_stored_and_delivered_types(tmp_path: Path, suffix: str, stored: str, de
         assert frames.dtype == np.dtype(delivered) == scan.dtype and frames.dtype.isnative
         np.testing.assert_array_equal(frames, data.reshape(-1, 17, 19)[4:11])
         assert scan.saturation_value == top
-        assert ("intensities are stored as float64 and read as float32" in scan.metadata.notes) == (stored == "<f8")
+        note = f"intensities are stored as {np.dtype(stored).name} and read as float32"
+        assert (note in scan.metadata.notes) == (stored in ("<f8", "<i8", ">u8"))
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "M8[s]", "S3", "V4"])

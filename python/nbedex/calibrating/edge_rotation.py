@@ -6,7 +6,7 @@ The edge of a lath runs along a lattice direction, and so do spots of its patter
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class EdgeRotation:
         The lattice of spots, (column, row) pixels: along the edge, and the other.
     angle_deg
         Between them.
+    edge_middle, beam : (2,) float64
+        Middle of the longest edge, and where the net of spots has its origin: column and row, pixels.
     """
 
     rotation_deg: float
@@ -53,6 +55,29 @@ class EdgeRotation:
     edges: int
     vectors: Array
     angle_deg: float
+    edge_middle: Array
+    beam: Array
+
+
+class Edge(NamedTuple):
+    """Direction of the longest straight edge and its uncertainty (radians, columns to rows), how many run along it, and
+    its middle (column, row).
+    """
+
+    angle: float
+    uncertainty: float
+    parallel: int
+    middle: Array
+
+
+class Net(NamedTuple):
+    """The rectangular net of spots: vectors (2, 2) of (column, row) in pixels, that of the first spacing first, the
+    uncertainty of the first one's direction (radians), and the brightest spot (column, row) as it lies in the pattern.
+    """
+
+    vectors: Array
+    uncertainty: float
+    beam: Array
 
 
 def rotation_from_edge(
@@ -84,8 +109,8 @@ def rotation_from_edge(
     DataFormatError
         No straight edge, or no net of spots with these spacings, was found.
     """
-    edge, of_edge, edges = longest_edge(np.asarray(image, dtype=np.float64))
-    vectors, of_row = spot_lattice(np.asarray(pattern, dtype=np.float64), spacings, pixel_size, undistort)
+    edge, of_edge, edges, middle = longest_edge(np.asarray(image, dtype=np.float64))
+    vectors, of_row, beam = spot_lattice(np.asarray(pattern, dtype=np.float64), spacings, pixel_size, undistort)
     row = float(np.arctan2(vectors[0, 1], vectors[0, 0]))
     between = np.rad2deg(np.arccos(abs(vectors[0] @ vectors[1]) / np.prod(np.linalg.norm(vectors, axis=1))))
     distortion = np.deg2rad(90 - between) / 2  # of the axes' right angle: half of it may be the row's
@@ -98,11 +123,13 @@ def rotation_from_edge(
         edges=edges,
         vectors=vectors,
         angle_deg=float(between),
+        edge_middle=middle,
+        beam=beam,
     )
 
 
-def longest_edge(image: Array) -> tuple[float, float, int]:
-    """Direction of the longest straight edge (radians, columns to rows), its uncertainty, and how many run along it."""
+def longest_edge(image: Array) -> Edge:
+    """The longest straight edge between dark and bright, and those parallel to it."""
     smooth = ndimage.gaussian_filter(image, 1.5)
     inside = smooth > _threshold(smooth)
     rim = inside & ~ndimage.binary_erosion(inside, border_value=1)
@@ -110,6 +137,7 @@ def longest_edge(image: Array) -> tuple[float, float, int]:
     points = np.argwhere(rim)[:, ::-1].astype(float)  # column, row
     least = _LEAST_EDGE * min(image.shape)
     found: list[tuple[float, float, int]] = []
+    middles: list[Array] = []
     angles = np.deg2rad(np.arange(0.0, 180.0, 0.5))
     for _ in range(8):
         if len(points) < least or len(found) == 4:
@@ -127,6 +155,7 @@ def longest_edge(image: Array) -> tuple[float, float, int]:
         angle, error = _line(points[inliers])
         if _parts_dark_from_bright(smooth, points[inliers], angle):
             found.append((angle, error, int(inliers.sum())))
+            middles.append(points[inliers].mean(axis=0))
         points = points[np.abs(_across(points, points[inliers].mean(axis=0), angle)) > 3]
     if not found:
         raise DataFormatError("no straight edge was found in the image; crop it to one crystal on an empty background")
@@ -136,7 +165,7 @@ def longest_edge(image: Array) -> tuple[float, float, int]:
     turns = np.array([t for t, *_ in alike])
     mean = float(weight @ turns / weight.sum())
     spread = float(np.sqrt(weight @ (turns - mean) ** 2 / weight.sum())) if len(alike) > 1 else np.deg2rad(0.5)
-    return first + mean, float(np.hypot(spread, alike[0][1])), len(alike)
+    return Edge(first + mean, float(np.hypot(spread, alike[0][1])), len(alike), middles[0])
 
 
 def _parts_dark_from_bright(image: Array, points: Array, angle: float) -> bool:
@@ -173,16 +202,8 @@ def _across(points: Array, middle: Array, angle: float) -> Array:
 
 def spot_lattice(
     pattern: Array, spacings: tuple[float, float], pixel_size: float, undistort: Array | None = None
-) -> tuple[Array, float]:
-    """The rectangular net of spots of two spacings.
-
-    Returns
-    -------
-    vectors : (2, 2)
-        (column, row) in pixels, that of the first spacing first.
-    uncertainty
-        Of the first one's direction, radians.
-    """
+) -> Net:
+    """The rectangular net of spots of two spacings."""
     peaks = _peaks(pattern)
     if len(peaks) < 6:
         raise DataFormatError(f"{len(peaks)} spots were found in the pattern; at least 6 are needed")
@@ -222,7 +243,7 @@ def spot_lattice(
     rest = off[fits] - design @ solution
     variance = (rest**2).sum() / max(2 * len(rest) - 6, 1)
     error = float(np.sqrt(variance * np.linalg.inv(design.T @ design)[0, 0]) / np.linalg.norm(basis[0]))
-    return np.asarray(basis), error
+    return Net(np.asarray(basis), error, peaks[beam, :2])
 
 
 def _peaks(pattern: Array) -> Array:

@@ -74,19 +74,15 @@ def rotation_from_deflections(beam: Array) -> BeamRotation:
         raise ArgumentError(
             f"the deflections of at least {_LEAST_SIDE} x {_LEAST_SIDE} positions are needed, got {ny} x {nx}"
         )
-    x, y = _without_plane(beam[..., 1]), _without_plane(beam[..., 0])
-    derivatives = [_centred(x, 1), _centred(x, 0), _centred(y, 1), _centred(y, 0)]
-    known = np.isfinite(np.stack(derivatives)).all(axis=0)
+    known, curl_and_divergence = _derivatives(beam)
     if known.sum() < _LEAST_SIDE**2 // 2:
         raise DataFormatError(
             f"the direct beam was found in too few patterns: its change is known at {known.sum()} positions"
         )
-    xx, xy, yx, yy = (np.where(known, d, 0.0) for d in derivatives)
     rows, columns = np.indices(known.shape)
     block = rows * _BLOCKS // known.shape[0] * _BLOCKS + columns * _BLOCKS // known.shape[1]
     found = []
-    for sign in (1.0, -1.0):
-        curl, divergence = sign * yx - xy, xx + sign * yy
+    for curl, divergence in curl_and_divergence:
         sums = np.stack(
             [np.bincount(block.ravel(), v.ravel(), _BLOCKS**2) for v in (curl**2, divergence**2, curl * divergence)]
         )
@@ -108,6 +104,34 @@ def rotation_from_deflections(beam: Array) -> BeamRotation:
         curl_share=(found[0][2], found[1][2]),
         lead=float(lead),
     )
+
+
+def deflections(beam: Array) -> Array:
+    """What is left of the beam's places (ny, nx, 2), row and column, without what varies linearly over the scan."""
+    return np.stack([_without_plane(beam[..., axis]) for axis in (0, 1)], axis=-1)
+
+
+def curl_share(beam: Array, rotation_deg: Array) -> Array:
+    """Share of curl (2, n) in the deflections' derivatives if the detector were turned so (n,): not flipped, flipped.
+
+    `rotation_from_deflections` finds the least of it.
+    """
+    angle = np.deg2rad(np.asarray(rotation_deg, dtype=np.float64))
+    shares = []
+    for curl, divergence in _derivatives(beam)[1]:
+        curl2, divergence2, both = (curl**2).sum(), (divergence**2).sum(), (curl * divergence).sum()
+        left = curl2 * np.cos(angle) ** 2 + divergence2 * np.sin(angle) ** 2 + both * np.sin(2 * angle)
+        shares.append(left / max(curl2 + divergence2, 1e-300))
+    return np.stack(shares)
+
+
+def _derivatives(beam: Array) -> tuple[NDArray[np.bool_], list[tuple[Array, Array]]]:
+    """Where they are known (ny - 2, nx - 2), and curl and divergence there (0 elsewhere): not flipped, flipped."""
+    y, x = np.moveaxis(deflections(beam), -1, 0)
+    derivatives = [_centred(x, 1), _centred(x, 0), _centred(y, 1), _centred(y, 0)]
+    known = np.asarray(np.isfinite(np.stack(derivatives)).all(axis=0))
+    xx, xy, yx, yy = (np.where(known, d, 0.0) for d in derivatives)
+    return known, [(sign * yx - xy, xx + sign * yy) for sign in (1.0, -1.0)]
 
 
 def _least_curl(sums: Array) -> tuple[float, float]:

@@ -30,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
-        _complain("stopped")
-        return int(getattr(stop, "exit_code", INTERRUPTED))
+        return _stopped(stop)
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
@@ -39,12 +38,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("out of memory; use fewer --threads, a coarser --step or a smaller --k-max")
         return INTERNAL
     except Exception as error:
+        signalled = _stop_behind(error)
+        if signalled is not None:
+            return _stopped(signalled)
         if args.verbose:
             raise
         _complain(
             f"internal error: {type(error).__name__}: {error}; run again with --verbose for the details and report it"
         )
         return INTERNAL
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    _complain("stopped")
+    return int(getattr(stop, "exit_code", INTERRUPTED))
+
+
+def _stop_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The signal that an error comes from: compiled modules make an ImportError of one that arrives while they load."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen
 
 
 class _Terminated(KeyboardInterrupt):

@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import Any
 
+from nbedex.cli.figures import add_figure_flags, check_picture, figure_options
 from nbedex.cli.output import progress_bar, show_json, show_pairs
 from nbedex.cli.parser import add_command, shape, thread_count
 
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
         run,
         help="rotation and handedness of the detector against the scan",
         examples=[
-            "nbedex rotation scan.hspy",
+            "nbedex rotation scan.hspy --to rotation.png",
             "nbedex rotation --image moo3_image.tif --pattern moo3_pattern.tif --pixel-size 0.0102",
             "nbedex index scan.hspy --rotation -80.9 --phase nzsp -o map.h5",
         ],
@@ -41,7 +42,10 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--ellipse-ratio", type=float, default=1.0, help="of the camera, from `nbedex calibrate`")
     parser.add_argument("--ellipse-angle", type=float, default=0.0, metavar="DEG", help="direction of its long radius")
+    parser.add_argument("--to", metavar="FILE.png", help="picture to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace it if it exists")
     parser.add_argument("--threads", type=thread_count, default=0, help="0 (default): all available")
+    add_figure_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     edge = args.image or args.pattern
     if bool(edge) == bool(args.scan) or bool(args.image) != bool(args.pattern):
         raise ArgumentError("give a scan, or both an image (--image) and a pattern (--pattern) of a crystal")
+    if args.to:
+        check_picture(args.to, args)
     facts = _from_edge(args) if edge else _from_scan(args)
     if args.json:
         show_json(facts)
@@ -74,6 +80,11 @@ def _from_scan(args: argparse.Namespace) -> dict[str, Any]:
     ):
         beam = beam_positions(scan, center, threads=args.threads, progress=progress)
     found = rotation_from_deflections(beam)
+    written = []
+    if args.to:
+        from nbedex.report.rotation import plot_deflections
+
+        written = plot_deflections(beam, found, args.to, overwrite=args.overwrite, **figure_options(args))
     known = found.flipped is not None
     missing = ["half a turn: rotation_deg + 180 is as good; the sign of the deflections is not known"]
     if not known:
@@ -89,6 +100,7 @@ def _from_scan(args: argparse.Namespace) -> dict[str, Any]:
         "flipped": found.flipped,
         "curl_share": list(found.curl_share),
         "not_determined": missing,
+        "written": [str(path) for path in written],
     }
 
 
@@ -123,6 +135,11 @@ def _from_edge(args: argparse.Namespace) -> dict[str, Any]:
     )
     undistort = np.linalg.inv(camera.detector_from_sample()) / size
     found = rotation_from_edge(images[0], images[1], pixel_size=size, spacings=spacings, undistort=undistort)
+    written = []
+    if args.to:
+        from nbedex.report.rotation import plot_edge
+
+        written = plot_edge(images[0], images[1], found, args.to, overwrite=args.overwrite, **figure_options(args))
     return {
         "source": "edge",
         "rotation_deg": found.rotation_deg,
@@ -136,4 +153,5 @@ def _from_edge(args: argparse.Namespace) -> dict[str, Any]:
             "half a turn: edge and spots look the same then",
             "handedness: one edge fits a mirrored detector as well, with the other rotation",
         ],
+        "written": [str(path) for path in written],
     }

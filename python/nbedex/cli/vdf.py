@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbedex.maps import IndexingResult
     from nbedex.phases import Phase
     from nbedex.scan import Scan
+    from nbedex.workflow import ScanOptions
 
 
 def add(commands: Any) -> None:
@@ -70,8 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from nbedex.files import check_output
     from nbedex.grains.dark_field import virtual_dark_field
     from nbedex.maps import read_result
-    from nbedex.scan import open_scan
-    from nbedex.workflow import ScanOptions, load_mask
+    from nbedex.workflow.inputs import binned_mask, load_mask, opened
 
     if bool(args.grains) == bool(args.at):
         raise ArgumentError("say what to image: grains (--grains GRAINS.h5) or positions (--at KX,KY)")
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, overwrite=args.overwrite)
     if args.figure:
         check_picture(args.figure, args)
-    options = ScanOptions(path=args.scan, **given(args, SCAN_FLAGS).get("scan", {}))
     result = read_result(args.map) if args.map else None
-    with open_scan(args.scan, dataset=options.dataset, scan_shape=options.shape) as scan:
+    options = _scan_options(args, result)
+    with opened(options) as scan:
         calibration = _calibration(args, result, scan)
         apertures = _apertures(args, result, calibration)
         with progress_bar(quiet=args.quiet) as progress:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 calibration,
                 _center(args, result, scan),
                 background=not args.keep_background,
-                mask=load_mask(options.mask) if options.mask else None,
+                mask=binned_mask(load_mask(options.mask), scan.binning) if options.mask else None,
                 threads=args.threads,
                 progress=progress,
             )
@@ -114,13 +114,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _calibration(args: argparse.Namespace, result: IndexingResult | None, scan: Scan) -> Calibration:
+def _scan_options(args: argparse.Namespace, result: IndexingResult | None) -> ScanOptions:
+    """How to read the scan: as the map's run did, but for what is said here."""
     from nbedex.errors import ArgumentError
-    from nbedex.workflow import CalibrationOptions, resolve_calibration
+    from nbedex.workflow import ScanOptions
+
+    said = given(args, SCAN_FLAGS).get("scan", {})
+    if result is None:
+        return ScanOptions(path=args.scan, **said)
+    run = result.provenance.get("run", {}).get("scan", {})
+    factor = int(run.get("bin", 1))
+    if said.get("bin", factor) != factor:
+        raise ArgumentError(
+            f"--bin {said['bin']} and --map: the map's run binned the detector by {factor}, and its calibration and"
+            " centres are for that; leave --bin out"
+        )
+    known = {"dataset": run.get("dataset"), "shape": tuple(run["shape"]) if run.get("shape") else None, "bin": factor}
+    return ScanOptions(path=args.scan, **known | said)
+
+
+def _calibration(args: argparse.Namespace, result: IndexingResult | None, scan: Scan) -> Calibration:
+    from dataclasses import replace
+
+    from nbedex.errors import ArgumentError
+    from nbedex.workflow import CalibrationOptions
+    from nbedex.workflow.inputs import stored_calibration
 
     flags = given(args, CALIBRATION_FLAGS).get("calibration", {})
     if result is None:
-        return resolve_calibration(CalibrationOptions(**flags), scan.metadata)
+        stored = stored_calibration(CalibrationOptions(**flags), scan)
+        return replace(stored, pixel_size=stored.pixel_size * scan.binning)
     if flags:
         raise ArgumentError(f"--{next(iter(flags)).replace('_', '-')} and --map: the map has the calibration already")
     if result.shape != scan.scan_shape:
@@ -131,8 +154,10 @@ def _calibration(args: argparse.Namespace, result: IndexingResult | None, scan: 
 def _center(args: argparse.Namespace, result: IndexingResult | None, scan: Scan) -> NDArray[np.float64]:
     import numpy as np
 
+    from nbedex.workflow.inputs import binned_position
+
     if args.center:
-        return np.array(args.center)
+        return np.array(binned_position(args.center, scan.binning))
     if result is not None:
         return result.center.astype(np.float64)
     return (np.array(scan.frame_shape) - 1) / 2

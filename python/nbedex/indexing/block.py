@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.candidates import Candidates, best_where, match_phases, refine_options, refined, searched
+from nbedex.indexing.candidates import (
+    Candidates,
+    best_where,
+    match_phases,
+    refine_options,
+    refined,
+    searched,
+    with_turned_rivals,
+)
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.disks import sharpened
@@ -205,13 +213,15 @@ def noise_levels(skewness: Array, engine: Engine) -> Array:
     )
 
 
-def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0) -> NDArray[Any]:
+def index_block(
+    frames: NDArray[Any] | _core.FrameFile, centers: Array, engine: Engine, *, threads: int = 0
+) -> NDArray[Any]:
     """Index patterns.
 
     Parameters
     ----------
     frames : (n, det_y, det_x)
-        8, 16 or 32 bit integers or float32.
+        8, 16 or 32 bit integers or float32; or where they lie in a file, if `prepare.needs_frames_once`.
     centers : (n, 2) float64
         Direct beam (row, column) of each, pixels.
     engine
@@ -232,16 +242,20 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     if len(usable):
         records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
     if engine.rerank is not None:
-        rerank_records(records, frames, engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads)
+        rerank_records(
+            records, np.asarray(frames), engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads
+        )
     return records
 
 
 def prepared(
-    frames: NDArray[Any], centers: Array, engine: Engine, *, threads: int = 0
+    frames: NDArray[Any] | _core.FrameFile, centers: Array, engine: Engine, *, threads: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
     """Polar patterns (n, rings, azimuths) whole and to be searched, and what is wrong with each (n,)."""
 
-    def unwrapped(shown: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    def unwrapped(
+        shown: NDArray[Any] | _core.FrameFile,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         polar, peaks, status = _core.prepare_patterns(
             shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
         )
@@ -252,7 +266,7 @@ def prepared(
     if not radius:
         return unwrapped(frames)
     of_frames = unwrapped(frames)[2]  # saturated and dead pixels show in frames as they were read only
-    polar, peaks, status = unwrapped(sharpened(frames, radius, mask=engine.mask, threads=threads))
+    polar, peaks, status = unwrapped(sharpened(np.asarray(frames), radius, mask=engine.mask, threads=threads))
     return polar, peaks, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
 
 
@@ -267,6 +281,7 @@ def index_patterns(
         if engine.settings.refine.enabled:
             levels = noise_levels(_core.skewness(whole, threads), engine)
             found = refined(first, whole, engine, levels, threads=threads)
+        found = with_turned_rivals(found, engine)
         return found, gather_evidence(first, found, engine)
 
     found, evidence = solve(polar, peaks)

@@ -125,7 +125,7 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
     phase_id = np.where(none, -1, order // n_ranks).astype(np.int16)
     pixel, first = np.arange(n), phase_id[:, 0]
     mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, first]
-    found = Candidates(
+    return Candidates(
         phase_id=phase_id,
         orientation=np.where(none[..., None], np.nan, chosen(orientation)),
         score=found_score.astype(np.float32),
@@ -136,7 +136,6 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
         mirror_margin=margin(found_score[:, 0], mirror),
         half_turn_score=np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, first],
     )
-    return with_turned_rivals(found, engine)
 
 
 def refined(
@@ -152,7 +151,7 @@ def refined(
     merit = better["score"] / levels[pixel, np.maximum(found.phase_id, 0)]
     order = best_first(merit)
     gone = gone[pixel, order]
-    now = Candidates(
+    return Candidates(
         phase_id=np.where(gone, np.int16(-1), found.phase_id[pixel, order]),
         orientation=better["orientation"][pixel, order],
         score=better["score"][pixel, order],
@@ -163,7 +162,6 @@ def refined(
         mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.float32(np.nan)),
         half_turn_score=better["half_turn"],
     )
-    return with_turned_rivals(now, engine)
 
 
 def refine_options(simulation: SimulationSettings, settings: IndexingSettings) -> _core.RefineOptions:

@@ -12,6 +12,7 @@ from nbedex.scan import Scan
 DEFAULT_LIMIT = 2 << 30
 _BLOCK_SHARE = 64  # of the limit for an ordinary block of patterns
 _CHUNK_SHARE = 16  # for one that is large because the file's chunks are
+_AT_ONCE_SHARE = 4  # for all blocks in work
 _LARGEST_BLOCK = 32 << 20
 
 
@@ -42,15 +43,23 @@ class Memory:
         """Bytes of records in memory while the result file is put together."""
         return self.limit // _BLOCK_SHARE
 
-    def expected(self, scan: Scan, patterns: int) -> int:
+    def blocks_at_once(self, scan: Scan, patterns: int) -> int:
+        """How many blocks of so many patterns may be worked on at the same time."""
+        return max(1, self.limit // _AT_ONCE_SHARE // self._block_bytes(scan, patterns))
+
+    def expected(self, scan: Scan, patterns: int, threads: int) -> int:
         """Bytes that reading and matching blocks of so many patterns will take beside what is in memory already.
 
-        Blocks read, being read and matched, one as unpacked or converted, and its polar patterns.
+        Blocks that are matched and one that is read, one as unpacked or converted, and their polar patterns.
         """
+        at_once = min(self.blocks_at_once(scan, patterns), threads)
+        return (2 * at_once + 2) * self._block_bytes(scan, patterns)
+
+    def _block_bytes(self, scan: Scan, patterns: int) -> int:
+        """Of the frames of a block; those of large chunks are larger."""
         frame = max(scan.stored_frame_bytes, scan.frame_shape[0] * scan.frame_shape[1] * scan.dtype.itemsize)
         blocks = itertools.islice(scan.iter_blocks(patterns, largest=self.chunk), 4)
-        chunk = max((len(block) for block in blocks), default=1)
-        return 5 * max(patterns, chunk) * frame
+        return max(max((len(block) for block in blocks), default=1), patterns) * frame
 
 
 def resident() -> int:

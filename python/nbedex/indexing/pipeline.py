@@ -1,18 +1,23 @@
-"""Reading ahead: the next patterns of a scan are read, and unpacked, while others are matched."""
+"""Several blocks at once: patterns of a scan are read, and unpacked, while others are matched."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.scan import Block, Scan
+
+Result = TypeVar("Result")
 
 # Jobs read or being read beside the one that is matched: a second one only while they are small.
 _AHEAD = 2
@@ -57,6 +62,15 @@ class Frames:
     patterns: NDArray[np.intp]
     frames: NDArray[Any]
     unreadable: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Unread:
+    """Patterns (n,) and where their frames lie, for the core to read."""
+
+    patterns: NDArray[np.intp]
+    frames: _core.FrameFile
+    unreadable: None = None
 
 
 def whole(blocks: Iterable[Block]) -> Iterator[Job]:
@@ -121,7 +135,68 @@ def read_ahead(scan: Scan, jobs: Iterable[Job], *, threads: int = 0) -> Generato
             readers.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(scan: Scan, job: Job, workers: ThreadPoolExecutor) -> Frames:
+def work_in_order(
+    scan: Scan,
+    jobs: Iterable[Job],
+    work: Callable[[Frames | Unread, int], Result],
+    *,
+    at_once: int,
+    unread: bool = False,
+    threads: int = 0,
+) -> Generator[Result, None, None]:
+    """What `work(frames, threads)` makes of each job, in the order given, several jobs at once.
+
+    A job is read and worked on by the same thread of Python, with its share of `threads`: nobody waits for the others
+    after each step of the work, and a pattern is worked on soon after it was read. One job more is read meanwhile. An
+    error is raised where the job's result would have come. Closing the iterator stops the jobs that are in work.
+
+    Parameters
+    ----------
+    scan, jobs
+        The scan, and what of it to read.
+    work
+        Must be safe to call from several threads; its result must not depend on the number given to it.
+    at_once
+        Jobs that may be worked on at the same time; their frames are in memory, and those of one more.
+    unread
+        Whether `work` takes frames that lie in the file, too (`Scan.in_file`). After an OSError it gets them read, as
+        far as they can be.
+    threads
+        0: as many as there are processors for this process.
+    """
+    threads = threads or processors()
+    at_once = max(1, min(at_once, threads))
+    each = -(-threads // at_once)
+    places = threading.Semaphore(at_once)
+    stop = _core.Stop()
+
+    def read_and_work(job: Job) -> Result:
+        in_file = scan.in_file(job.patterns) if unread else None
+        if in_file is not None:
+            with places, suppress(OSError):
+                return work(Unread(job.patterns, in_file), each)
+        frames = _read(scan, job, unpackers if each > 1 else None)
+        with places:
+            return work(frames, each)
+
+    with (
+        ThreadPoolExecutor(threads, thread_name_prefix="nbedex-unpack") as unpackers,
+        ThreadPoolExecutor(at_once + 1, thread_name_prefix="nbedex-work", initializer=stop.watch) as workers,
+    ):
+        ahead: deque[Future[Result]] = deque()
+        try:
+            for job in jobs:
+                ahead.append(workers.submit(read_and_work, job))
+                if len(ahead) > at_once:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            stop.set()
+            workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(scan: Scan, job: Job, workers: ThreadPoolExecutor | None) -> Frames:
     read = [scan.read_block(block, workers, keep=keep) for block, keep in job.parts]
     if len(read) == 1:
         return Frames(job.patterns, *read[0])

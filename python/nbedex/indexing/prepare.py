@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.indexing.block import Engine, make_engine
 from nbedex.indexing.centers import CenterModel, find_centers, locate
@@ -53,12 +54,24 @@ def prepare(
     return engine, centers
 
 
+def needs_frames_once(engine: Engine, centers: CenterModel) -> bool:
+    """Whether frames are unwrapped and not looked at otherwise, so that the core may read them itself."""
+    return not (centers.per_pattern or engine.rerank is not None or engine.settings.preprocess.disk_radius)
+
+
 def pattern_centers(
-    frames: NDArray[Any], indices: NDArray[np.intp], centers: CenterModel, engine: Engine, *, threads: int = 0
+    frames: NDArray[Any] | _core.FrameFile,
+    indices: NDArray[np.intp],
+    centers: CenterModel,
+    engine: Engine,
+    *,
+    threads: int = 0,
 ) -> NDArray[np.float64]:
     """Direct beam (n, 2) of `frames` (n, det_y, det_x), whose flat scan indices are given."""
     smooth = centers.at(indices)
-    return _own_centers(frames, smooth, centers, engine, threads=threads) if centers.per_pattern else smooth
+    if not centers.per_pattern:
+        return smooth
+    return _own_centers(np.asarray(frames), smooth, centers, engine, threads=threads)
 
 
 def _typical(centers: CenterModel) -> tuple[float, float]:

@@ -18,8 +18,8 @@ from nbedex.indexing.block import Engine, index_block
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.memory import Memory
 from nbedex.indexing.monitor import Watch
-from nbedex.indexing.pipeline import Frames, plan_jobs, read_ahead
-from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.pipeline import Frames, Unread, plan_jobs, work_in_order
+from nbedex.indexing.prepare import needs_frames_once, pattern_centers, prepare
 from nbedex.indexing.records import empty_records, record_dtype
 from nbedex.indexing.region import Region, check_mask
 from nbedex.indexing.settings import IndexingSettings
@@ -230,17 +230,22 @@ def index_patterns(task: Task, wanted: NDArray[np.bool_], *, whole_crc: bool = F
     """Index some patterns of a scan, block by block. With `whole_crc` the CRC-32 is that of all patterns of a block."""
     memory = task.plan.memory
     size = block_size(task.scan, memory)
-    blocks = task.scan.iter_blocks(size, largest=memory.chunk)
-    with closing(read_ahead(task.scan, plan_jobs(blocks, wanted, size), threads=task.threads)) as reads:
-        for read in reads:
-            crc = zlib.crc32((read.frames if whole_crc else read.frames[0]).data)
-            yield read.patterns, _records(task, read), crc
+    jobs = plan_jobs(task.scan.iter_blocks(size, largest=memory.chunk), wanted, size)
+
+    def known(read: Frames | Unread, threads: int) -> Known:
+        crc = zlib.crc32(np.asarray(read.frames).data if whole_crc else read.frames[0].data)
+        return read.patterns, _records(task, read, threads), crc
+
+    at_once = memory.blocks_at_once(task.scan, size)
+    once = not whole_crc and needs_frames_once(task.engine, task.centers)
+    with closing(work_in_order(task.scan, jobs, known, at_once=at_once, unread=once, threads=task.threads)) as found:
+        yield from found
 
 
-def _records(task: Task, read: Frames) -> NDArray[Any]:
+def _records(task: Task, read: Frames | Unread, threads: int) -> NDArray[Any]:
     """Records of one block."""
-    center = pattern_centers(read.frames, read.patterns, task.centers, task.engine, threads=task.threads)
-    records = index_block(read.frames, center, task.engine, threads=task.threads)
+    center = pattern_centers(read.frames, read.patterns, task.centers, task.engine, threads=threads)
+    records = index_block(read.frames, center, task.engine, threads=threads)
     if read.unreadable is not None:
         records[read.unreadable] = task.nothing(1, Status.UNREADABLE)
     return records

@@ -24,17 +24,14 @@ _ROWS = 65536
 def multiply(first: Floats, second: Floats) -> Floats:
     """Hamilton product, the rotation `second` followed by `first`; shapes (..., 4) broadcast."""
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
+    aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
+    bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
+    product = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    product[..., 0] = aw * bw - ax * bx - ay * by - az * bz
+    product[..., 1] = aw * bx + ax * bw + ay * bz - az * by
+    product[..., 2] = aw * by - ax * bz + ay * bw + az * bx
+    product[..., 3] = aw * bz + ax * by - ay * bx + az * bw
+    return product
 
 
 def conjugate(quaternion: Floats) -> Floats:
@@ -196,11 +193,11 @@ def half_turned(
     a, b = np.broadcast_arrays(np.asarray(first, np.float64), np.asarray(second, np.float64))
     m = misorientation(a, b)
     beam = rotate(a, np.array([0.0, 0.0, 1.0]))  # crystal direction along the beam
-    found = np.zeros(a.shape[:-1], dtype=bool)
-    for operator in np.asarray(symmetry, dtype=np.float64):
-        turn = multiply(operator, m)
-        with np.errstate(invalid="ignore"):
-            near_half = np.abs(turn[..., 0]) <= np.sin(tolerance / 2)
-            along = np.abs(np.einsum("...i,...i->...", turn[..., 1:], beam))
-            found |= near_half & (along >= np.cos(tilt) * np.linalg.norm(turn[..., 1:], axis=-1))
-    return found
+    operators = np.asarray(symmetry, dtype=np.float64)
+    turn = multiply(operators.reshape(-1, *[1] * (m.ndim - 1), 4), m)  # of all operators at once
+    axis = turn[..., 1:]
+    with np.errstate(invalid="ignore"):
+        near_half = np.abs(turn[..., 0]) <= np.sin(tolerance / 2)
+        along = np.abs(axis[..., 0] * beam[..., 0] + axis[..., 1] * beam[..., 1] + axis[..., 2] * beam[..., 2])
+        near_half &= along >= np.cos(tilt) * np.linalg.norm(axis, axis=-1)
+    return np.asarray(near_half.any(axis=0))

@@ -70,13 +70,13 @@ def full_shape(
 def delivered_dtype(stored: np.dtype[Any], path: Path) -> tuple[np.dtype[Any], tuple[str, ...]]:
     """Type that frames of a stored type are delivered in, and what to tell about it.
 
-    Integers stay, in native byte order; booleans become uint8; all floats become float32.
+    Integers stay, in native byte order; those of 64 bits and all floats become float32, booleans uint8.
     """
-    if stored.kind in "iu":
+    if stored.kind in "iu" and stored.itemsize <= 4:
         return stored.newbyteorder("="), ()
     if stored.kind == "b":
         return np.dtype(np.uint8), ()
-    if stored.kind == "f":
+    if stored.kind in "iuf":
         note = f"intensities are stored as {stored.name} and read as float32"
         return np.dtype(np.float32), (note,) if stored.itemsize > 4 else ()
     raise DataFormatError(

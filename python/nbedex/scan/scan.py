@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.scan.binning import bin_frames, binned_dtype
 from nbedex.scan.blocks import Block, plan, rectangles, runs, tiles
@@ -121,7 +122,8 @@ class Scan:
         """The same for a pixel as stored."""
         if self._saturation is not None:
             return self._saturation
-        return int(np.iinfo(self._stored).max) if self._stored.kind in "iu" else None
+        integer = self._stored.kind in "iu" and self._native.kind != "f"
+        return int(np.iinfo(self._stored).max) if integer else None
 
     def binned(self, factor: int) -> Scan:
         """The same scan with factor x factor detector pixels added up; it takes this one's place.
@@ -262,6 +264,22 @@ class Scan:
                 log.info("%s", error)
                 unreadable[at[wanted]] = True
         return frames, unreadable if unreadable.any() else None
+
+    def in_file(self, patterns: NDArray[np.integer[Any]]) -> _core.FrameFile | None:
+        """Patterns (n,) for the core to read where they lie; None where they have to be read here.
+
+        That is where they are packed, or not stored as they are delivered. What can't be read there is an OSError then;
+        `read_block` says more of it, and reads the rest.
+        """
+        self._check_open()
+        places = getattr(self._source, "places", None)
+        if places is None or self.binning > 1 or self._stored != self.dtype:
+            return None
+        found = places(patterns)
+        if found is None:
+            return None
+        rows, columns = self.frame_shape
+        return _core.FrameFile(descriptor=found[0], places=found[1], rows=rows, columns=columns, dtype=self.dtype)
 
     def _read_part(self, block: Block, workers: Executor | None) -> NDArray[Any]:
         name = f"{block.first} to {block.last}"

@@ -181,6 +181,20 @@ class RawSource:
     def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
         return self.read(block.first, block.last + 1)
 
+    def places(self, numbers: NDArray[np.integer[Any]]) -> tuple[int, NDArray[np.int64]] | None:
+        """Descriptor of the file and where frames begin in it (n,); None where they lie there otherwise than delivered.
+
+        The system is told that they will be read.
+        """
+        if self._flip or not hasattr(os, "preadv") or not len(numbers):
+            return None
+        places = self._offset + np.asarray(numbers, np.int64) * self._stride
+        if hasattr(os, "posix_fadvise"):
+            first, last = int(places.min()), int(places.max()) + self._frame_bytes
+            if last - first <= 2 * len(numbers) * self._stride:  # not what lies between patterns here and there
+                os.posix_fadvise(self._file.fileno(), first, last - first, os.POSIX_FADV_WILLNEED)
+        return self._file.fileno(), places
+
     def arrived(self) -> int:
         """How many frames are in the file by now."""
         count = int(np.prod(self.scan_shape, dtype=np.int64))

@@ -15,6 +15,7 @@ import numpy as np
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
 from nbedex.indexing.checkpoint import part_names
 from nbedex.indexing.memory import resident
+from nbedex.indexing.pipeline import processors
 from nbedex.indexing.task import Task, block_size
 from nbedex.maps import ResultReader, to_json
 
@@ -94,7 +95,7 @@ def report_memory(task: Task) -> int:
     """Bytes that the run is expected to take at most; logged, with a warning where that is above the limit."""
     memory = task.plan.memory
     now = resident()
-    more = memory.expected(task.scan, block_size(task.scan, memory)) + memory.band
+    more = memory.expected(task.scan, block_size(task.scan, memory), task.threads or processors()) + memory.band
     log.info(
         "memory: %.2f GB with the templates ready, at most %.2f GB more for patterns; limit %.2f GB",
         now / 1e9, more / 1e9, memory.limit / 1e9,

@@ -78,10 +78,7 @@ def gather(
 ) -> Inputs:
     """Geometry, templates, masks and options for a scan that is open."""
     factor = scan.binning
-    unbinned = replace(
-        scan.metadata, pixel_size=None if scan.metadata.pixel_size is None else scan.metadata.pixel_size / factor
-    )
-    stored = resolve_calibration(settings.calibration, unbinned)
+    stored = stored_calibration(settings.calibration, scan)
     mask = load_mask(settings.scan.mask) if settings.scan.mask else None
     library = (libraries or Libraries()).get(
         settings.library, stored.voltage, threads=settings.threads, progress=progress
@@ -89,13 +86,26 @@ def gather(
     return Inputs(
         calibration=replace(stored, pixel_size=stored.pixel_size * factor),
         library=library,
-        mask=None if mask is None else _binned_mask(mask, factor),
+        mask=None if mask is None else binned_mask(mask, factor),
         settings=_binned_settings(settings.indexing(), factor),
         stored=stored,
     )
 
 
-def _binned_mask(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+def stored_calibration(options: CalibrationOptions, scan: Scan) -> Calibration:
+    """Geometry of the detector as stored, of a scan that may be binned."""
+    size = scan.metadata.pixel_size
+    return resolve_calibration(
+        options, replace(scan.metadata, pixel_size=None if size is None else size / scan.binning)
+    )
+
+
+def binned_position(position: tuple[float, float], factor: int) -> tuple[float, float]:
+    """A place (row, column) in pixels as stored, in bins."""
+    return (position[0] + 0.5) / factor - 0.5, (position[1] + 0.5) / factor - 0.5
+
+
+def binned_mask(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
     """A bin must not be used if one of its pixels must not."""
     rows, columns = mask.shape[0] // factor, mask.shape[1] // factor
     cut = mask[: rows * factor, : columns * factor]
@@ -107,7 +117,7 @@ def _binned_settings(settings: IndexingSettings, factor: int) -> IndexingSetting
     if factor == 1:
         return settings
     center = settings.center
-    position = center.position and tuple((place + 0.5) / factor - 0.5 for place in center.position)
+    position = center.position and binned_position(center.position, factor)
     search = center.search_radius and max(center.search_radius / factor, 1.5)
     return msgspec.structs.replace(
         settings,

@@ -1,0 +1,182 @@
+"""Several blocks at once: results in order, no more at once than said, nothing left at work when closed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbedex import _core
+from nbedex.indexing.pipeline import Frames, Unread, whole, work_in_order
+from nbedex.scan import Block, Scan
+
+FRAMES = np.arange(42, dtype=np.uint16).repeat(17 * 19).reshape(42, 17, 19)
+
+
+class Source:
+    """Source of frames that notes what was read."""
+
+    scan_shape, frame_shape, dtype, tile, parallel = (6, 7), (17, 19), FRAMES.dtype, (1, 1), False
+
+    def __init__(self, broken: int | None = None) -> None:
+        self.started: list[int] = []
+        self.broken = broken
+
+    def read_block(self, block: Block, workers: Any = None) -> np.ndarray:
+        self.started.append(block.first)
+        if self.broken is not None and block.first <= self.broken <= block.last:
+            raise MemoryError("no room")
+        return FRAMES[block.patterns]
+
+    def close(self) -> None:
+        pass
+
+
+def scan_of(source: Any) -> Scan:
+    return Scan(source, path=Path("watched"), format="test")
+
+
+def threads_left() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("nbedex-")]
+
+
+class Crowd:
+    """Work that takes a while, longer for some blocks, and notes how many did it at once and with how many threads."""
+
+    def __init__(self) -> None:
+        self.lock, self.now, self.most, self.threads = threading.Lock(), 0, 0, set[int]()
+
+    def __call__(self, frames: Frames | Unread, threads: int) -> int:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.threads.add(threads)
+        time.sleep(0.005 + 0.01 * (frames.patterns[0] % 3))
+        with self.lock:
+            self.now -= 1
+        np.testing.assert_array_equal(frames.frames, FRAMES[frames.patterns])
+        return int(frames.patterns[0])
+
+
+@pytest.mark.parametrize(
+    ("at_once", "threads", "most", "each"), [(1, 1, 1, 1), (4, 4, 4, 1), (9, 3, 3, 1), (2, 5, 2, 3), (0, 2, 1, 2)]
+)
+def test_in_order_and_no_more_at_once(at_once: int, threads: int, most: int, each: int) -> None:
+    crowd = Crowd()
+    scan = scan_of(Source())
+    found = list(work_in_order(scan, whole(scan.blocks(2)), crowd, at_once=at_once, threads=threads))
+    assert found == list(range(0, 42, 2))
+    assert crowd.most == most
+    assert crowd.threads == {each}
+    assert not threads_left()
+
+
+def test_one_more_is_read_meanwhile() -> None:
+    source, go = Source(), threading.Event()
+    scan = scan_of(source)
+
+    def wait(frames: Frames | Unread, threads: int) -> None:
+        assert go.wait(20)
+
+    found = work_in_order(scan, whole(scan.blocks(3)), wait, at_once=2, threads=2)
+    first = threading.Thread(target=lambda: next(found))
+    first.start()
+    end = time.monotonic() + 20
+    while len(source.started) < 3:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    time.sleep(0.05)
+    assert sorted(source.started) == [0, 3, 6]
+    go.set()
+    first.join()
+    found.close()
+
+
+def test_no_jobs() -> None:
+    assert list(work_in_order(scan_of(Source()), [], Crowd(), at_once=2, threads=2)) == []
+
+
+@pytest.mark.parametrize("where", ["reading", "work"])
+def test_an_error_comes_in_its_place_and_nothing_stays(where: str) -> None:
+    scan = scan_of(Source(broken=12 if where == "reading" else None))
+
+    def work(frames: Frames | Unread, threads: int) -> int:
+        if where == "work" and 12 in frames.patterns:
+            raise MemoryError("no room")
+        return int(frames.patterns[0])
+
+    got = []
+    with pytest.raises(MemoryError, match="no room"):
+        for first in work_in_order(scan, whole(scan.blocks(5)), work, at_once=3, threads=3):
+            got.append(first)
+    assert got == [0, 5]
+    assert not threads_left()
+
+
+def long_job() -> None:
+    """Some ten seconds of the core's work."""
+    rng = np.random.default_rng(1)
+    spots, n = 30, 3000
+    q = rng.normal(size=(n, 4))
+    radius, angle = rng.uniform(0.1, 1.0, n * spots), rng.uniform(0, 2 * np.pi, n * spots)
+    templates = _core.pack_templates(
+        np.arange(0, n * spots + 1, spots),
+        (radius * np.cos(angle)).astype("f4"),
+        (radius * np.sin(angle)).astype("f4"),
+        rng.uniform(0.1, 9, n * spots).astype("f4"),
+        _core.PolarGrid(n_rings=24, n_azimuths=360, k_min=0.1, k_max=1.0),
+        0.3,
+        q / np.linalg.norm(q, axis=1, keepdims=True),
+        np.array([[1.0, 0, 0, 0]]),
+    )
+    patterns = (rng.random((1500, 24, 360)) ** 8).astype("f4")
+    _core.match_exhaustive([templates], patterns, _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=1))
+
+
+def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
+    scan = scan_of(Source())
+    ended: list[BaseException | None] = []
+
+    def work(frames: Frames | Unread, threads: int) -> int:
+        first = int(frames.patterns[0])
+        if first:
+            try:
+                long_job()
+                ended.append(None)
+            except BaseException as stop:
+                ended.append(stop)
+                raise
+        return first
+
+    found = work_in_order(scan, whole(scan.blocks(20)), work, at_once=2, threads=2)
+    assert next(found) == 0
+    time.sleep(0.5)
+    asked = time.monotonic()
+    found.close()
+    assert time.monotonic() - asked < 1.5
+    assert ended and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
+    assert not threads_left()
+
+
+def test_a_thread_that_does_not_watch_is_not_stopped() -> None:
+    stop = _core.Stop()
+    stop.set()
+    patterns = np.ones((300, 40, 360), np.float32)
+    _core.skewness(patterns, 1)  # this thread watches nothing
+
+    def watched() -> None:
+        other = _core.Stop()
+        stop.watch()
+        other.watch()  # the last one counts
+        _core.skewness(patterns, 1)
+        done.append(True)
+
+    done: list[bool] = []
+    thread = threading.Thread(target=watched)
+    thread.start()
+    thread.join()
+    assert done
