@@ -51,6 +51,35 @@ private:
     double mean_ = 0, norm_ = 1;
 };
 
+[[nodiscard]] inline std::size_t padded(std::size_t n) {
+    return (n + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes;
+}
+
+/// Some of a crystal's pairs of reflections, in its own frame.
+class ChosenPairs {
+public:
+    /// Those that lie nearer to the plane through the origin than `within`.
+    void select(const RockingCurves& of, const std::vector<float>& within, const float* normal) {
+        const std::size_t n = of.x.size();
+        if (x_.size() < n + kernels::rocking_lanes)
+            for (std::vector<float>* column : {&x_, &y_, &z_, &root_, &weight_, &opposite_}) column->resize(n + kernels::rocking_lanes);
+        size_ = kernels::active().rocking->select(
+            {of.x.data(), of.y.data(), of.z.data(), of.root.data(), of.weight.data(), of.opposite.data(), n}, within.data(), normal,
+            {x_.data(), y_.data(), z_.data(), root_.data(), weight_.data(), opposite_.data()});
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// With those that are written beyond the last.
+    [[nodiscard]] std::size_t room() const noexcept { return padded(size_) + kernels::rocking_lanes; }
+    [[nodiscard]] kernels::Reciprocal pairs() const noexcept {
+        return {x_.data(), y_.data(), z_.data(), root_.data(), weight_.data(), opposite_.data(), padded(size_)};
+    }
+
+private:
+    std::vector<float> x_, y_, z_, root_, weight_, opposite_;
+    std::size_t size_ = 0;
+};
+
 class NearReflections {
 public:
     NearReflections(const MeasuredPattern& pattern, const KinematicModel& model)
@@ -60,11 +89,10 @@ public:
     void select(const RockingCurves& curves, const Quaternion& orientation) {
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const float normal[] = {static_cast<float>(m[6]), static_cast<float>(m[7]), static_cast<float>(m[8])};
-        const std::size_t n = curves.x.size(), room = n + kernels::rocking_lanes;
-        if (chosen_.x.size() < room) make_room(room);
-        chosen_size_ = kernels_.select({curves.x.data(), curves.y.data(), curves.z.data(), curves.root.data(), curves.weight.data(), n},
-                                       curves.reached_within.data(), normal,
-                                       {chosen_.x.data(), chosen_.y.data(), chosen_.z.data(), chosen_.root.data(), chosen_.weight.data()});
+        chosen_.select(curves, curves.reached_within, normal);
+        near_.make_room(2 * chosen_.room());
+        excited_.make_room(2 * chosen_.room());
+        if (value_.size() < 2 * chosen_.room()) value_.resize(2 * chosen_.room());
     }
 
     /// Places and excitation errors at an orientation, of what a tilt by up to `tilt` radians excites; reflections outside the annulus
@@ -78,8 +106,7 @@ public:
                              static_cast<float>(grid_.n_rings),
                              static_cast<float>(tilt)};
         std::ranges::transform(m, how.rotation, [](double value) { return static_cast<float>(value); });
-        const kernels::Reciprocal chosen{chosen_.x.data(), chosen_.y.data(), chosen_.z.data(), chosen_.root.data(), chosen_.weight.data(), padded(chosen_size_)};
-        const kernels::PlaceCounts counts = kernels_.place(chosen, how, near_.columns(), excited_.columns());
+        const kernels::PlaceCounts counts = kernels_.place(chosen_.pairs(), how, near_.columns(), excited_.columns());
         near_.size = counts.near;
         excited_.size = counts.excited;
         for (Placed* placed : {&near_, &excited_}) kernels_.find_bins(rows(), placed->columns(), padded(placed->size), placed->bins());
@@ -111,6 +138,7 @@ private:
         std::size_t size = 0;
 
         void make_room(std::size_t n) {
+            if (x.size() >= n) return;
             for (std::vector<float>* column : {&x, &y, &excitation, &weight, &row, &down, &azimuth}) column->resize(n);
             for (std::vector<std::uint32_t>* column : {&upper, &lower}) column->resize(n);
         }
@@ -118,28 +146,15 @@ private:
         [[nodiscard]] kernels::BinColumns bins() { return {upper.data(), lower.data(), down.data(), azimuth.data()}; }
     };
 
-    void make_room(std::size_t n) {
-        for (std::vector<float>* column : {&chosen_.x, &chosen_.y, &chosen_.z, &chosen_.root, &chosen_.weight, &value_}) column->resize(n);
-        near_.make_room(n);
-        excited_.make_room(n);
-    }
-
     [[nodiscard]] kernels::PolarRows rows() const {
         return {pattern_.values().data(), static_cast<std::uint32_t>(grid_.n_rings), static_cast<std::uint32_t>(grid_.n_azimuths)};
-    }
-
-    [[nodiscard]] static std::size_t padded(std::size_t n) {
-        return (n + kernels::rocking_lanes - 1) / kernels::rocking_lanes * kernels::rocking_lanes;
     }
 
     const MeasuredPattern& pattern_;
     const PolarGrid& grid_;
     double wavelength_;
     const kernels::RockingKernels& kernels_;
-    struct {
-        std::vector<float> x, y, z, root, weight;
-    } chosen_;  // of the crystal's reflections, in its own frame
-    std::size_t chosen_size_ = 0;
+    ChosenPairs chosen_;
     Placed near_, excited_;
     std::vector<float> value_;  // of the pattern at near_
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "near_reflections.hpp"
 #include "peaks.hpp"
 
 namespace nbedex {
@@ -28,26 +29,26 @@ public:
     const std::vector<Spot>& find(const RockingCurves& of, const Quaternion& orientation) {
         const std::array<double, 9> m = matrix(conjugate(orientation));
         const float normal[] = {static_cast<float>(m[6]), static_cast<float>(m[7]), static_cast<float>(m[8])};
-        const std::size_t n = of.x.size();
-        for (std::vector<float>* column : {&x_, &y_, &z_, &root_, &weight_})
-            if (column->size() < n + kernels::rocking_lanes) column->resize(n + kernels::rocking_lanes);
-        const std::size_t near = kernels::active().rocking->select(
-            {of.x.data(), of.y.data(), of.z.data(), of.root.data(), of.weight.data(), n}, of.excited_within.data(), normal,
-            {x_.data(), y_.data(), z_.data(), root_.data(), weight_.data()});
+        chosen_.select(of, of.excited_within, normal);
+        const kernels::Reciprocal pairs = chosen_.pairs();
         spots_.clear();
-        for (std::size_t i = 0; i < near; ++i) {
-            const double gx = double{x_[i]}, gy = double{y_[i]}, gz = double{z_[i]};
+        for (std::size_t i = 0; i < chosen_.size(); ++i) {
+            const double gx = double{pairs.x[i]}, gy = double{pairs.y[i]}, gz = double{pairs.z[i]};
             const double x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
-            const double flat = x * x + y * y, s = flat / (sphere_ + std::sqrt(sphere_ * sphere_ - flat)) - z;
-            const double far = double{root_[i]} * s, u = far * far;
-            if (u < double{kernels::rocking_cutoff}) spots_.push_back({x, y, double{weight_[i]} * std::exp(-u)});
+            const double flat = x * x + y * y, bend = flat / (sphere_ + std::sqrt(sphere_ * sphere_ - flat)), root = double{pairs.root[i]};
+            const auto add = [&](double sign, float weight) {
+                const double far = root * (bend - sign * z), u = far * far;
+                if (u < double{kernels::rocking_cutoff} && weight > 0) spots_.push_back({sign * x, sign * y, double{weight} * std::exp(-u)});
+            };
+            add(1, pairs.weight[i]);
+            add(-1, pairs.opposite[i]);
         }
         return spots_;
     }
 
 private:
     double sphere_;
-    std::vector<float> x_, y_, z_, root_, weight_;
+    ChosenPairs chosen_;
     std::vector<Spot> spots_;
 };
 

@@ -49,11 +49,12 @@ struct RefineOptions {
     double distinct_angle = 0.0;    ///< radians: of refined candidates of a crystal that are nearer, only the best stays
 };
 
-/// The reflections of one crystal column by column, in its own frame; filled up to whole sets of lanes by such that are never near.
+/// The reflections of one crystal column by column, in its own frame, g and -g together; filled up to whole sets of lanes by such that are
+/// never near.
 struct RockingCurves {
-    std::vector<float> x, y, z;  ///< 1/angstrom
-    std::vector<float> root;     ///< u = (root s)^2; the weight falls by exp(-u)
-    std::vector<float> weight;   ///< on the Ewald sphere
+    std::vector<float> x, y, z;           ///< g, 1/angstrom
+    std::vector<float> root;              ///< u = (root s)^2; the weight falls by exp(-u)
+    std::vector<float> weight, opposite;  ///< of g and -g on the Ewald sphere; 0: there is none
     /// How far from the plane through the origin a reflection can lie and be excited: at this orientation, and at one within reach.
     std::vector<float> excited_within, reached_within;
 

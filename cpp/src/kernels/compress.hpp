@@ -73,24 +73,6 @@ public:
 private:
     unsigned mask_;
 };
-#else
-class Wanted {
-public:
-    explicit Wanted(Flags flags) : flags_(flags) {
-        for (std::size_t i = 0; i < lanes; ++i) count_ -= static_cast<std::size_t>(static_cast<std::ptrdiff_t>(flags[i]));
-    }
-    [[nodiscard]] std::size_t count() const { return count_; }
-    [[nodiscard]] Floats together(Floats x) const {
-        Floats out = {};
-        for (std::size_t i = 0, n = 0; i < lanes; ++i)
-            if (flags_[i]) out[n++] = x[i];
-        return out;
-    }
-
-private:
-    Flags flags_;
-    std::size_t count_ = 0;
-};
 #endif
 
 /// Several columns that lanes are appended to. Whole vectors are written, so each column needs room for that many more.
@@ -102,6 +84,7 @@ public:
 
     explicit Appender(const Columns& columns) : columns_(columns) {}
 
+#if defined(__AVX2__)
     void add(Flags flags, const Values& values) {
         const Wanted wanted(flags);
         if (const std::size_t count = wanted.count()) {
@@ -109,6 +92,15 @@ public:
             size_ += count;
         }
     }
+#else
+    void add(Flags flags, const Values& values) {
+        for (std::size_t i = 0; i < lanes; ++i)
+            if (flags[i]) {
+                for (std::size_t c = 0; c < n_columns; ++c) columns_.at[c][size_] = values.of[c][i];
+                ++size_;
+            }
+    }
+#endif
 
     /// Zeros up to a multiple of this; how many were appended.
     [[nodiscard]] std::size_t finish(std::size_t multiple) const {

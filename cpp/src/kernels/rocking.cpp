@@ -31,30 +31,45 @@ inline float total(const Floats (&sums)[vectors]) {
 // ---- Which, and where -----------------------------------------------------------------------------------------------
 
 std::size_t select(const Reciprocal& g, const float* within, const float* normal, const ReciprocalColumns& to) {
-    Appender<5> chosen({to.x, to.y, to.z, to.root, to.weight});
+    Appender<6> chosen({to.x, to.y, to.z, to.root, to.weight, to.opposite});
     for (std::size_t i = 0; i < g.n; i += lanes) {
         const Floats x = load<Floats>(g.x + i), y = load<Floats>(g.y + i), z = load<Floats>(g.z + i);
         const Floats off = magnitude(normal[0] * x + normal[1] * y + normal[2] * z);
-        chosen.add(off < load<Floats>(within + i), {x, y, z, load<Floats>(g.root + i), load<Floats>(g.weight + i)});
+        chosen.add(off < load<Floats>(within + i),
+                   {x, y, z, load<Floats>(g.root + i), load<Floats>(g.weight + i), load<Floats>(g.opposite + i)});
     }
     return chosen.finish(rocking_lanes);
 }
 
+/// Places of both reflections of some pairs: x, y, root, row and what near means to both; s = bend -+ z.
+struct PairPlaces {
+    Floats x, y, bend, z, row, within;
+    Flags inside;
+};
+
+inline PairPlaces places_of(const Reciprocal& g, std::size_t i, const Placing& how) {
+    const float *m = how.rotation, limit = __builtin_sqrtf(rocking_cutoff);
+    const Floats gx = load<Floats>(g.x + i), gy = load<Floats>(g.y + i), gz = load<Floats>(g.z + i), root = load<Floats>(g.root + i);
+    const Floats x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
+    const Floats flat = x * x + y * y, r = square_root(flat), ring = (r - how.k_min) * how.rings_per_k;
+    const Floats bend = flat / (how.sphere + square_root(how.sphere * how.sphere - flat));
+    return {x * root, y * root, bend * root, z * root, ring - 0.5F, limit + how.slope * r * root, (ring >= 0) & (ring < how.n_rings)};
+}
+
 PlaceCounts place(const Reciprocal& g, const Placing& how, const PlaceColumns& near, const PlaceColumns& excited) {
-    const float* m = how.rotation;
-    const float limit = __builtin_sqrtf(rocking_cutoff);
     Appender<5> all({near.x, near.y, near.excitation, near.weight, near.row});
     Appender<5> some({excited.x, excited.y, excited.excitation, excited.weight, excited.row});
-    for (std::size_t i = 0; i < g.n; i += lanes) {
-        const Floats gx = load<Floats>(g.x + i), gy = load<Floats>(g.y + i), gz = load<Floats>(g.z + i), root = load<Floats>(g.root + i);
-        const Floats x = m[0] * gx + m[1] * gy + m[2] * gz, y = m[3] * gx + m[4] * gy + m[5] * gz, z = m[6] * gx + m[7] * gy + m[8] * gz;
-        const Floats flat = x * x + y * y, r = square_root(flat), ring = (r - how.k_min) * how.rings_per_k;
-        const Floats s = flat / (how.sphere + square_root(how.sphere * how.sphere - flat)) - z;
-        const Floats far = s * root, off = magnitude(far), weight = load<Floats>(g.weight + i), row = ring - 0.5F;
-        const Flags inside = (ring >= 0) & (ring < how.n_rings), is_near = inside & (off <= limit + how.slope * r * root);
-        all.add(is_near, {x * root, y * root, far, weight, row});
-        const Floats strength = rocked(weight, far * far);
-        some.add(is_near & (strength > 0), {x * root, y * root, far, strength, row});
+    const auto add = [&](const PairPlaces& at, Floats x, Floats y, Floats s, Floats weight) {
+        const Flags is_near = at.inside & (magnitude(s) <= at.within) & (weight > 0);
+        all.add(is_near, {x, y, s, weight, at.row});
+        const Floats strength = rocked(weight, s * s);
+        some.add(is_near & (strength > 0), {x, y, s, strength, at.row});
+    };
+    for (std::size_t i = 0; i < g.n; i += rocking_lanes) {  // sixteen times g, then their opposites, whatever the width of vectors
+        PairPlaces at[vectors];
+        for (std::size_t v = 0; v < vectors; ++v) at[v] = places_of(g, i + v * lanes, how);
+        for (std::size_t v = 0; v < vectors; ++v) add(at[v], at[v].x, at[v].y, at[v].bend - at[v].z, load<Floats>(g.weight + i + v * lanes));
+        for (std::size_t v = 0; v < vectors; ++v) add(at[v], -at[v].x, -at[v].y, at[v].bend + at[v].z, load<Floats>(g.opposite + i + v * lanes));
     }
     return {all.finish(rocking_lanes), some.finish(rocking_lanes)};
 }

@@ -10,17 +10,17 @@ namespace nbedex::kernels {
 inline constexpr std::size_t rocking_lanes = 16, turn_lanes = 8;
 inline constexpr float rocking_cutoff = 2.3F;
 
-/// Reflections in the crystal's frame, column by column, 1/angstrom; n is a multiple of rocking_lanes.
+/// Pairs of reflections g and -g in the crystal's frame, column by column, 1/angstrom; n is a multiple of rocking_lanes.
 struct Reciprocal {
-    const float *x, *y, *z;
-    const float* root;    ///< u = (root s)^2; the weight falls by exp(-u) and ends at rocking_cutoff
-    const float* weight;  ///< on the Ewald sphere
+    const float *x, *y, *z;           ///< of g
+    const float* root;                ///< u = (root s)^2; the weight falls by exp(-u) and ends at rocking_cutoff
+    const float *weight, *opposite;   ///< of g and -g on the Ewald sphere; 0: there is none
     std::size_t n;
 };
 
-/// Columns that reflections are written to, each with room for rocking_lanes more than there are.
+/// Columns that such pairs are written to, each with room for rocking_lanes more than there are.
 struct ReciprocalColumns {
-    float *x, *y, *z, *root, *weight;
+    float *x, *y, *z, *root, *weight, *opposite;
 };
 
 /// What decides where reflections fall. `rotation` takes crystal to sample components, row by row.
@@ -74,7 +74,7 @@ struct RockingSums {
 };
 
 struct RockingKernels {
-    /// Copies the reflections with |normal g| < within; what follows them, up to a multiple of rocking_lanes, is zero. Returns how many.
+    /// Copies the pairs with |normal g| < within; what follows them, up to a multiple of rocking_lanes, is zero. Returns how many.
     std::size_t (*select)(const Reciprocal& g, const float* within, const float* normal, const ReciprocalColumns& to);
 
     /// Of reflections that fall into the annulus: all that are near, and once more those that are excited without tilt (with the weight
