@@ -266,7 +266,7 @@ class Scan:
         return frames, unreadable if unreadable.any() else None
 
     def in_file(self, patterns: NDArray[np.integer[Any]]) -> _core.FrameFile | None:
-        """Patterns (n,) for the core to read (an OSError where it can't); None where they aren't stored as delivered."""
+        """Patterns (n,) for the core to read (OSError where it can't); None where they aren't stored as delivered."""
         self._check_open()
         found = getattr(self._source, "in_file", None)
         return found(patterns) if found and self.binning == 1 and self._stored == self.dtype else None
