@@ -16,8 +16,6 @@ namespace {
 
 constexpr double no_maximum = std::numeric_limits<double>::infinity();
 
-constexpr std::ptrdiff_t half = 2, side = 2 * half + 1;  // tilts are tried on a square grid of `side` by as many within reach
-
 /// Vertex of the parabola through three equidistant values, in steps from the middle one, and its second derivative.
 struct Vertex {
     double offset, curvature;
@@ -28,32 +26,106 @@ Vertex vertex(double before, double here, double after) {
     return {curvature < 0 ? std::clamp(0.5 * (before - after) / curvature, -0.5, 0.5) : 0.0, curvature};
 }
 
+/// Tilts are tried on a square grid; scores lie row by row, (x, y) from its middle in steps.
+constexpr std::ptrdiff_t half = 2, side = 2 * half + 1;
+using TiltScores = std::array<double, side * side>;
+
+/// A paraboloid's gradient at (x, y), and its second derivatives; it stands for the score up to `farthest` from there along each axis.
+struct Paraboloid {
+    double x, y, farthest, gx, gy, xx, yy, xy;
+
+    [[nodiscard]] double determinant() const { return xx * yy - xy * xy; }
+    [[nodiscard]] bool has_maximum() const { return xx < 0 && determinant() > 0; }
+    /// Where it is highest; (x, y) if there is no maximum.
+    [[nodiscard]] std::array<double, 2> highest() const {
+        if (!has_maximum()) return {x, y};
+        return {x + std::clamp((xy * gy - yy * gx) / determinant(), -farthest, farthest),
+                y + std::clamp((xy * gx - xx * gy) / determinant(), -farthest, farthest)};
+    }
+    /// Trace of minus the inverse of the second derivatives.
+    [[nodiscard]] double spread() const { return has_maximum() ? -(xx + yy) / determinant() : no_maximum; }
+};
+
+/// Through the highest score, or the nearest one to it that has neighbours all around, and these.
+Paraboloid about_highest(const TiltScores& scores) {
+    const std::ptrdiff_t highest = std::ranges::max_element(scores) - scores.begin();
+    const std::ptrdiff_t row = std::clamp<std::ptrdiff_t>(highest / side, 1, side - 2), column = std::clamp<std::ptrdiff_t>(highest % side, 1, side - 2);
+    const auto at = [&](std::ptrdiff_t dx, std::ptrdiff_t dy) { return scores[static_cast<std::size_t>((row + dy) * side + column + dx)]; };
+    return {static_cast<double>(column - half),
+            static_cast<double>(row - half),
+            1.0,
+            (at(1, 0) - at(-1, 0)) / 2,
+            (at(0, 1) - at(0, -1)) / 2,
+            at(1, 0) - 2 * at(0, 0) + at(-1, 0),
+            at(0, 1) - 2 * at(0, 0) + at(0, -1),
+            (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4};
+}
+
+/// Of least squares to all scores: sums with 1, x, y, x^2 - 2, y^2 - 2 and x y, which are orthogonal on this grid.
+Paraboloid fitted(const TiltScores& scores) {
+    static_assert(side == 5);
+    Paraboloid sums{};
+    sums.farthest = half;
+    for (std::ptrdiff_t i = 0; i < side * side; ++i) {
+        const auto x = static_cast<double>(i % side - half), y = static_cast<double>(i / side - half);
+        const double score = scores[static_cast<std::size_t>(i)];
+        sums.gx += x * score / 50;
+        sums.gy += y * score / 50;
+        sums.xx += (x * x - 2) * score / 35;
+        sums.yy += (y * y - 2) * score / 35;
+        sums.xy += x * y * score / 100;
+    }
+    return sums;
+}
+
 /// Looks for the best orientation near a given one. Scratch memory of one thread.
 class Refiner {
 public:
     explicit Refiner(const KinematicModel& model)
-        : model_(model), reach_(model.options().reach), bin_(2 * std::numbers::pi / model.grid().n_azimuths), near_(pattern_, model) {}
+        : reach_(model.options().reach), bin_(2 * std::numbers::pi / model.grid().n_azimuths), near_(pattern_, model) {}
 
     [[nodiscard]] bool load(std::span<const float> pattern) { return pattern_.load(pattern); }
 
-    Refined refine(const RockingCurves& curves, Quaternion orientation) {
-        near_.select(curves, orientation);
-        // Twice: turn about the beam, tilt, turn, tilt; the second time near the first answer, at a quarter of the reach.
-        double spread = 0;
-        Tilt tilt{};
-        for (const double reach : {reach_, reach_ / 4}) {
-            near_.place(orientation, std::numbers::sqrt2 * reach);
-            const Vertex turn = best_turn(reach);
-            near_.look_up(turn.offset);
-            const Best best = best_tilt(reach);
-            spread = best.spread + (turn.curvature < 0 ? -bin_ * bin_ * best.norm / turn.curvature : no_maximum);
-            tilt = best.tilt;
-            orientation = moved(orientation, tilt, turn.offset * bin_);
-        }
-        return {orientation, static_cast<float>(score(tilt)), static_cast<float>(spread)};
+    Refined refine(const RockingCurves& curves, const Quaternion& start) {
+        near_.select(curves, start);
+        // The score has small steps, where reflections come into reach: a fit to all scores near the maximum does not see them.
+        const Look coarse = look(start, reach_, about_highest);
+        const Quaternion near = moved(start, coarse);
+        const Look fine = look(near, reach_ / 5, fitted);
+        return {moved(near, fine), static_cast<float>(score(fine.tilt)), static_cast<float>(fine.spread)};
     }
 
 private:
+    /// Where the score is highest near an orientation.
+    struct Look {
+        Tilt tilt;
+        double turn;    ///< about the beam, radians
+        double spread;  ///< trace of the inverse curvature, radians^2
+    };
+
+    /// Turns about the beam, then tilts, within reach.
+    Look look(const Quaternion& orientation, double reach, Paraboloid (*surface)(const TiltScores&)) {
+        near_.place(orientation, std::numbers::sqrt2 * reach);
+        const Vertex turn = best_turn(reach);
+        near_.look_up(turn.offset);
+        const double step = reach / static_cast<double>(half);
+        std::array<Tilt, side * side> tilts;
+        std::array<kernels::RockingSums, side * side> sums;
+        for (std::ptrdiff_t i = 0; i < side * side; ++i)
+            tilts[static_cast<std::size_t>(i)] = {static_cast<float>(static_cast<double>(i % side - half) * step),
+                                                  static_cast<float>(static_cast<double>(i / side - half) * step)};
+        near_.tilted(tilts, sums);
+        TiltScores scores;
+        std::ranges::transform(sums, scores.begin(), [&](const kernels::RockingSums& each) { return pattern_.correlation(each); });
+        Paraboloid of = surface(scores);
+        if (!of.has_maximum()) of = about_highest(scores);
+        const std::array<double, 2> highest = of.highest();
+        const double norm = pattern_.norm(sums[sums.size() / 2]);
+        return {{static_cast<float>(highest[0] * step), static_cast<float>(highest[1] * step)},
+                turn.offset * bin_,
+                of.spread() * step * step + (turn.curvature < 0 ? -bin_ * bin_ * norm / turn.curvature : no_maximum)};
+    }
+
     /// The turn about the beam (bins) that correlates best within `reach`: the vertex through the best of whole bins and its neighbours
     /// (finer steps are less exact, since the pattern is linear between bins), and the second derivative (per bin^2, not normalised).
     Vertex best_turn(double reach) {
@@ -66,39 +138,6 @@ private:
         return {static_cast<double>(best - most) + fine.offset, fine.curvature};
     }
 
-    struct Best {
-        Tilt tilt;
-        double spread;  ///< trace of the inverse curvature, radians^2
-        double norm;    ///< what sums without tilt have to be divided by
-    };
-
-    /// The tilt of the highest score: the vertex of the paraboloid through the best of a grid and its neighbours.
-    Best best_tilt(double reach) const {
-        const double step = reach / static_cast<double>(half);
-        std::array<Tilt, side * side> tilts;
-        std::array<kernels::RockingSums, tilts.size()> sums;
-        std::array<double, tilts.size()> scores;
-        const auto tilt_at = [&](double column, double row) {
-            return Tilt{static_cast<float>((column - static_cast<double>(half)) * step), static_cast<float>((row - static_cast<double>(half)) * step)};
-        };
-        for (std::ptrdiff_t i = 0; i < side * side; ++i)
-            tilts[static_cast<std::size_t>(i)] = tilt_at(static_cast<double>(i % side), static_cast<double>(i / side));
-        near_.tilted(tilts, sums);
-        std::ranges::transform(sums, scores.begin(), [&](const kernels::RockingSums& each) { return pattern_.correlation(each); });
-        const std::ptrdiff_t highest = std::ranges::max_element(scores) - scores.begin();
-        const std::ptrdiff_t row = std::clamp<std::ptrdiff_t>(highest / side, 1, side - 2), column = std::clamp<std::ptrdiff_t>(highest % side, 1, side - 2);
-        const auto at = [&](std::ptrdiff_t dy, std::ptrdiff_t dx) { return scores[static_cast<std::size_t>((row + dy) * side + column + dx)]; };
-        const double xx = at(0, 1) - 2 * at(0, 0) + at(0, -1), yy = at(1, 0) - 2 * at(0, 0) + at(-1, 0);
-        const double xy = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4;
-        const double gx = (at(0, 1) - at(0, -1)) / 2, gy = (at(1, 0) - at(-1, 0)) / 2;
-        const double determinant = xx * yy - xy * xy;
-        const bool is_maximum = xx < 0 && determinant > 0;
-        const double dx = is_maximum ? std::clamp((xy * gy - yy * gx) / determinant, -1.0, 1.0) : 0.0;
-        const double dy = is_maximum ? std::clamp((xy * gx - xx * gy) / determinant, -1.0, 1.0) : 0.0;
-        return {tilt_at(static_cast<double>(column) + dx, static_cast<double>(row) + dy),
-                is_maximum ? -(xx + yy) / determinant * step * step : no_maximum, pattern_.norm(sums[sums.size() / 2])};
-    }
-
     [[nodiscard]] double score(const Tilt& tilt) const {
         kernels::RockingSums sums;
         near_.tilted({&tilt, 1}, {&sums, 1});
@@ -106,15 +145,15 @@ private:
     }
 
     /// The crystal tilted, then turned about the beam: a rotation of the sample vectors the other way, before the orientation.
-    static Quaternion moved(const Quaternion& orientation, const Tilt& tilt, double turn) {
+    static Quaternion moved(const Quaternion& orientation, const Look& by) {
+        const Tilt& tilt = by.tilt;
         const double angle = std::hypot(tilt.x, tilt.y), f = angle > 0 ? std::sin(angle / 2) / angle : 0.5;
         const Quaternion tilted = orientation * Quaternion{std::cos(angle / 2), -f * double{tilt.x}, -f * double{tilt.y}, 0.0};
-        const Quaternion q = tilted * Quaternion{std::cos(turn / 2), 0.0, 0.0, -std::sin(turn / 2)};
+        const Quaternion q = tilted * Quaternion{std::cos(by.turn / 2), 0.0, 0.0, -std::sin(by.turn / 2)};
         const double per_norm = (q.w < 0 ? -1.0 : 1.0) / std::sqrt(q.w * q.w + q.x * q.x + q.y * q.y + q.z * q.z);
         return {q.w * per_norm, q.x * per_norm, q.y * per_norm, q.z * per_norm};
     }
 
-    const KinematicModel& model_;
     double reach_, bin_;  // radians
     MeasuredPattern pattern_;
     NearReflections near_;
