@@ -35,7 +35,7 @@ def engine() -> Engine:
 
 def prepared(engine: Engine, frames: np.ndarray) -> np.ndarray:
     centers = np.tile(CENTER, (len(frames), 1))
-    _, peaks, _ = _core.prepare_patterns(
+    _, peaks, _, _ = _core.prepare_patterns(
         np.ascontiguousarray(frames), centers, engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
