@@ -296,7 +296,7 @@ py::array_t<std::uint8_t> spot_mask(const std::vector<const KinematicCrystal*>& 
     return mask.array;
 }
 
-/// (n, 3): predicted, met, share that chance would meet.
+/// (n, 3): predicted, met, bound of the probability that chance meets as many.
 py::array_t<double> spots_met(const std::vector<const KinematicCrystal*>& crystals, const PolarGrid& grid, const py::array& peaks,
                               const py::array& crystal, const py::array& orientation, double radius, const RefineOptions& options) {
     const std::vector<Quaternion> turned = one_each(crystals, crystal, orientation, radius);

@@ -267,7 +267,7 @@ def index_patterns(
 
     found, evidence = solve(polar, peaks)
     filled = records.copy()
-    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
+    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
     wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
