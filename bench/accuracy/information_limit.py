@@ -208,21 +208,25 @@ def diagnosed(case: Case, arguments: argparse.Namespace) -> tuple[int, int, list
     return right_before, right_after, wrong
 
 
+# of the wrong ones: refused though right; the truth was not among the candidates; it was, and wins by evidence, but the
+# search did not find its tilt; the answer wins by evidence
 COLUMNS = [
-    "condition", "phase", "n", "right, matching, %", "right, re-ranked, %", "wrong", "refused", "truth no candidate",
-    "truth wins by evidence", "likelier: truth", "neither", "answer", "limit, %",
+    "condition", "phase", "n", "right, matching, %", "right, re-ranked, %", "wrong", "right but refused",
+    "no candidate", "not found", "score errs", "likelier: truth", "neither", "answer", "limit, %",
 ]  # fmt: skip
 
 
 def row(case: Case, before: int, after: int, wrong: list[Wrong]) -> list[str]:
     """Cells under `COLUMNS`."""
     n = len(case.truth)
-    likelihood = np.array([one.likelihood for one in wrong])
+    likelihood, evidence = np.array([(one.likelihood, one.evidence) for one in wrong]).reshape(-1, 2).T
+    listed, right = np.array([one.listed for one in wrong], dtype=bool), np.isinf(likelihood)
     told_apart = int((likelihood > SURE).sum())
     return [
         case.name, case.phase, str(n), *("{:.0f} ± {:.0f}".format(*wilson(right, n)) for right in (before, after)),
-        str(len(wrong)), str(sum(one.refused for one in wrong)), str(sum(not one.listed for one in wrong)),
-        str(sum(one.evidence > 0 for one in wrong)), str(told_apart), str(int((abs(likelihood) <= SURE).sum())),
+        str(len(wrong)), str(int(right.sum())), str(int((~listed).sum())),
+        str(int((listed & ~right & (evidence > 0)).sum())), str(int((listed & (evidence <= 0)).sum())),
+        str(told_apart - int(right.sum())), str(int((abs(likelihood) <= SURE).sum())),
         str(int((likelihood < -SURE).sum())), f"{wilson(after + told_apart, n)[0]:.1f}",
     ]  # fmt: skip
 
