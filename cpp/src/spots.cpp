@@ -14,7 +14,7 @@ namespace nbedex {
 namespace {
 
 constexpr double faintest = 0.01;       // of a pattern's strongest predicted spot
-constexpr double least_judged = 5;      // spots: fewer are met by chance too easily
+constexpr double least_judged = 8;      // spots: fewer are met by chance too easily
 constexpr int neighbours = 3, bins = 3; // lit bins around a lit one, and of such within the radius, that make a peak
 
 struct Spot {

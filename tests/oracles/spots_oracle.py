@@ -54,7 +54,7 @@ def spots_met(
         rows.append((weight, counts, counts * lit[ring, a], counts * lit[ring].mean()))
     rows.sort(key=lambda row: -row[0])
     sums = np.array([np.sum([row[1:] for row in rows[: i + 1]], axis=0) for i in range(len(rows))])
-    judged = sums[sums[:, 0] >= 5] if sums[-1, 0] >= 5 else sums[-1:]
+    judged = sums[sums[:, 0] >= 8] if sums[-1, 0] >= 8 else sums[-1:]
     return sums[-1, 0], sums[-1, 1], min(chance_bound(n, k, expected / n) for n, k, expected in judged)
 
 

@@ -17,7 +17,7 @@ struct SpotsMet {
     double predicted = 0.0;  ///< spots stronger than a hundredth of the strongest
     double met = 0.0;        ///< of them, with a peak within `radius`
     double chance = 1.0;     ///< that peaks turned about the beam at random meet as many of the strongest spots: an upper bound, for as
-                             ///< many of the strongest as make it least, at least five of them
+                             ///< many of the strongest as make it least, at least eight of them
 };
 
 /// Counts them for patterns (n_patterns, rings, azimuths) of which peaks alone are above zero. A peak is where three bins within `radius`

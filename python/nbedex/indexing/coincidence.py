@@ -10,7 +10,7 @@ Chernoff's bound, n or more do so with a probability of at most
     exp(-N D(n/N || q)),   D(p || q) = p ln(p/q) + (1 - p) ln((1 - p)/(1 - q))      (Hoeffding 1963, eq. 2.1)
 
 Where counts are few, faint spots are missing from right answers, too. So the bound is taken for the N strongest of all
-spots predicted, the N from five on that makes it least; what counts as chance allows for the choice.
+spots predicted, the N from eight on that makes it least; what counts as chance allows for the choice.
 
 Spots opposite each other count half each, since by Friedel's law they are no independent witnesses. A right answer of
 three pairs of spots does not pass this test either, so whoever explains the pattern needs none: most of the peaks'
