@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from validation import exchange
 from validation.conditions import CACHE, CONDITIONS, MAIN, Detector, condition
-from validation.detector import _smooth, detector_matrix, frames
+from validation.detector import detector_matrix, frames, smooth
 
 from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
@@ -108,7 +108,7 @@ def noise_frames(rng: np.random.Generator, *, counts: float, halo: float, n: int
     middle = np.full(2, (camera.size - 1) / 2)
     r = np.arange(camera.size) - middle[0]
     beam = np.exp(-(r[:, None] ** 2 + r[None] ** 2) / (2 * camera.blur_px**2))
-    expected = _smooth(middle, detector_matrix(camera, 0.0), camera) + 0.4 * beam / beam.sum()
+    expected = smooth(middle, detector_matrix(camera, 0.0), camera) + 0.4 * beam / beam.sum()
     return rng.poisson(counts * expected, (n, camera.size, camera.size)).astype(np.uint16)
 
 

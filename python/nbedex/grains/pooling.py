@@ -254,5 +254,5 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
     if len(good):
         part = there[good]
         patterns = Patterns(polar, peaks, skewness).taken(good)
-        records[part] = index_patterns(patterns, records[part], engine, threads)
+        records[part], _ = index_patterns(patterns, records[part], engine, threads)
     return records

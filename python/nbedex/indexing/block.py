@@ -52,13 +52,15 @@ def index_block(
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
+    doubtful = np.zeros(len(frames), dtype=bool)
     if len(usable):
-        records[usable] = index_patterns(patterns.taken(usable), records[usable], engine, threads)
+        records[usable], doubtful[usable] = index_patterns(patterns.taken(usable), records[usable], engine, threads)
     if engine.rerank is not None:
         rerank_records(
             records,
             np.asarray(frames),
             engine.rerank,
+            doubtful=doubtful,
             mask=engine.mask,
             n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
             threads=threads,
@@ -86,8 +88,13 @@ def prepared(
     return patterns, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
 
 
-def index_patterns(patterns: Patterns, records: NDArray[Any], engine: Engine, threads: int) -> NDArray[Any]:
-    """The records (n,) with what is found in the patterns: `peaks` searched, `whole` refined."""
+def index_patterns(
+    patterns: Patterns, records: NDArray[Any], engine: Engine, threads: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The records (n,) with what is found in the patterns: `peaks` searched, `whole` refined.
+
+    And where (n,) an answer above noise is refused because chance would do as well.
+    """
 
     def solve(some: Patterns) -> tuple[Candidates, Evidence]:
         levels = noise_levels(some.skewness[:, 1], engine)
@@ -100,17 +107,17 @@ def index_patterns(patterns: Patterns, records: NDArray[Any], engine: Engine, th
 
     found, evidence = solve(patterns)
     filled = records.copy()
-    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
+    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
-    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], patterns.peaks, engine, threads=threads)
-    refuse(filled, wrong)
+    noise = ~evidence.above_noise(engine.settings.match.noise_factor)
+    chance = coincidental(found.phase_id[:, 0], found.orientation[:, 0], patterns.peaks, engine, threads=threads)
+    refuse(filled, noise | chance)
     if engine.settings.overlap.max_crystals > 1:
         overlap = further_crystals(filled["phase_id"], filled["orientation"], patterns, engine, solve, threads=threads)
         for name in ("phase_id", "orientation", "share", "probability"):
             filled[f"overlap_{name}"] = getattr(overlap, name)
-    return filled
+    return filled, chance & ~noise
 
 
 def gather_evidence(first: Candidates, final: Candidates, engine: Engine) -> Evidence:
