@@ -29,8 +29,8 @@ from validation.judge import table, wilson
 from validation.likelihood import Camera, Specimen
 
 from nbedex.calibration import electron_wavelength
-from nbedex.indexing.block import Engine, make_engine, prepared
-from nbedex.indexing.candidates import refine
+from nbedex.indexing.block import prepared
+from nbedex.indexing.engine import Engine, make_engine, noise_levels
 from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_options, rerank_patterns
 from nbedex.indexing.rerank_records import log_likelihood
 from nbedex.indexing.settings import CenterSettings, IndexingSettings, RerankSettings
@@ -144,12 +144,15 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
     truth = case.truth.orientation[number]
     thickness = float(case.truth.thickness_nm[number])
     image, center = case.shown.images[number : number + 1], case.found["center"][number : number + 1].astype(np.float64)
-    polar, _, _ = prepared(image, center, case.engine, threads=1)
+    patterns, _ = prepared(image, center, case.engine, threads=1)
+    levels = noise_levels(patterns.skewness[:, 0], case.engine)
     there = replace(EXACT, min_thickness_nm=thickness, max_thickness_nm=thickness)
     judged = []
     for orientation, phase, settings in ((truth, case.own, there), (answer, answer_phase, THOROUGH)):
         of = np.array([[phase]], dtype=np.int16)
-        matching = refine(of, orientation[None, None], polar, case.engine, threads=1)["score"].astype(np.float64)
+        matching = case.engine.model.refine(patterns.whole, of, orientation[None, None], levels, 1)["score"].astype(
+            np.float64
+        )
         judged.append(
             rerank_patterns(
                 image, center, orientation[None, None], of, log_likelihood(matching, polar[0].size),
