@@ -155,7 +155,7 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
         )
         judged.append(
             rerank_patterns(
-                image, center, orientation[None, None], of, log_likelihood(matching, polar[0].size),
+                image, center, orientation[None, None], of, log_likelihood(matched["score"].astype(np.float64), patterns.whole[0].size),
                 case.with_settings(settings), threads=1,
             )
         )  # fmt: skip
