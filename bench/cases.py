@@ -26,7 +26,7 @@ if str(ROOT / "tests") not in sys.path:
 
 from nbedex import _core  # noqa: E402
 from nbedex.calibration import Calibration  # noqa: E402
-from nbedex.indexing.block import Engine, make_engine  # noqa: E402
+from nbedex.indexing.engine import Engine, make_engine  # noqa: E402
 from nbedex.indexing.settings import IndexingSettings, MatchSettings, PreprocessSettings  # noqa: E402
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library  # noqa: E402
 from nbedex.phases import load_phase  # noqa: E402

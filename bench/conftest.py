@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
-from nbedex.indexing.block import Engine, make_engine
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import SimulationSettings, build_library
 from nbedex.phases import load_phase

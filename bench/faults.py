@@ -24,7 +24,7 @@ import numpy as np
 
 TESTS = Path(__file__).parents[1] / "tests"
 KINDS = ("kill", "operation", "SIGINT", "SIGTERM", "disk")
-CODES = {"kill": {-9, 0}, "operation": {-9, 0}, "SIGINT": {130, 0}, "SIGTERM": {143, -15, 0}, "disk": {5, 0}}
+CODES = {"kill": {-9, 0}, "operation": {-9, 0}, "SIGINT": {130, -2, 0}, "SIGTERM": {143, -15, 0}, "disk": {5, 0}}
 
 log = logging.getLogger("faults")
 

@@ -54,7 +54,7 @@ class PoolSource(RawSource):
         super().__init__(path, offset=0, scan_shape=(pool,), frame_shape=frame, dtype=np.dtype("<u2"))
         self._pool, self.scan_shape, self.tile = pool, (rows, columns), (1, 1)
 
-    def places(self, numbers: np.ndarray) -> tuple[int, np.ndarray] | None:
+    def places(self, numbers: np.ndarray) -> np.ndarray:
         return super().places(numbers % self._pool)
 
     def read(self, start: int, stop: int) -> np.ndarray:

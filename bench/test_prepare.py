@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.calibration import Calibration
-from nbedex.indexing.block import Engine
+from nbedex.indexing.engine import Engine
 from oracles.diffsims_patterns import Microscope
 from oracles.polar_oracle import skewness, unwrap_by_mesh
 

@@ -21,9 +21,10 @@ from validation.detector import _smooth, detector_matrix, frames
 
 from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
-from nbedex.indexing.block import Engine, gather_evidence, make_engine, noise_levels
+from nbedex.indexing.block import gather_evidence
 from nbedex.indexing.candidates import match_phases, refined, searched
 from nbedex.indexing.confidence import COEFFICIENTS, Evidence
+from nbedex.indexing.engine import Engine, make_engine, noise_levels
 from nbedex.indexing.prepare import locate
 from nbedex.indexing.settings import CenterSettings, IndexingSettings
 from nbedex.library import SimulationSettings, cached_library

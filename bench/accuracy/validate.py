@@ -37,7 +37,8 @@ from validation.judge import (
 import nbedex
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.indexing import index_scan
-from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.block import index_block
+from nbedex.indexing.engine import make_engine
 from nbedex.indexing.settings import CenterSettings, IndexingSettings, RerankSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.library.library import library_hash

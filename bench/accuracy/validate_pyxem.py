@@ -26,7 +26,7 @@ from validation.detector import frames
 from validation.judge import SCORE_COLUMNS, Answers, score, score_row, table
 
 from nbedex import _core
-from nbedex.indexing.block import Engine, make_engine
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.settings import IndexingSettings, MatchSettings, PreprocessSettings
 from nbedex.library import SimulationSettings, cached_library
 from nbedex.maps import multiply

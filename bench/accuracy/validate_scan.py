@@ -37,7 +37,8 @@ from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.grains import find_grains, orientation_map
 from nbedex.grains.pooling import pool_patterns
 from nbedex.indexing import index_scan
-from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.block import index_block
+from nbedex.indexing.engine import make_engine
 from nbedex.indexing.settings import IndexingSettings, OverlapSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.library.library import library_hash

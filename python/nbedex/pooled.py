@@ -12,7 +12,7 @@ from nbedex.errors import ArgumentError
 from nbedex.files import check_output
 from nbedex.grains.bloch_evidence import BlochEngine
 from nbedex.grains.pooling import Pooled, PoolingSettings, pool_patterns
-from nbedex.indexing.block import Engine
+from nbedex.indexing.engine import Engine
 from nbedex.indexing.prepare import prepare
 from nbedex.indexing.rerank import make_rerank_engine
 from nbedex.indexing.settings import IndexingSettings, RerankSettings

@@ -51,8 +51,9 @@ def start(folder: Path, arguments: tuple[str, ...], hook: Callable[[], None] | N
         from nbedex.cli import main
 
         code = main(arguments)
-    except KeyboardInterrupt:
-        code = 130  # before the command line could say so
+    except KeyboardInterrupt:  # before the command line had begun: end as a program that knows nothing of signals
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     finally:
         os._exit(code)
 

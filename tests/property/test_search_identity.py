@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.calibration import Calibration
-from nbedex.indexing.block import Engine, make_engine
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.settings import IndexingSettings, MatchSettings, PreprocessSettings
 from nbedex.library import SimulationSettings, build_library
 from nbedex.phases import load_phase

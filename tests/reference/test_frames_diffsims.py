@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nbedex.calibration import Calibration
-from nbedex.indexing.block import Engine, index_block, make_engine
+from nbedex.indexing.block import index_block
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.settings import IndexingSettings, MatchSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library
 from nbedex.maps.result import Status

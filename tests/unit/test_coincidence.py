@@ -10,9 +10,8 @@ from scipy.stats import binom
 
 from nbedex import _core
 from nbedex.indexing import IndexingSettings, MatchSettings, index_block, make_engine
-from nbedex.indexing.block import Engine
-from nbedex.indexing.candidates import EXCITATION_WIDTH
 from nbedex.indexing.coincidence import chance_bound, coincidental, explained_light
+from nbedex.indexing.engine import EXCITATION_WIDTH, Engine
 from nbedex.library import kinematical_intensities
 from nbedex.maps import Status
 from nbedex.phases import load_phase

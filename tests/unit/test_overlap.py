@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex.indexing import IndexingSettings, OverlapSettings, index_block, make_engine
-from nbedex.indexing.block import Engine
+from nbedex.indexing.engine import Engine
 from nbedex.indexing.overlap import spot_mask
 from nbedex.library import SimulationSettings, kinematical_intensities, simulate
 from nbedex.maps.orientation import disorientation_angle, to_matrix

@@ -13,8 +13,9 @@ from nbedex.demo import Camera
 from nbedex.demo.columns import Columns
 from nbedex.demo.patterns import Exposure
 from nbedex.indexing import IndexingSettings
-from nbedex.indexing.block import index_block, make_engine, noise_levels
+from nbedex.indexing.block import index_block
 from nbedex.indexing.candidates import match_phases, searched
+from nbedex.indexing.engine import make_engine, noise_levels
 from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
 from nbedex.phases import load_phase
 

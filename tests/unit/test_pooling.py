@@ -12,7 +12,7 @@ from nbedex.errors import ArgumentError
 from nbedex.grains import find_grains, orientation_map
 from nbedex.grains.pooling import PoolingSettings, mean_patterns, pool_patterns, pooled_members
 from nbedex.indexing import IndexingSettings, index_scan, make_engine
-from nbedex.indexing.block import Engine
+from nbedex.indexing.engine import Engine
 from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings
-from nbedex.indexing.block import Engine, index_block, make_engine
+from nbedex.indexing.block import index_block
 from nbedex.indexing.centers import CenterModel
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.prepare import pattern_centers, prepare
 from nbedex.indexing.records import record_dtype
 from nbedex.library import TemplateLibrary, library_from_bytes, library_to_bytes, load_library

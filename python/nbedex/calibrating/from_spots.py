@@ -14,8 +14,9 @@ from nbedex.calibrating.spots import PatternSpots, SpotFit, find_spots, fit_spot
 from nbedex.calibration import Calibration
 from nbedex.errors import DataFormatError
 from nbedex.indexing import IndexingSettings
-from nbedex.indexing.block import Engine, index_block, make_engine
+from nbedex.indexing.block import index_block
 from nbedex.indexing.centers import CenterModel, find_centers
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.masks import detector_mask
 from nbedex.indexing.sample import sample_positions, usable_frames
 from nbedex.library import TemplateLibrary, simulate

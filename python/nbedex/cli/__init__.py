@@ -21,9 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from nbedex.cli.parser import make_parser
 
-    parser = make_parser()
-    args = parser.parse_args(argv)
+    verbose = False
     try:
+        args = make_parser().parse_args(argv)
+        verbose = args.verbose
         with _log_to_stderr(verbose=args.verbose, quiet=args.quiet), _other_signals():
             return int(args.run(args))
     except NbedexError as error:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signalled = _stop_behind(error)
         if signalled is not None:
             return _stopped(signalled)
-        if args.verbose:
+        if verbose:
             raise
         _complain(
             f"internal error: {type(error).__name__}: {error}; run again with --verbose for the details and report it"

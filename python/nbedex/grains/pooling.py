@@ -26,8 +26,9 @@ from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import taken_over
 from nbedex.grains.unclear import settle_unclear
-from nbedex.indexing.block import Engine, index_patterns
+from nbedex.indexing.block import index_patterns
 from nbedex.indexing.disks import sharpened
+from nbedex.indexing.engine import Engine
 from nbedex.indexing.records import empty_records
 from nbedex.maps import IndexingResult, Status
 from nbedex.progress import Progress, silent

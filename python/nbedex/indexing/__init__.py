@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nbedex.indexing.block import index_block, make_engine
+from nbedex.indexing.block import index_block
+from nbedex.indexing.engine import make_engine
 from nbedex.indexing.look import PatternView, look_at
 from nbedex.indexing.memory import Memory
 from nbedex.indexing.region import Region

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbedex import _core
-from nbedex.calibration import electron_wavelength
+from nbedex.indexing.engine import Engine
 from nbedex.maps.orientation import canonical, multiply
-
-if TYPE_CHECKING:
-    from nbedex.indexing.block import Engine
-    from nbedex.indexing.settings import IndexingSettings
-    from nbedex.library import SimulationSettings
 
 Array = NDArray[np.float64]
 Match = dict[str, NDArray[Any]]
 
 _HALF_TURN_Y = np.array([0.0, 0.0, 1.0, 0.0])
-# How far refinement looks about each axis, in steps of the template grid. The nearest template is within half a
-# step; the one that scored best may be its neighbour.
-REACH = 0.7
-# Width of the rocking curve while refining, in units of the library's largest excitation error.
-EXCITATION_WIDTH = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,18 +151,6 @@ def refined(
         mirrored=found.mirrored[pixel, order] & ~gone,
         mirror_margin=np.where(order[:, 0] == 0, found.mirror_margin, np.float32(np.nan)),
         half_turn_score=better["half_turn"],
-    )
-
-
-def refine_options(simulation: SimulationSettings, settings: IndexingSettings) -> _core.RefineOptions:
-    """The core's options of refinement."""
-    width = settings.refine.excitation_width or EXCITATION_WIDTH * simulation.max_excitation_error
-    return _core.RefineOptions(
-        wavelength=electron_wavelength(simulation.voltage),
-        excitation_width=width,
-        precession_angle=float(np.deg2rad(simulation.precession_deg)),
-        reach=float(np.deg2rad(REACH * simulation.step_deg)),
-        distinct_angle=float(np.deg2rad(settings.match.distinct_deg)),
     )
 
 

@@ -16,13 +16,10 @@ light, by an orientation of which a good part is there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from nbedex.indexing.block import Engine
+from nbedex.indexing.engine import Engine
 
 Array = NDArray[np.float64]
 

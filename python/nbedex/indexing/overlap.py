@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from nbedex.indexing.candidates import Candidates
 from nbedex.indexing.confidence import Evidence
+from nbedex.indexing.engine import Engine
 from nbedex.maps.orientation import disorientation_angle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from nbedex.indexing.block import Engine
 
     Solve = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[Candidates, Evidence]]
 

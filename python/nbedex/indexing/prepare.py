@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.calibration import Calibration
-from nbedex.indexing.block import Engine, make_engine
 from nbedex.indexing.centers import CenterModel, find_centers, locate
+from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.masks import detector_mask
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.block import Engine, index_block
+from nbedex.indexing.block import index_block
 from nbedex.indexing.centers import CenterModel
+from nbedex.indexing.engine import Engine
 from nbedex.indexing.memory import Memory
 from nbedex.indexing.monitor import Watch
 from nbedex.indexing.pipeline import Frames, Unread, plan_jobs, work_in_order

@@ -266,20 +266,10 @@ class Scan:
         return frames, unreadable if unreadable.any() else None
 
     def in_file(self, patterns: NDArray[np.integer[Any]]) -> _core.FrameFile | None:
-        """Patterns (n,) for the core to read where they lie; None where they have to be read here.
-
-        That is where they are packed, or not stored as they are delivered. What can't be read there is an OSError then;
-        `read_block` says more of it, and reads the rest.
-        """
+        """Patterns (n,) for the core to read (OSError where it can't); None where they aren't stored as delivered."""
         self._check_open()
-        places = getattr(self._source, "places", None)
-        if places is None or self.binning > 1 or self._stored != self.dtype:
-            return None
-        found = places(patterns)
-        if found is None:
-            return None
-        rows, columns = self.frame_shape
-        return _core.FrameFile(descriptor=found[0], places=found[1], rows=rows, columns=columns, dtype=self.dtype)
+        found = getattr(self._source, "in_file", None)
+        return found(patterns) if found and self.binning == 1 and self._stored == self.dtype else None
 
     def _read_part(self, block: Block, workers: Executor | None) -> NDArray[Any]:
         name = f"{block.first} to {block.last}"

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import DataFormatError
 from nbedex.scan.blocks import Block, rectangles
 
@@ -181,19 +182,26 @@ class RawSource:
     def read_block(self, block: Block, workers: Executor | None = None) -> NDArray[Any]:
         return self.read(block.first, block.last + 1)
 
-    def places(self, numbers: NDArray[np.integer[Any]]) -> tuple[int, NDArray[np.int64]] | None:
-        """Descriptor of the file and where frames begin in it (n,); None where they lie there otherwise than delivered.
+    def in_file(self, numbers: NDArray[np.integer[Any]]) -> _core.FrameFile | None:
+        """Frames (n,) for the core to read; None where they don't lie there as they are delivered, or it can't.
 
         The system is told that they will be read.
         """
-        if self._flip or not hasattr(os, "preadv") or not len(numbers):
+        if self._flip or not hasattr(_core, "FrameFile") or not len(numbers):
             return None
-        places = self._offset + np.asarray(numbers, np.int64) * self._stride
+        places = self.places(numbers)
         if hasattr(os, "posix_fadvise"):
             first, last = int(places.min()), int(places.max()) + self._frame_bytes
             if last - first <= 2 * len(numbers) * self._stride:  # not what lies between patterns here and there
                 os.posix_fadvise(self._file.fileno(), first, last - first, os.POSIX_FADV_WILLNEED)
-        return self._file.fileno(), places
+        rows, columns = self.frame_shape
+        return _core.FrameFile(
+            descriptor=self._file.fileno(), places=places, rows=rows, columns=columns, dtype=self.dtype
+        )
+
+    def places(self, numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Where frames (n,) begin in the file."""
+        return np.asarray(self._offset + np.asarray(numbers, np.int64) * self._stride)
 
     def arrived(self) -> int:
         """How many frames are in the file by now."""
