@@ -14,8 +14,6 @@
 
 namespace nbedex {
 
-using Tilt = kernels::RockingTilt;  ///< radians, about sample X and Y
-
 /// One polar pattern with what its values are measured by. The values stay where they are.
 class MeasuredPattern {
 public:
@@ -124,10 +122,10 @@ public:
     /// Looks the pattern's values up with the crystal turned by `turn` bins about the beam.
     void look_up(double turn) { kernels_.look_up(rows(), near_.bins(), static_cast<float>(turn), padded(near_.size), value_.data()); }
 
-    /// The sums of the score at some tilts, with the values looked up.
-    void tilted(std::span<const Tilt> tilt, std::span<kernels::RockingSums> sums) const {
+    /// The sums of the score at tilts of (x, y) radians about sample X and Y, with the values looked up.
+    void tilted(std::span<const float> x, float y, std::span<kernels::RockingSums> sums) const {
         kernels_.tilted_sums({near_.x.data(), near_.y.data(), near_.excitation.data(), near_.weight.data(), value_.data(), padded(near_.size)},
-                             tilt.data(), tilt.size(), sums.data());
+                             x.data(), y, x.size(), sums.data());
     }
 
 private:

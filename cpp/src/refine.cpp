@@ -78,6 +78,11 @@ Paraboloid fitted(const TiltScores& scores) {
     return sums;
 }
 
+/// Of the crystal about sample X and Y, radians.
+struct Tilt {
+    float x, y;
+};
+
 /// Looks for the best orientation near a given one. Scratch memory of one thread.
 class Refiner {
 public:
@@ -109,12 +114,10 @@ private:
         const Vertex turn = best_turn(reach);
         near_.look_up(turn.offset);
         const double step = reach / static_cast<double>(half);
-        std::array<Tilt, side * side> tilts;
+        std::array<float, side> tilts;
+        for (std::ptrdiff_t i = 0; i < side; ++i) tilts[static_cast<std::size_t>(i)] = static_cast<float>(static_cast<double>(i - half) * step);
         std::array<kernels::RockingSums, side * side> sums;
-        for (std::ptrdiff_t i = 0; i < side * side; ++i)
-            tilts[static_cast<std::size_t>(i)] = {static_cast<float>(static_cast<double>(i % side - half) * step),
-                                                  static_cast<float>(static_cast<double>(i / side - half) * step)};
-        near_.tilted(tilts, sums);
+        for (std::size_t row = 0; row < tilts.size(); ++row) near_.tilted(tilts, tilts[row], std::span(sums).subspan(row * tilts.size(), tilts.size()));
         TiltScores scores;
         std::ranges::transform(sums, scores.begin(), [&](const kernels::RockingSums& each) { return pattern_.correlation(each); });
         Paraboloid of = surface(scores);
@@ -140,7 +143,7 @@ private:
 
     [[nodiscard]] double score(const Tilt& tilt) const {
         kernels::RockingSums sums;
-        near_.tilted({&tilt, 1}, {&sums, 1});
+        near_.tilted({&tilt.x, 1}, tilt.y, {&sums, 1});
         return pattern_.correlation(sums);
     }
 

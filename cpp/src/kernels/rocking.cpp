@@ -20,12 +20,20 @@ inline Floats falling_exponential(Floats u) {
 
 inline Floats rocked(Floats weight, Floats u) { return u < rocking_cutoff ? weight * falling_exponential(u) : Floats{}; }
 
+/// Sixteen sums added up: those eight apart, then four, two, one.
 inline float total(const Floats (&sums)[vectors]) {
-    float part[rocking_lanes];
-    __builtin_memcpy(part, sums, sizeof part);
-    for (std::size_t half = rocking_lanes / 2; half > 0; half /= 2)
-        for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
-    return part[0];
+    typedef float Four __attribute__((vector_size(16)));
+#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)sums[0]), _mm512_extractf32x8_ps((__m512)sums[0], 1));
+#else
+    const __m256 eight = (__m256)(sums[0] + sums[1]);
+#endif
+    const Four four = (Four)_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+#else
+    const Four four = (sums[0] + sums[2]) + (sums[1] + sums[3]);
+#endif
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 // ---- Which, and where -----------------------------------------------------------------------------------------------
@@ -177,15 +185,15 @@ void turned_sums(const PolarRows& rows, const BinColumns& bins, const float* wei
 
 /// Several tilts side by side: what is loaded serves all, and no sum waits for another. As many as there are registers for.
 template <std::size_t together>
-void sums_of(const RockingSpots& spots, const RockingTilt* tilt, RockingSums* sums) {
+void sums_of(const RockingSpots& spots, const float* tilt_x, float tilt_y, RockingSums* sums) {
     Floats correlation[together][vectors] = {}, weight[together][vectors] = {}, square[together][vectors] = {};
     for (std::size_t i = 0; i < spots.n; i += rocking_lanes)
         for (std::size_t v = 0; v < vectors; ++v) {
             const std::size_t at = i + v * lanes;
-            const Floats x = load<Floats>(spots.x + at), y = load<Floats>(spots.y + at), excitation = load<Floats>(spots.excitation + at);
+            const Floats y = load<Floats>(spots.y + at), s_of_row = load<Floats>(spots.excitation + at) + tilt_y * load<Floats>(spots.x + at);
             const Floats on_sphere = load<Floats>(spots.weight + at), value = load<Floats>(spots.value + at);
             for (std::size_t t = 0; t < together; ++t) {
-                const Floats s = excitation - tilt[t].x * y + tilt[t].y * x, w = rocked(on_sphere, s * s);
+                const Floats s = s_of_row - tilt_x[t] * y, w = rocked(on_sphere, s * s);
                 correlation[t][v] += w * value;
                 weight[t][v] += w;
                 square[t][v] += w * w;
@@ -194,11 +202,11 @@ void sums_of(const RockingSpots& spots, const RockingTilt* tilt, RockingSums* su
     for (std::size_t t = 0; t < together; ++t) sums[t] = {total(correlation[t]), total(weight[t]), total(square[t])};
 }
 
-void tilted_sums(const RockingSpots& spots, const RockingTilt* tilt, std::size_t n_tilts, RockingSums* sums) {
-    constexpr std::size_t together = vectors == 1 ? 4 : 1;
+void tilted_sums(const RockingSpots& spots, const float* tilt_x, float tilt_y, std::size_t n_tilts, RockingSums* sums) {
+    constexpr std::size_t together = vectors == 1 ? 5 : 1;
     std::size_t t = 0;
-    for (; t + together <= n_tilts; t += together) sums_of<together>(spots, tilt + t, sums + t);
-    for (; t < n_tilts; ++t) sums_of<1>(spots, tilt + t, sums + t);
+    for (; t + together <= n_tilts; t += together) sums_of<together>(spots, tilt_x + t, tilt_y, sums + t);
+    for (; t < n_tilts; ++t) sums_of<1>(spots, tilt_x + t, tilt_y, sums + t);
 }
 
 }  // namespace

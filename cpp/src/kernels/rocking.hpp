@@ -64,11 +64,7 @@ struct RockingSpots {
     std::size_t n;
 };
 
-struct RockingTilt {
-    float x, y;  ///< radians
-};
-
-/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt.x y + tilt.y x.
+/// Sums over reflections, w = weight exp(-u) at s = excitation - tilt_x y + tilt_y x.
 struct RockingSums {
     float correlation, weight, square;  ///< of w value, w, w^2
 };
@@ -89,8 +85,8 @@ struct RockingKernels {
     /// sums[j] = sum_i weight[i] (value at azimuth[i] + first + j), j < turn_lanes; |first| < n_azimuths.
     void (*turned_sums)(const PolarRows& rows, const BinColumns& bins, const float* weight, int first, std::size_t n, float* sums);
 
-    /// sums[j] with the crystal tilted by tilt[j].
-    void (*tilted_sums)(const RockingSpots& spots, const RockingTilt* tilt, std::size_t n_tilts, RockingSums* sums);
+    /// sums[j] with the crystal tilted by (tilt_x[j], tilt_y) radians.
+    void (*tilted_sums)(const RockingSpots& spots, const float* tilt_x, float tilt_y, std::size_t n_tilts, RockingSums* sums);
 };
 
 }  // namespace nbedex::kernels
