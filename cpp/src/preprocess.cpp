@@ -87,14 +87,14 @@ RingStatistics statistics(std::span<const float> ring, std::vector<float>& with_
 /// A pattern that is made ring by ring.
 class Pattern {
 public:
-    Pattern(float exponent, kernels::ValueKernels::Raise* raise, std::span<float> out) : raise_(raise), exponent_(exponent), out_(out) {}
+    Pattern(float exponent, std::span<float> out) : exponent_(exponent), out_(out) {}
 
     /// The next ring, with `level` taken off.
     void add(std::span<const float> ring, float level) {
         const std::span<float> to = out_.subspan(filled_, ring.size());
         filled_ += ring.size();
         const int roots = exponent_ == 0.25F ? 2 : exponent_ == 0.5F ? 1 : 0;
-        std::size_t positive = raise_(ring.data(), ring.size(), level, roots, to.data(), sums_);
+        std::size_t positive = kernels::active().values->raise(ring.data(), ring.size(), level, roots, to.data(), sums_);
         if (roots == 0 && exponent_ != 1.0F) {
             for (float& value : to) value = value > 0 ? std::pow(value, exponent_) : 0.0F;
             positive = static_cast<std::size_t>(std::ranges::count_if(to, [](float v) { return v > 0; }));
@@ -113,7 +113,6 @@ public:
     }
 
 private:
-    kernels::ValueKernels::Raise* raise_;
     float exponent_;
     std::span<float> out_;
     std::size_t filled_ = 0, positive_ = 0;
@@ -124,8 +123,7 @@ private:
 }  // namespace
 
 Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bins bins, std::span<float> polar, std::span<float> peaks) {
-    const kernels::ValueKernels& kernel = *kernels::active().values;
-    Pattern whole(options.exponent, kernel.raise, polar), sparse(options.exponent, kernel.raise_few, peaks);
+    Pattern whole(options.exponent, polar), sparse(options.exponent, peaks);
     std::vector<float> with_data;
     for (int i = 0; i < grid.n_rings; ++i) {
         const std::span<const float> ring(bins.data + static_cast<std::size_t>(i) * bins.stride, static_cast<std::size_t>(grid.n_azimuths));

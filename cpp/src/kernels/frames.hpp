@@ -77,9 +77,7 @@ struct ValueKernels {
 
     /// to[i] = max(0, from[i] - level), of NaN 0, and of that the square root `roots` times, at most twice. Adds the powers of
     /// `to` to `sums`; returns how many of `to` are positive.
-    using Raise = std::size_t(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums);
-    Raise* raise;
-    Raise* raise_few;  ///< the same, faster if hardly any are positive
+    std::size_t (*raise)(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums);
 };
 
 struct FrameKernelTable {

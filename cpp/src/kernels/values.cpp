@@ -122,19 +122,10 @@ private:
     EightFlags positive_ = {};
 };
 
+/// Lists first which eights are not all zero, in a sparse pattern one of ten, in the whole one two of three: roots cost more than all
+/// else, and a branch for each would often be foreseen wrongly.
 template <int roots>
 std::size_t raise(const float* from, std::size_t n, float level, float* to, PartialSums& sums) {
-    Raiser<roots> raiser(level, sums);
-    const std::size_t whole = n - n % parts;
-    for (std::size_t i = 0; i < whole; i += parts) store(to + i, raiser(load<Eight>(from + i)));
-    if (whole < n) raiser.last(from + whole, n - whole, to + whole);
-    sums = raiser.sums().sums();
-    return raiser.positive();
-}
-
-/// Lists first which eights are not all zero: a branch for each would often be foreseen wrongly, and roots cost more than all else.
-template <int roots>
-std::size_t raise_few(const float* from, std::size_t n, float level, float* to, PartialSums& sums) {
     constexpr std::size_t most = 64;
     std::uint32_t found[most];
     Raiser<roots> raiser(level, sums);
@@ -154,16 +145,12 @@ std::size_t raise_few(const float* from, std::size_t n, float level, float* to, 
     return raiser.positive();
 }
 
-template <bool few, int roots>
-constexpr auto raise_by = few ? raise_few<roots> : raise<roots>;
-
-template <bool few>
-std::size_t raise_any(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums) {
-    return (roots == 0 ? raise_by<few, 0> : roots == 1 ? raise_by<few, 1> : raise_by<few, 2>)(from, n, level, to, sums);
+std::size_t raise(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums) {
+    return (roots == 0 ? raise<0> : roots == 1 ? raise<1> : raise<2>)(from, n, level, to, sums);
 }
 
 }  // namespace
 
-extern const ValueKernels value_kernels{power_sums, positive_bits, raise_any<false>, raise_any<true>};
+extern const ValueKernels value_kernels{power_sums, positive_bits, raise};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA
