@@ -31,9 +31,9 @@ from validation.likelihood import Camera, Specimen
 from nbedex.calibration import electron_wavelength
 from nbedex.indexing.block import Engine, make_engine, prepared
 from nbedex.indexing.candidates import refine
-from nbedex.indexing.rerank import Reranked, RerankEngine, make_rerank_engine, rerank_options, rerank_patterns
+from nbedex.indexing.rerank import RerankEngine, make_rerank_engine, rerank_options, rerank_patterns
 from nbedex.indexing.rerank_records import log_likelihood
-from nbedex.indexing.settings import CenterSettings, IndexingSettings, MatchSettings, RerankSettings
+from nbedex.indexing.settings import CenterSettings, IndexingSettings, RerankSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.maps import disorientation_angle
 from nbedex.phases import load_phase
@@ -65,7 +65,7 @@ class Wrong:
 
 @dataclass(eq=False)
 class Case:
-    """The patterns of one phase under one condition, and what indexing made of them."""
+    """The patterns of one phase under one condition, what matching made of them, and what re-ranking did."""
 
     name: str
     phase: str
@@ -73,15 +73,15 @@ class Case:
     library: TemplateLibrary
     truth: exchange.Patterns
     shown: Frames
+    matched: dict[str, Any]
     found: dict[str, Any]
-    k_max: float
 
     @property
     def own(self) -> int:
         return [phase.name for phase in self.library.phases].index(self.phase)
 
     def error_deg(self, number: int, orientation: Array, phase_id: NDArray[np.integer]) -> Array:
-        """Of candidates (k, 4) of a pattern; infinite where the phase is wrong."""
+        """Of orientations (…, 4) found for a pattern; infinite where the phase is wrong."""
         symmetry = self.library.phases[self.own].symmetry_quaternions
         error = np.rad2deg(disorientation_angle(self.truth.orientation[number], orientation, symmetry))
         return np.asarray(np.where((phase_id == self.own) & np.isfinite(error), error, np.inf))
@@ -116,38 +116,27 @@ class Case:
         return [Specimen(phase, self.what.crystal) for phase in self.library.phases]
 
 
-def candidates(arguments: argparse.Namespace, name: str, phase: str) -> Case:
-    """What matching makes of the patterns, with as many candidates as re-ranking asks for."""
+def indexed(arguments: argparse.Namespace, name: str, phase: str) -> Case:
+    """The patterns, and what is found; read if validate.py has found it before."""
     what = condition(name, arguments.split)
     if not isinstance(what.crystal, Crystal):
         raise SystemExit(f"condition {name!r} has no true Bloch waves to compare with")
     simulation = SimulationSettings(voltage=300.0, k_max=arguments.k_max)
     library = cached_library([load_phase(name) for name in MAIN], simulation, threads=arguments.threads)
-    settings = IndexingSettings(
-        center=CenterSettings(method="per-pattern"),
-        match=MatchSettings(n_best=STANDARD.max_candidates, rival_share=STANDARD.candidate_share),
-    )
-    method = Method(library=library, settings=settings, centers="found", threads=arguments.threads)
     where = exchange.folder(arguments.cache, what.crystal, phase, arguments.split)
+    found = []
+    for mode in ("off", "all"):
+        settings = IndexingSettings(
+            center=CenterSettings(method="per-pattern"), rerank=RerankSettings(mode=mode)  # type: ignore[arg-type]
+        )  # fmt: skip
+        method = Method(library=library, settings=settings, centers="found", threads=arguments.threads)
+        found.append(cached_index(where, phase, arguments.split, arguments.n, what, method))
     truth = exchange.read(where, arguments.n)
     assert isinstance(truth, exchange.Patterns)
     shown = frames(
         truth, what.detector, wavelength=electron_wavelength(what.crystal.voltage), seed=(arguments.split, phase)
     )
-    found = cached_index(where, phase, arguments.split, arguments.n, what, method)
-    return Case(name, phase, what, library, truth, shown, found, arguments.k_max)
-
-
-def reranked(case: Case, threads: int) -> Reranked:
-    """As `--rerank all` does it."""
-    found = case.found
-    score, n_bins = found["rival_score"].astype(np.float64), case.engine.grid.n_rings * case.engine.grid.n_azimuths
-    tried = score >= STANDARD.candidate_share * score[:, :1]
-    return rerank_patterns(
-        case.shown.images, found["center"].astype(np.float64), found["rival_orientation"],
-        np.where(tried, found["rival_phase_id"], -1), log_likelihood(score, n_bins),
-        case.bloch_waves, threads=threads,
-    )  # fmt: skip
+    return Case(name, phase, what, library, truth, shown, found[0], found[1])
 
 
 def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple[float, float, float]:
@@ -184,28 +173,25 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
 
 def diagnosed(case: Case, arguments: argparse.Namespace) -> tuple[int, int, list[Wrong]]:
     """How many are right by matching and after re-ranking, and what is wrong with the others of the latter."""
-    dynamical = reranked(case, arguments.threads)
-    found, first = case.found, dynamical.order[:, 0]
-    right_before = right_after = 0
-    wrong = []
+    found, wrong = case.found, []
+    right = np.zeros(len(case.truth), dtype=bool)
     for number in range(len(case.truth)):
         refused = bool(found["phase_id"][number] < 0)
-        ids = found["rival_phase_id"][number]
-        error = case.error_deg(number, found["rival_orientation"][number], ids)
-        right_before += not refused and error[0] <= RIGHT_DEG
-        best = 0 if refused else first[number]
-        after = case.error_deg(number, dynamical.orientation[number], ids)
-        right_after += not refused and after[best] <= RIGHT_DEG
-        if (not refused and after[best] <= RIGHT_DEG) or ids[best] < 0:
+        ids, rivals = found["rival_phase_id"][number], found["rival_orientation"][number]
+        error = case.error_deg(number, rivals, ids)
+        right[number] = not refused and error[0] <= RIGHT_DEG
+        if right[number] or ids[0] < 0:
             continue
         # a refused answer may be the right one
-        rest = (np.inf,) * 3 if after[best] <= RIGHT_DEG else compared(
-            case, number, found["rival_orientation"][number, best], int(ids[best])
-        )  # fmt: skip
+        rest = (np.inf,) * 3 if error[0] <= RIGHT_DEG else compared(case, number, rivals[0], int(ids[0]))
         wrong.append(Wrong(number, refused, bool((error <= RIGHT_DEG).any()), *rest))
         if arguments.each:
-            sys.stderr.write(f"{case.name} {case.phase} {wrong[-1]} errors {np.round(after, 1).tolist()}\n")
-    return right_before, right_after, wrong
+            sys.stderr.write(f"{case.name} {case.phase} {wrong[-1]} errors {np.round(error, 1).tolist()}\n")
+    before = [
+        case.error_deg(i, case.matched["orientation"][i], case.matched["phase_id"][i]) <= RIGHT_DEG
+        for i in range(len(right))
+    ]  # fmt: skip
+    return sum(before), int(right.sum()), wrong
 
 
 # of the wrong ones: refused though right; the truth was not among the candidates; it was, and wins by evidence, but the
@@ -247,7 +233,7 @@ def main() -> None:
     rows = []
     for name in arguments.conditions:
         for phase in arguments.phases:
-            case = candidates(arguments, name, phase)
+            case = indexed(arguments, name, phase)
             rows.append(row(case, *diagnosed(case, arguments)))
             sys.stderr.write(" | ".join(rows[-1]) + "\n")
     sys.stdout.write(table(COLUMNS, rows))

@@ -251,7 +251,7 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
     good = np.flatnonzero(status == Status.OK)
     if len(good):
         part = there[good]
-        records[part] = index_patterns(
+        records[part], _ = index_patterns(
             np.ascontiguousarray(polar[good]), np.ascontiguousarray(peaks[good]), records[part], engine, threads
         )
     return records

@@ -225,10 +225,15 @@ def index_block(frames: NDArray[Any], centers: Array, engine: Engine, *, threads
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
+    doubtful = np.zeros(len(frames), dtype=bool)
     if len(usable):
-        records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
+        records[usable], doubtful[usable] = index_patterns(
+            taken(polar, usable), taken(peaks, usable), records[usable], engine, threads
+        )
     if engine.rerank is not None:
-        rerank_records(records, frames, engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads)
+        rerank_records(
+            records, frames, engine.rerank, doubtful=doubtful, mask=engine.mask, n_bins=polar[0].size, threads=threads
+        )
     return records
 
 
@@ -254,8 +259,11 @@ def prepared(
 
 def index_patterns(
     polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
-) -> NDArray[Any]:
-    """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined.
+
+    And where (n,) an answer above noise is refused because chance would do as well.
+    """
 
     def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
         levels = noise_levels(_core.skewness(sparse, threads), engine)
@@ -270,16 +278,16 @@ def index_patterns(
     fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
-    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
-    refuse(filled, wrong)
+    noise = ~evidence.above_noise(engine.settings.match.noise_factor)
+    chance = coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
+    refuse(filled, noise | chance)
     if engine.settings.overlap.max_crystals > 1:
         overlap = further_crystals(
             filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads
         )
         for name in ("phase_id", "orientation", "share", "probability"):
             filled[f"overlap_{name}"] = getattr(overlap, name)
-    return filled
+    return filled, chance & ~noise
 
 
 def gather_evidence(first: Candidates, final: Candidates, engine: Engine) -> Evidence:

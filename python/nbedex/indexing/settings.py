@@ -193,6 +193,9 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
         So many of all candidates' are followed together; with each halving of the step, half as many.
     halvings
         How often the step is halved.
+    convincing_score
+        Answers refused for meeting peaks by chance (`MatchSettings.max_chance`) are tried, too, and given where Bloch
+        waves score at least this; 1: never (docs/decisions/no-phase-fits.md).
     """
 
     mode: Literal["off", "ambiguous", "all"] = "off"
@@ -209,6 +212,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     starts: Annotated[int, Meta(ge=1, le=50)] = 8
     points: Annotated[int, Meta(ge=1, le=200)] = 12
     halvings: Annotated[int, Meta(ge=1, le=8)] = 4
+    convincing_score: Annotated[float, Meta(gt=0, le=1)] = 0.92
 
     def __post_init__(self) -> None:
         super().__post_init__()
