@@ -40,7 +40,8 @@ public:
     /// Ring bound of both images of a template, as computed last.
     [[nodiscard]] float ring(std::ptrdiff_t template_id) const { return rings_[static_cast<std::size_t>(template_id)]; }
 
-    /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound) for the images that can reach a score.
+    /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound, sectors) for the images that can reach a score, with
+    /// a bit set in `sectors` for each in which it can.
     template <class F>
     void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
         const GroupedSpots& all = templates_.grouped;
@@ -49,51 +50,47 @@ public:
         const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / 2);
         const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
         const float least = (wanted - rounding) * per_value, zero = mean * per_value;
-        std::int32_t cut[sector_group], largest[sector_group][2];
+        std::int32_t cut[sector_group];
+        kernels::SectorBounds bounds[sector_group];
         for (std::ptrdiff_t t = 0; t < n; ++t) {
             const auto of = static_cast<std::size_t>(first + t);
             cut[t] = static_cast<std::int32_t>(std::clamp(least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1, 0.0F, 1e9F));
         }
         scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
-                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, largest);
+                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, bounds);
         for (std::ptrdiff_t t = 0; t < n; ++t)
             for (const std::ptrdiff_t mirrored : {0, 1}) {
-                const std::int32_t bound = largest[t][mirrored];
+                const std::int32_t bound = bounds[t].largest[mirrored];
                 if (bound < cut[t] || scorer_.spots(first + t).n == 0) continue;  // without spots: no candidate
-                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)));
+                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)),
+                  bounds[t].reaching[mirrored] & tables_.sectors.lanes());
             }
     }
 
-    /// Block bound of an image.
-    [[nodiscard]] float block(std::ptrdiff_t number) {
-        return score_bound(number / 2, largest_block(number, tables_.blocks, 0), block_wholes(number / 2));
+    /// The sectors in which an image can reach a score, a bit for each.
+    [[nodiscard]] std::uint32_t sectors_reaching(float wanted, std::int32_t number) const {
+        std::uint32_t found = 0;
+        sectors(number / 2, 1, wanted, [&](std::int32_t image, float, std::uint32_t reaching) { found |= image == number ? reaching : 0; });
+        return found;
     }
 
-    /// The blocks of a part of a table in which an image can reach a score; empty if there is none.
-    [[nodiscard]] const std::vector<std::size_t>& blocks_reaching(float wanted, std::ptrdiff_t number, const BlockMaxima& table,
-                                                                  std::size_t part) {
+    /// The rotations of a range in which an image can reach a score, as azimuths of the rows of RoundedPattern; added to `found`.
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::size_t first, std::size_t end, std::vector<std::size_t>& found) const {
         const Image image(number);
+        const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
         const kernels::RoundedSpots list = spots(image.template_id);
-        const std::int32_t cut = cut_of(image.template_id, wanted, block_wholes(image.template_id));
-        blocks_.clear();
-        if (table.parts() > 1 && largest_block(number, table, part) < cut) return blocks_;  // most single rotations
-        partial_sums_.resize(std::max(partial_sums_.size(), groups_of(list.n) * kernels::block_lanes));
-        scorer_.kernels().block_bounds(table.table(image.mirrored, part), list, block_sums_, partial_sums_.data());
-        for (std::size_t lane = 0; lane < table.per_part(); ++lane)
-            if (block_sums_[lane] >= cut) blocks_.push_back(lane);
-        return blocks_;
+        const std::int32_t cut = cut_of(image.template_id, wanted, rotation_wholes(image.template_id));
+        const bool many = end - first > 2 * kernels::few_rotations;
+        const std::size_t lanes = many ? kernels::many_rotations : kernels::few_rotations;
+        const auto bound = many ? scorer_.kernels().bound_many : scorer_.kernels().bound_few;
+        std::int32_t sums[kernels::many_rotations];
+        for (; first < end; first += lanes) {
+            const std::size_t from = std::min(first, tables_.rounded.n_azimuths() - lanes);  // later ones would pass the end of the second copy of a ring
+            if (bound(rows + from, list, sums) < cut) continue;
+            for (std::size_t at = first; at < std::min(first + lanes, end); ++at)
+                if (sums[at - from] >= cut) found.push_back(at);
+        }
     }
-
-    /// What the spots after each group but the last can add in one of these blocks: rest[group * exact_runs], for that image.
-    void rest_of_block(std::ptrdiff_t number, std::size_t lane, float* rest) const {
-        const auto per_whole = static_cast<float>(block_wholes(number / 2).unit);
-        for (std::size_t g = 0; g + 1 < groups_of(spots(number / 2).n); ++g)
-            rest[g * kernels::exact_runs] =
-                static_cast<float>(block_sums_[lane] - partial_sums_[g * kernels::block_lanes + lane]) * per_whole;
-    }
-
-    /// Groups of spots after which an exact sum looks whether to go on.
-    [[nodiscard]] std::size_t n_groups(std::ptrdiff_t number) const { return groups_of(spots(number / 2).n); }
 
     /// More than the exact score of a template can exceed the sum of its terms by rounding.
     [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
@@ -109,37 +106,28 @@ public:
             const auto* first = reinterpret_cast<const char*>(from);
             for (std::size_t at = 0; at < n * sizeof(*from); at += 64) __builtin_prefetch(first + at);
         };
-        fetch_lines(list.ring, list.n);
-        fetch_lines(list.azimuth, list.n);
+        fetch_lines(list.place, list.n);
         fetch_lines(list.weight, list.n);
     }
 
 private:
-    static std::size_t groups_of(std::size_t n_spots) { return (n_spots + kernels::group - 1) / kernels::group; }
-
     [[nodiscard]] kernels::RoundedSpots spots(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
         const RoundedSpots& all = templates_.rounded;
         const auto first = static_cast<std::size_t>(all.offset[t]);
-        return {all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
+        return {all.place.data() + first, all.weight.data() + first,
                 static_cast<std::size_t>(all.offset[t + 1]) - first};
-    }
-
-    /// Largest bound of the blocks of a part, in whole numbers.
-    [[nodiscard]] std::int32_t largest_block(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
-        const Image image(number);
-        return scorer_.kernels().block_bounds(table.table(image.mirrored, part), spots(image.template_id), block_sums_, nullptr);
     }
 
     /// What one in whole numbers is worth in a score of a template, and the inverse.
     struct Wholes {
         double unit, per_unit;
     };
-    [[nodiscard]] Wholes block_wholes(std::ptrdiff_t template_id) const {
+    [[nodiscard]] Wholes rotation_wholes(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
         return {double{templates_.rounded.unit[t]} * double{tables_.rounded.unit()}, templates_.rounded.per_unit[t] * tables_.rounded.per_unit()};
     }
-    [[nodiscard]] Wholes sector_wholes(std::ptrdiff_t template_id) const {  // values are halved
+    [[nodiscard]] Wholes sector_wholes(std::ptrdiff_t template_id) const {  // values are in fours
         const auto t = static_cast<std::size_t>(template_id);
         const double unit = double{templates_.grouped.unit[t]} * 2 * double{tables_.rounded.unit()};
         return {unit, 1 / unit};
@@ -161,9 +149,6 @@ private:
     const PatternTables& tables_;
     const Scorer& scorer_;
     std::vector<float> rings_;  // ring bounds by template
-    std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
-    std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
-    std::vector<std::size_t> blocks_;                // those that reach what is wanted
 };
 
 }  // namespace nbedex

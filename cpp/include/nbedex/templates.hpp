@@ -15,7 +15,7 @@ namespace nbedex {
 /// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
 struct RoundedSpots {
     std::vector<std::int64_t> offset;
-    std::vector<std::uint16_t> ring, azimuth;
+    std::vector<std::uint32_t> place;  ///< of the bin, in rings that are stored twice
     std::vector<std::uint8_t> weight;
     std::vector<float> unit;       ///< by template
     std::vector<double> per_unit;  ///< 1 / unit

@@ -48,31 +48,15 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
 
 using Run = Vector<exact_lanes>::type;
 
-/// Whether any bin of any run reaches `needed` if all that is left is added.
-inline bool promising(const Run (&sum)[exact_runs], const float* rest, float needed) {
-    auto any = sum[0] + rest[0] >= needed;
-    for (std::size_t run = 1; run < exact_runs; ++run) any |= sum[run] + rest[run] >= needed;
-    std::uint64_t bits[sizeof(any) / sizeof(std::uint64_t)], all = 0;
-    __builtin_memcpy(bits, &any, sizeof(any));
-    for (const std::uint64_t part : bits) all |= part;
-    return all != 0;
-}
-
-bool correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                    const std::size_t* phi, const Prospect& prospect, float* out) {
+void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                    const std::size_t* phi, float* out) {
     const std::size_t stride = 2 * n_azimuths;
     Run sum[exact_runs] = {};
-    for (std::size_t first = 0; first < spots.n; first += group) {
-        const std::size_t last = first + group < spots.n ? first + group : spots.n;
-        for (std::size_t i = first; i < last; ++i) {
-            const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
-            for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
-        }
-        if (prospect.rest && last < spots.n && !promising(sum, prospect.rest + first / group * exact_runs, prospect.needed))
-            return false;
+    for (std::size_t i = 0; i < spots.n; ++i) {
+        const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
+        for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
     }
     __builtin_memcpy(out, sum, sizeof(sum));
-    return true;
 }
 
 void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds) {
@@ -86,34 +70,49 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
 }
 
 void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n, const std::int32_t* cut,
-                   std::int32_t (*largest)[2]) {
-    const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
+                   SectorBounds* bounds) {
+    const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
     const SectorSpots spots = given_spots;
     for (std::size_t t = 0; t < n; ++t) {
         LaneSums sums;
-        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 16) {
-            FourAdded group[4];
-            for (std::size_t k = 0; k < 4; ++k) group[k].load(table.direct, table.mirrored, spots.place + i + 4 * k);
-            sums.add(group[0].lanes(), group[1].lanes(), group[2].lanes(), group[3].lanes(), spots.weight + i / 4);
+        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
+            std::uint64_t four[2];  // places, read at once: loads are what sums wait for
+            __builtin_memcpy(four, spots.place + i, sizeof four);
+            const auto two = [&](std::size_t k) {
+                const std::uint64_t places = four[k / 2] >> (32 * (k % 2));
+                return two_added(table.direct, table.mirrored, places & 0xFFFF, places >> 16 & 0xFFFF);
+            };
+            sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
         }
-        if (sums.any_reaches(cut[t])) sums.largest(largest[t]);
-        else largest[t][0] = largest[t][1] = -1;
+        if (!sums.any_reaches(cut[t])) {
+            bounds[t] = {{-1, -1}, {0, 0}};
+            continue;
+        }
+        sums.largest(bounds[t].largest);
+        const std::uint64_t reaching = sums.reaching(cut[t]);
+        bounds[t].reaching[0] = static_cast<std::uint32_t>(reaching);
+        bounds[t].reaching[1] = static_cast<std::uint32_t>(reaching >> 32);
     }
 }
 
-std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& given_spots, std::int32_t* lanes, std::int32_t* partial) {
-    const BlockTable table = given_table;  // copies stay in registers; what is given by reference might overlap `partial`
-    const RoundedSpots spots = given_spots;
-    LaneSums sums;
+template <class Sums>
+inline std::int32_t bound_rotations(const std::uint8_t* values, const RoundedSpots& given_spots, std::int32_t* out) {
+    const RoundedSpots spots = given_spots;  // a copy stays in registers
+    Sums sums;
     for (std::size_t i = 0; i < spots.n; i += 4) {
-        if (partial && i > 0 && i % group == 0) sums.store(partial + (i / group - 1) * block_lanes);
-        const auto spot = [&](std::size_t k) {
-            return lanes_at(table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]]);
-        };
+        const auto spot = [&](std::size_t k) { return Sums::lanes_at(values + spots.place[i + k]); };
         sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
     }
-    sums.store(lanes);
+    sums.store(out);
     return sums.largest();
+}
+
+std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<FewSums>(values, spots, sums);
+}
+
+std::int32_t bound_many(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<LaneSums>(values, spots, sums);
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -121,7 +120,7 @@ std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& giv
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, block_bounds,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_few, bound_many,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -19,10 +19,9 @@ struct Spots {
     std::size_t n;
 };
 
-/// Spots with weights 0 … 126, rounded up; n is a multiple of four.
+/// Spots by the place of their bins in rings that are stored twice, with weights 0 … 126, rounded up; n is a multiple of four.
 struct RoundedSpots {
-    const std::uint16_t* ring;
-    const std::uint16_t* azimuth;
+    const std::uint32_t* place;
     const std::uint8_t* weight;
     std::size_t n;
 };
@@ -42,26 +41,18 @@ struct SectorTable {
     const std::uint8_t* mirrored;
 };
 
-/// Maxima of the pattern over blocks of rotations, 0 … 126, rounded up: the value of spot (ring, azimuth) for block b is
-/// values[ring_start[ring] + start[azimuth] + b].
-struct BlockTable {
-    const std::uint8_t* values;
-    const std::uint32_t* ring_start;
-    const std::uint32_t* start;
+/// What sector bounds tell of a template's image and of its mirror image.
+struct SectorBounds {
+    std::int32_t largest[2];
+    std::uint32_t reaching[2];  ///< bit s: the bound of sector s reaches the cut
 };
 
 inline constexpr std::size_t ring_lanes = 16;  ///< templates whose ring bounds are computed together
 inline constexpr std::size_t sector_lanes = 32;
-inline constexpr std::size_t block_lanes = 64;
+inline constexpr std::size_t few_rotations = 16;
+inline constexpr std::size_t many_rotations = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
-inline constexpr std::size_t group = 32;      ///< spots between two looks at whether to give up
-
-/// What the spots not yet added can add at most: rest[g * exact_runs + run] after g + 1 groups. No `rest`: never give up.
-struct Prospect {
-    const float* rest = nullptr;
-    float needed = 0;
-};
 
 /// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
 struct Kernels {
@@ -72,22 +63,22 @@ struct Kernels {
     void (*correlate)(const float* rows, std::size_t n_azimuths, const Spots& spots, float* out);
 
     /// The same for exact_runs runs of exact_lanes bins, each from its phi on, with `azimuth` given by a table (identity or mirror).
-    /// Looks every `group` spots whether any run can still reach what is needed; if not, gives up and returns false.
-    bool (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                           const std::size_t* phi, const Prospect& prospect, float* out);
+    void (*correlate_some)(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                           const std::size_t* phi, float* out);
 
     /// bounds[lane] = sum over rings 4 q + j of sums[(16 q + lane) 4 + j] * maxima[4 q + j], for ring_lanes templates.
     void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds);
 
-    /// For n templates from `first` on, the largest over the sectors of sum_i weight[i / 4] * (table value of spot i): of the
-    /// template and of its mirror image. Anything below it where neither reaches cut[t].
+    /// For n templates from `first` on, bounds over the sectors: sum_i weight[i / 4] * (table value of spot i), of the
+    /// template and of its mirror image. The largest is anything below cut[t] where neither reaches it.
     void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n, const std::int32_t* cut,
-                          std::int32_t (*largest)[2]);
+                          SectorBounds* bounds);
 
-    /// lanes[b] = sum_i weight[i] * (table value of spot i for block b); returns the largest. If `partial` is given, the sums over the
-    /// first `group`, 2 `group`, … spots are stored there, one set of block_lanes after the other.
-    std::int32_t (*block_bounds)(const BlockTable& table, const RoundedSpots& spots, std::int32_t* lanes,
-                                 std::int32_t* partial);
+    /// sums[phi] = sum_i weight[i] * values[place[i] + phi] for phi = 0 … few_rotations - 1; returns the largest.
+    std::int32_t (*bound_few)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
+
+    /// The same for phi = 0 … many_rotations - 1.
+    std::int32_t (*bound_many)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;

@@ -19,20 +19,7 @@ inline std::int32_t largest_of(__m256i eight) {
     return _mm_cvtsi128_si32(four);
 }
 
-/// Four places in lists of bytes, read at once (loads are what sums wait for).
-class FourPlaces {
-public:
-    explicit FourPlaces(const std::uint16_t* place) { __builtin_memcpy(&places_, place, sizeof places_); }
-
-    /// The sums of the 32 values from each place on.
-    [[nodiscard]] __m256i added(const std::uint8_t* list) const {
-        const auto at = [&](int k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(list + (places_ >> (16 * k) & 0xFFFF))); };
-        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
-    }
-
-private:
-    std::uint64_t places_;
-};
+inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 #endif
 
 /// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
@@ -52,6 +39,16 @@ inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 #endif
+#if defined(__AVX2__)
+inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm_dpbusd_epi32(sum, values, weights);
+#else
+    const __m128i pairs = _mm_maddubs_epi16(values, weights);
+    sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+#endif
+}
+#endif
 
 // Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
 // four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
@@ -61,23 +58,16 @@ inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
 /// 64 values of one spot.
 using Lanes = __m512i;
 
-inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
-
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        const FourPlaces places(place);
-        lanes_ = _mm512_inserti64x4(_mm512_castsi256_si512(places.added(first)), places.added(second), 1);
-    }
-    [[nodiscard]] Lanes lanes() const { return lanes_; }
-
-private:
-    Lanes lanes_;
-};
+/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
+inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_add_epi8(half_at(first + place), half_at(first + other))),
+                              _mm256_add_epi8(half_at(second + place), half_at(second + other)), 1);
+}
 
 class LaneSums {
 public:
+    static Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
+
     void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
         const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
         const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
@@ -98,6 +88,17 @@ public:
         const __m512i best = over_quarters();
         halves[0] = largest_of(_mm512_castsi512_si256(best));
         halves[1] = largest_of(_mm512_extracti64x4_epi64(best, 1));
+    }
+
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        const __m512i least = _mm512_set1_epi32(cut);
+        std::uint64_t lanes = 0;
+        for (std::size_t k = 0; k < 4; ++k) {
+            const std::uint64_t of_quarter = _mm512_cmpge_epi32_mask(sum_[k], least);
+            for (std::size_t part = 0; part < 4; ++part) lanes |= (of_quarter >> (4 * part) & 0xF) << (16 * part + 4 * k);
+        }
+        return lanes;
     }
 
     void store(std::int32_t* lanes) const {
@@ -122,25 +123,15 @@ struct Lanes {
     __m256i half[2];
 };
 
-inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
-
-inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
-
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        const FourPlaces places(place);
-        lanes_ = {{places.added(first), places.added(second)}};
-    }
-    [[nodiscard]] const Lanes& lanes() const { return lanes_; }
-
-private:
-    Lanes lanes_;
-};
+/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
+inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+    return {{_mm256_add_epi8(half_at(first + place), half_at(first + other)), _mm256_add_epi8(half_at(second + place), half_at(second + other))}};
+}
 
 class LaneSums {
 public:
+    static Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
+
     void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
         int four;
         __builtin_memcpy(&four, weights, 4);
@@ -170,6 +161,19 @@ public:
         for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_of(over_quarters(half));
     }
 
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        const __m256i below = _mm256_set1_epi32(cut);
+        std::uint64_t lanes = 0;
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t k = 0; k < 4; ++k) {
+                const __m256i less = _mm256_cmpgt_epi32(below, sum_[half][k]);
+                const std::uint64_t of_quarter = static_cast<std::uint64_t>(~_mm256_movemask_ps(_mm256_castsi256_ps(less)) & 0xFF);
+                for (std::size_t part = 0; part < 2; ++part) lanes |= (of_quarter >> (4 * part) & 0xF) << (32 * half + 16 * part + 4 * k);
+            }
+        return lanes;
+    }
+
     void store(std::int32_t* lanes) const {
         for (std::size_t half = 0; half < 2; ++half) {
             for (std::size_t k = 0; k < 4; ++k) {
@@ -193,55 +197,90 @@ private:
 /// 64 values of one spot.
 using Lanes = const std::uint8_t*;
 
-inline Lanes lanes_at(const std::uint8_t* from) { return from; }
-
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        for (std::size_t lane = 0; lane < 32; ++lane) {
-            sum_[lane] = added(first + lane, place);
-            sum_[32 + lane] = added(second + lane, place);
-        }
-    }
-    [[nodiscard]] Lanes lanes() const { return sum_; }
-
-private:
-    static std::uint8_t added(const std::uint8_t* list, const std::uint16_t* place) {
-        return static_cast<std::uint8_t>(list[place[0]] + list[place[1]] + list[place[2]] + list[place[3]]);
-    }
-    std::uint8_t sum_[64];
+/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
+struct TwoAdded {
+    std::uint8_t sum[64];
+    operator Lanes() const { return sum; }
 };
+inline TwoAdded two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+    TwoAdded two;
+    for (std::size_t lane = 0; lane < 32; ++lane) {
+        two.sum[lane] = static_cast<std::uint8_t>(first[place + lane] + first[other + lane]);
+        two.sum[32 + lane] = static_cast<std::uint8_t>(second[place + lane] + second[other + lane]);
+    }
+    return two;
+}
 
-class LaneSums {
+/// Sums of N lanes.
+template <std::size_t N>
+class PlainSums {
 public:
+    static Lanes lanes_at(const std::uint8_t* from) { return from; }
+
     void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
-        for (std::size_t lane = 0; lane < block_lanes; ++lane)
+        for (std::size_t lane = 0; lane < N; ++lane)
             sum_[lane] += weights[0] * a[lane] + weights[1] * b[lane] + weights[2] * c[lane] + weights[3] * d[lane];
     }
 
-    [[nodiscard]] std::int32_t largest() const {
-        std::int32_t halves[2];
-        largest(halves);
-        return halves[0] > halves[1] ? halves[0] : halves[1];
-    }
+    [[nodiscard]] std::int32_t largest() const { return largest_from(0, N); }
     [[nodiscard]] bool any_reaches(std::int32_t cut) const { return largest() >= cut; }
 
-    /// Largest of the first 32 lanes and of the others.
+    /// Largest of the first half of the lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {
-        for (std::size_t half = 0; half < 2; ++half) {
-            halves[half] = sum_[32 * half];
-            for (std::size_t lane = 0; lane < 32; ++lane)
-                halves[half] = halves[half] > sum_[32 * half + lane] ? halves[half] : sum_[32 * half + lane];
-        }
+        for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_from(N / 2 * half, N / 2 * (half + 1));
+    }
+
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        std::uint64_t lanes = 0;
+        for (std::size_t lane = 0; lane < N; ++lane) lanes |= std::uint64_t{sum_[lane] >= cut} << lane;
+        return lanes;
     }
 
     void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
 
 private:
-    std::int32_t sum_[block_lanes] = {};
+    [[nodiscard]] std::int32_t largest_from(std::size_t first, std::size_t end) const {
+        std::int32_t largest = sum_[first];
+        for (std::size_t lane = first; lane < end; ++lane) largest = largest > sum_[lane] ? largest : sum_[lane];
+        return largest;
+    }
+    std::int32_t sum_[N] = {};
 };
+using LaneSums = PlainSums<many_rotations>;
+using FewSums = PlainSums<few_rotations>;
 
+#endif
+
+#if defined(__AVX2__)
+/// Sums of 16 lanes, added up like those of LaneSums.
+class FewSums {
+public:
+    static __m128i lanes_at(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+
+    void add(__m128i a, __m128i b, __m128i c, __m128i d, const std::uint8_t* weights) {
+        const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
+        const __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m128i w = _mm_set1_epi32(four);
+        multiply_add(sum_[0], _mm_unpacklo_epi16(ab0, cd0), w);
+        multiply_add(sum_[1], _mm_unpackhi_epi16(ab0, cd0), w);
+        multiply_add(sum_[2], _mm_unpacklo_epi16(ab1, cd1), w);
+        multiply_add(sum_[3], _mm_unpackhi_epi16(ab1, cd1), w);
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        __m128i four = _mm_max_epi32(_mm_max_epi32(sum_[0], sum_[1]), _mm_max_epi32(sum_[2], sum_[3]));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+        return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
+    }
+
+    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
+
+private:
+    __m128i sum_[4] = {};
+};
 #endif
 
 /// Sums of sixteen 32-bit lanes.
