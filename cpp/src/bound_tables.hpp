@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <vector>
 
 #include "kernels/kernels.hpp"
@@ -19,19 +21,32 @@ public:
         : n_azimuths_(n_azimuths),
           direct_(2 * n_rings * n_azimuths + kernels::many_rotations),  // from the end of the last ring all lanes are read
           mirrored_(direct_.size()),
-          ring_maxima_((n_rings + 3) / 4 * 4, 0) {}
+          ring_maxima_((n_rings + 3) / 4 * 4, 0),
+          first_(n_rings + 1, 0) {}
 
     void load(const NormalisedPattern& pattern) {
         unit_ = unit_of(std::max(pattern.largest(), 1e-30F), most_whole);
         per_unit_ = 1 / double{unit_};
-        for (std::size_t r = 0; r < pattern.n_rings(); ++r) {
-            const std::size_t start = 2 * n_azimuths_ * r;
-            std::uint8_t *direct = direct_.data() + start, *mirrored = mirrored_.data() + start;
+        std::ranges::fill(mirrored_, std::uint8_t{0});
+        not_zero_.clear();
+        for (std::size_t r = 0; r + 1 < first_.size(); ++r) {
+            std::uint8_t* direct = direct_.data() + 2 * n_azimuths_ * r;
+            std::uint8_t* mirrored = mirrored_.data() + 2 * n_azimuths_ * r;
             ring_maxima_[r] = kernels::active().tables->rounded_up(pattern.ring(r), n_azimuths_, 1 / unit_, direct);
-            mirrored[0] = direct[0];
-            std::reverse_copy(direct + 1, direct + n_azimuths_, mirrored + 1);
-            for (std::uint8_t* of : {direct, mirrored}) std::copy_n(of, n_azimuths_, of + n_azimuths_);
+            std::copy_n(direct, n_azimuths_, direct + n_azimuths_);
+            find_not_zero(direct);
+            first_[r + 1] = not_zero_.size();
+            for (const std::uint16_t a : not_zero(r)) {
+                const std::size_t opposite = n_azimuths_ - a;
+                mirrored[opposite] = direct[a];
+                mirrored[a == 0 ? 0 : opposite + n_azimuths_] = direct[a];
+            }
         }
+    }
+
+    /// The bins of ring r that are not zero: few, where patterns are sparse.
+    [[nodiscard]] std::span<const std::uint16_t> not_zero(std::size_t r) const noexcept {
+        return {not_zero_.data() + first_[r], first_[r + 1] - first_[r]};
     }
 
     /// Ring r starts at rows(…) + r * 2 * n_azimuths().
@@ -44,39 +59,23 @@ public:
     [[nodiscard]] double per_unit() const noexcept { return per_unit_; }
 
 private:
+    void find_not_zero(const std::uint8_t* ring) {
+        constexpr std::size_t together = 8;
+        for (std::size_t first = 0; first < n_azimuths_; first += together) {
+            std::uint64_t some;
+            std::memcpy(&some, ring + first, sizeof some);  // the second copy follows
+            if (some == 0) continue;
+            for (std::size_t a = first; a < std::min(first + together, n_azimuths_); ++a)
+                if (ring[a] != 0) not_zero_.push_back(static_cast<std::uint16_t>(a));
+        }
+    }
+
     std::size_t n_azimuths_;
     float unit_ = 1;
     double per_unit_ = 1;
     std::vector<std::uint8_t> direct_, mirrored_, ring_maxima_;
-};
-
-/// Maxima over windows of a ring, taken as a circle.
-class SlidingMaximum {
-public:
-    explicit SlidingMaximum(std::size_t n_azimuths) : n_(n_azimuths), window_(2 * n_azimuths), wider_(2 * n_azimuths) {}
-
-    /// Where to put the n_azimuths bins of a ring before `slide`.
-    [[nodiscard]] std::uint8_t* ring() noexcept { return window_.data(); }
-
-    /// Afterwards data()[i], i = 0 … 2 n_azimuths - 1 - length, is the maximum over the bins i … i + length - 1; by windows of 1, 2, 4, …
-    /// bins and then two that overlap.
-    void slide(std::size_t length) {
-        std::copy_n(window_.begin(), n_, window_.begin() + static_cast<std::ptrdiff_t>(n_));
-        std::size_t covered = 1;
-        for (; 2 * covered <= length; covered *= 2) widen(covered);
-        if (covered < length) widen(length - covered);
-    }
-
-    [[nodiscard]] const std::uint8_t* data() const noexcept { return window_.data(); }
-
-private:
-    void widen(std::size_t by) {
-        kernels::active().tables->larger(window_.data(), by, 2 * n_ - by, wider_.data());
-        window_.swap(wider_);
-    }
-
-    std::size_t n_;
-    std::vector<std::uint8_t> window_, wider_;
+    std::vector<std::uint16_t> not_zero_;
+    std::vector<std::size_t> first_;  // of each ring in not_zero_
 };
 
 /// What spots find in sectors of rotations (6 degrees, and the same turned by half), for the pattern and for its mirror image: pairs of spots half a turn apart
@@ -84,33 +83,16 @@ private:
 class SectorMaxima {
 public:
     SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths), n_rings_(n_rings), direct_(layout_.size() / SectorLayout::width), mirrored_(direct_.size()), maximum_(n_azimuths), both_(layout_.half()), larger_(layout_.half()) {
-        const std::size_t half = layout_.half();
-        for (std::size_t row = 0; row < layout_.rows(); ++row)
-            for (std::size_t j = 0; j < layout_.n_sectors(); ++j) {
-                const std::size_t first = row * layout_.step() + j * layout_.length(), last = first + layout_.window() - 1;
-                bins_.push_back(static_cast<std::uint16_t>(first));
-                // The mirrored ring's bins first … last are the ring's bins -last … -first. A window is shorter than the ring.
-                mirrored_bins_.push_back(static_cast<std::uint16_t>((4 * half - last) % half));
-            }
+        : layout_(n_rings, n_azimuths), n_rings_(n_rings), direct_(layout_.size() / SectorLayout::width), mirrored_(direct_.size()),
+          columns_(layout_.length() * kernels::column_bytes) {
+        for (std::size_t a = 0; a < n_azimuths; ++a)
+            column_.push_back(static_cast<std::uint16_t>(a % layout_.length() * kernels::column_bytes + a / layout_.length()));
     }
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t half = layout_.half();
         for (std::size_t ring = 0; ring < n_rings_; ++ring) {
-            std::copy_n(pattern.ring(ring, false), pattern.n_azimuths(), maximum_.ring());
-            maximum_.slide(layout_.window());
-            const std::uint8_t *one = maximum_.data(), *other = one + half;
-            for (std::size_t a = 0; a < half; ++a) {
-                both_[a] = static_cast<std::uint8_t>((one[a] + other[a] + 1) / 2);
-                larger_[a] = static_cast<std::uint8_t>((std::max(one[a], other[a]) + 1) / 2);
-            }
-            for (const bool alone : {false, true})
-                for (std::size_t row = 0; row < layout_.rows(); ++row) {
-                    const std::size_t first = row * layout_.n_sectors(), to = layout_.first_row(ring, alone) + row;
-                    fill_row((alone ? larger_ : both_).data(), bins_.data() + first, direct_[to].values);
-                    fill_row((alone ? larger_ : both_).data(), mirrored_bins_.data() + first, mirrored_[to].values);
-                }
+            load(pattern, ring, false, direct_);
+            load(pattern, ring, true, mirrored_);
         }
     }
 
@@ -125,19 +107,22 @@ private:
         std::uint8_t values[SectorLayout::width] = {};
     };
 
-    /// values[bins[j]] for each sector j, then from the beginning again.
-    void fill_row(const std::uint8_t* __restrict values, const std::uint16_t* __restrict bins, std::uint8_t* __restrict row) const {
-        const std::size_t n = layout_.n_sectors();
-        for (std::size_t j = 0; j < n; ++j) row[j] = values[bins[j]];
-        for (std::size_t j = n; j < SectorLayout::width; ++j) row[j] = row[j - n];
+    void load(const RoundedPattern& pattern, std::size_t ring, bool mirrored, std::vector<Row>& rows) {
+        const std::size_t n = pattern.n_azimuths(), n_columns = 2 * layout_.n_sectors();
+        std::ranges::fill(columns_, std::uint8_t{0});
+        for (const std::uint16_t a : pattern.not_zero(ring)) {
+            const std::size_t at = column_[mirrored && a > 0 ? n - a : a];
+            columns_[at] = columns_[at + n_columns] = pattern.ring(ring, false)[a];
+        }
+        kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step()},
+                                              rows[layout_.first_row(ring, false)].values, rows[layout_.first_row(ring, true)].values);
     }
 
     SectorLayout layout_;
     std::size_t n_rings_;
     std::vector<Row> direct_, mirrored_;  // and a last row where nothing is found
-    std::vector<std::uint16_t> bins_, mirrored_bins_;  // where the values of a ring's rows are maxima from
-    SlidingMaximum maximum_;
-    std::vector<std::uint8_t> both_, larger_;
+    std::vector<std::uint8_t> columns_;   // of a ring, for sector_rows
+    std::vector<std::uint16_t> column_;   // of a bin
 };
 
 }  // namespace nbedex

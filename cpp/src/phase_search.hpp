@@ -170,18 +170,11 @@ private:
         // The threshold may have risen since, or no sectors are known yet.
         if (std::popcount(open.sectors) > few) open.sectors = bounds_.sectors_reaching(needed(), open.image);
         rotations_.clear();
-        const std::size_t length = tables_.sectors.layout().length(), n = tables_.pattern.n_azimuths();
         statistics_.sectors += std::popcount(open.sectors);
-        if (std::popcount(open.sectors) > many) {
-            bounds_.rotations_reaching(needed(), open.image, 0, n, rotations_);
-        } else {
-            for (const std::size_t turned : {std::size_t{0}, n / 2})
-                for (std::uint32_t left = open.sectors; left != 0; left &= left - 1) {
-                    const std::size_t first = turned + static_cast<std::size_t>(std::countr_zero(left)) * length;
-                    bounds_.rotations_reaching(needed(), open.image, first, first + length, rotations_);
-                }
-        }
+        if (std::popcount(open.sectors) > many) bounds_.rotations_reaching(needed(), open.image, rotations_);
+        else bounds_.rotations_reaching(needed(), open.image, open.sectors, rotations_);
         if (image.mirrored) {  // it met the mirrored pattern turned the other way
+            const std::size_t n = tables_.pattern.n_azimuths();
             for (std::size_t& at : rotations_) at = (n - at) % n;
             std::ranges::reverse(rotations_);
         }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -74,21 +75,38 @@ public:
         return found;
     }
 
-    /// The rotations of a range in which an image can reach a score, as azimuths of the rows of RoundedPattern; added to `found`.
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::size_t first, std::size_t end, std::vector<std::size_t>& found) const {
+    /// Looks at single rotations, as azimuths of the rows of RoundedPattern, and adds those to `found` in which an image can reach a score: all rotations
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::vector<std::size_t>& found) const {
+        constexpr std::size_t lanes = kernels::many_rotations;
         const Image image(number);
         const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
-        const kernels::RoundedSpots list = spots(image.template_id);
         const std::int32_t cut = cut_of(image.template_id, wanted, rotation_wholes(image.template_id));
-        const bool many = end - first > 2 * kernels::few_rotations;
-        const std::size_t lanes = many ? kernels::many_rotations : kernels::few_rotations;
-        const auto bound = many ? scorer_.kernels().bound_many : scorer_.kernels().bound_few;
-        std::int32_t sums[kernels::many_rotations];
-        for (; first < end; first += lanes) {
-            const std::size_t from = std::min(first, tables_.rounded.n_azimuths() - lanes);  // later ones would pass the end of the second copy of a ring
-            if (bound(rows + from, list, sums) < cut) continue;
-            for (std::size_t at = first; at < std::min(first + lanes, end); ++at)
+        std::int32_t sums[lanes];
+        for (std::size_t first = 0, n = tables_.rounded.n_azimuths(); first < n; first += lanes) {
+            const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
+            if (scorer_.kernels().bound_many(rows + from, spots(image.template_id), sums) < cut) continue;
+            for (std::size_t at = first; at < std::min(first + lanes, n); ++at)
                 if (sums[at - from] >= cut) found.push_back(at);
+        }
+    }
+
+    /// or those of some sectors.
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
+        constexpr std::size_t lanes = kernels::few_rotations;
+        const SectorLayout& layout = tables_.sectors.layout();
+        const Image image(number);
+        const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
+        const std::int32_t cut = cut_of(image.template_id, wanted, rotation_wholes(image.template_id));
+        std::int32_t sums[2 * lanes];
+        for (; sectors != 0; sectors &= sectors - 1) {
+            const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
+            for (std::size_t first = begin; first < end; first += lanes) {
+                const std::size_t from = std::min(first, layout.half() - lanes);
+                if (scorer_.kernels().bound_few(rows + from, rows + from + layout.half(), spots(image.template_id), sums) < cut) continue;
+                for (const std::size_t half : {0, 1})
+                    for (std::size_t at = first; at < std::min(first + lanes, end); ++at)
+                        if (sums[half * lanes + at - from] >= cut) found.push_back(half * layout.half() + at);
+            }
         }
     }
 

@@ -95,24 +95,23 @@ void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spot
     }
 }
 
-template <class Sums>
-inline std::int32_t bound_rotations(const std::uint8_t* values, const RoundedSpots& given_spots, std::int32_t* out) {
+/// Sums of what `lanes` finds at the places of the spots; returns the largest.
+template <class Sums, class Lanes>
+inline std::int32_t bound_rotations(Lanes&& lanes, const RoundedSpots& given_spots, std::int32_t* out) {
     const RoundedSpots spots = given_spots;  // a copy stays in registers
     Sums sums;
-    for (std::size_t i = 0; i < spots.n; i += 4) {
-        const auto spot = [&](std::size_t k) { return Sums::lanes_at(values + spots.place[i + k]); };
-        sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
-    }
+    for (std::size_t i = 0; i < spots.n; i += 4)
+        sums.add(lanes(spots.place[i]), lanes(spots.place[i + 1]), lanes(spots.place[i + 2]), lanes(spots.place[i + 3]), spots.weight + i);
     sums.store(out);
     return sums.largest();
 }
 
-std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<FewSums>(values, spots, sums);
+std::int32_t bound_many(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<LaneSums>([values](std::uint32_t place) { return lanes_at(values + place); }, spots, sums);
 }
 
-std::int32_t bound_many(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<LaneSums>(values, spots, sums);
+std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<FewSums>([values, other](std::uint32_t place) { return eights_at(values + place, other + place); }, spots, sums);
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -120,7 +119,7 @@ std::int32_t bound_many(const std::uint8_t* values, const RoundedSpots& spots, s
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_few, bound_many,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_many, bound_few,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

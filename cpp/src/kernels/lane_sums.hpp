@@ -58,6 +58,8 @@ inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
 /// 64 values of one spot.
 using Lanes = __m512i;
 
+inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
+
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_add_epi8(half_at(first + place), half_at(first + other))),
@@ -66,8 +68,6 @@ inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, st
 
 class LaneSums {
 public:
-    static Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
-
     void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
         const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
         const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
@@ -123,6 +123,8 @@ struct Lanes {
     __m256i half[2];
 };
 
+inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
+
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
     return {{_mm256_add_epi8(half_at(first + place), half_at(first + other)), _mm256_add_epi8(half_at(second + place), half_at(second + other))}};
@@ -130,8 +132,6 @@ inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, st
 
 class LaneSums {
 public:
-    static Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
-
     void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
         int four;
         __builtin_memcpy(&four, weights, 4);
@@ -197,10 +197,24 @@ private:
 /// 64 values of one spot.
 using Lanes = const std::uint8_t*;
 
+inline Lanes lanes_at(const std::uint8_t* from) { return from; }
+
+/// Eight values from one place on, and eight from another.
+struct Eights {
+    std::uint8_t value[16];
+    std::uint8_t operator[](std::size_t lane) const { return value[lane]; }
+};
+inline Eights eights_at(const std::uint8_t* from, const std::uint8_t* other) {
+    Eights eights;
+    __builtin_memcpy(eights.value, from, 8);
+    __builtin_memcpy(eights.value + 8, other, 8);
+    return eights;
+}
+
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 struct TwoAdded {
     std::uint8_t sum[64];
-    operator Lanes() const { return sum; }
+    std::uint8_t operator[](std::size_t lane) const { return sum[lane]; }
 };
 inline TwoAdded two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
     TwoAdded two;
@@ -215,9 +229,8 @@ inline TwoAdded two_added(const std::uint8_t* first, const std::uint8_t* second,
 template <std::size_t N>
 class PlainSums {
 public:
-    static Lanes lanes_at(const std::uint8_t* from) { return from; }
-
-    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
+    template <class Values>
+    void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
         for (std::size_t lane = 0; lane < N; ++lane)
             sum_[lane] += weights[0] * a[lane] + weights[1] * b[lane] + weights[2] * c[lane] + weights[3] * d[lane];
     }
@@ -248,16 +261,19 @@ private:
     std::int32_t sum_[N] = {};
 };
 using LaneSums = PlainSums<many_rotations>;
-using FewSums = PlainSums<few_rotations>;
+using FewSums = PlainSums<2 * few_rotations>;
 
 #endif
 
 #if defined(__AVX2__)
+/// Eight values from one place on, and eight from another.
+inline __m128i eights_at(const std::uint8_t* from, const std::uint8_t* other) {
+    return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(other)));
+}
+
 /// Sums of 16 lanes, added up like those of LaneSums.
 class FewSums {
 public:
-    static __m128i lanes_at(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
-
     void add(__m128i a, __m128i b, __m128i c, __m128i d, const std::uint8_t* weights) {
         const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
         const __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
