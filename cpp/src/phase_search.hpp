@@ -63,14 +63,10 @@ public:
         const float wanted = needed();
         for (std::ptrdiff_t first = 0, group = 0; first < templates_.size(); first += size, ++group) {
             if ((group % std::ptrdiff_t{sample_stride} == 0) != sample) continue;
-            const std::ptrdiff_t last = std::min(first + size, templates_.size());
-            const auto open = [&](std::int32_t image, float bound, std::uint32_t sectors) { open_.push_back({bound, image, sectors}); };
-            if (!rings_pay_) {
-                bounds_.sectors(first, last - first, wanted, open);
-                continue;
-            }
-            for (std::ptrdiff_t t = first; t < last; ++t)
-                if (bounds_.ring(t) >= wanted) bounds_.sectors(t, 1, wanted, open);
+            const std::ptrdiff_t n = std::min(size, templates_.size() - first);
+            std::uint32_t templates = (std::uint32_t{1} << n) - 1;
+            if (rings_pay_) templates = bounds_.rings_reaching(first, n, wanted);
+            bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) { open_.push_back({bound, image, sectors}); });
         }
     }
 

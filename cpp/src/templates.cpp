@@ -125,6 +125,8 @@ RingSums ring_sums(const TemplateSet& templates) {
         for (std::size_t i = first; i < last; ++i) sums[templates.ring[i]] += templates.weight[i];
         const float unit = first < last ? unit_of(std::ranges::max(sums), most_whole) : 1.0F;
         out.unit.push_back(unit);
+        out.per_unit.push_back(1 / unit);
+        out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
         for (std::size_t ring = 0; ring < n_rings; ++ring)
             out.sums[((t / lanes * out.n_quads + ring / 4) * lanes + t % lanes) * 4 + ring % 4] = rounded_up(sums[ring], 1 / unit, most_whole);
     }

@@ -25,53 +25,56 @@ public:
         const RingSums& rings = templates_.rings;
         const std::size_t group_size = rings.n_quads * kernels::ring_lanes * 4;
         rings_.resize(rings.n_groups * kernels::ring_lanes);
-        for (std::size_t g = 0; g < rings.n_groups; g += stride) {
-            std::int32_t wholes[kernels::ring_lanes];
-            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, rings.n_quads, tables_.rounded.ring_maxima(), wholes);
-            const std::size_t first = g * kernels::ring_lanes;
-            const std::size_t n = std::min(kernels::ring_lanes, static_cast<std::size_t>(templates_.size()) - first);
-            for (std::size_t lane = 0; lane < n; ++lane) {
-                const auto t = static_cast<std::ptrdiff_t>(first + lane);
-                const double unit = double{rings.unit[first + lane]} * double{tables_.rounded.unit()};
-                rings_[first + lane] = static_cast<float>(wholes[lane] * unit - double{scorer_.zero_mean(t)} + rounding(t));
-            }
-        }
+        for (std::size_t g = 0; g < rings.n_groups; g += stride)
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, rings.n_quads, tables_.rounded.ring_maxima(),
+                                          rings_.data() + g * kernels::ring_lanes);
     }
 
     /// Ring bound of both images of a template, as computed last.
-    [[nodiscard]] float ring(std::ptrdiff_t template_id) const { return rings_[static_cast<std::size_t>(template_id)]; }
+    [[nodiscard]] float ring(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        return score_bound(template_id, rings_[t], double{templates_.rings.unit[t]} * double{tables_.rounded.unit()});
+    }
 
-    /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound, sectors) for the images that can reach a score, with
-    /// a bit set in `sectors` for each in which it can.
+    /// Which of the n <= sector_group templates from `first` on can reach a score by their ring bounds, a bit for each.
+    [[nodiscard]] std::uint32_t rings_reaching(std::ptrdiff_t first, std::ptrdiff_t n, float wanted) const {
+        const RingSums& all = templates_.rings;
+        std::int32_t cut[sector_group];
+        cuts(first, n, wanted, all.per_unit, all.sum_per_unit, 1, cut);
+        std::uint32_t reaching = 0;
+        for (std::ptrdiff_t t = 0; t < n; ++t)
+            reaching |= std::uint32_t{rings_[static_cast<std::size_t>(first + t)] >= cut[t]} << t;
+        return reaching;
+    }
+
+    /// Sector bounds of those of the sector_group templates from `first` on whose bits are set: calls f(image, bound, sectors) for the images that can
+    /// reach a score, with a bit set in `sectors` for each in which they can.
     template <class F>
-    void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
+    void sectors(std::ptrdiff_t first, std::uint32_t templates, float wanted, F&& f) const {
         const GroupedSpots& all = templates_.grouped;
-        // cut_of in single precision, with the largest rounding of all templates, less one whole: sums are below 2^19, so single
-        // precision errs by less than 0.2.
-        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / 2);
-        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
-        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
         std::int32_t cut[sector_group];
         kernels::SectorBounds bounds[sector_group];
-        for (std::ptrdiff_t t = 0; t < n; ++t) {
-            const auto of = static_cast<std::size_t>(first + t);
-            cut[t] = static_cast<std::int32_t>(std::clamp(least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1, 0.0F, 1e9F));
-        }
-        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
-                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, bounds);
-        for (std::ptrdiff_t t = 0; t < n; ++t)
-            for (const std::ptrdiff_t mirrored : {0, 1}) {
+        cuts(first, std::min(sector_group, templates_.size() - first), wanted, all.per_unit, all.sum_per_unit, 2, cut);
+        std::uint32_t reaching = scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                                                 static_cast<std::size_t>(first), templates, cut, bounds);
+        for (; reaching != 0; reaching &= reaching - 1) {
+            const int t = std::countr_zero(reaching);
+            const std::ptrdiff_t id = first + t;
+            if (scorer_.spots(id).n == 0) continue;  // without spots: no candidate
+            const double unit = double{all.unit[static_cast<std::size_t>(id)]} * 2 * double{tables_.rounded.unit()};
+            for (const int mirrored : {0, 1}) {
                 const std::int32_t bound = bounds[t].largest[mirrored];
-                if (bound < cut[t] || scorer_.spots(first + t).n == 0) continue;  // without spots: no candidate
-                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)),
-                  bounds[t].reaching[mirrored] & tables_.sectors.lanes());
+                if (bound >= cut[t])
+                    f(static_cast<std::int32_t>(2 * id + mirrored), score_bound(id, bound, unit), bounds[t].reaching[mirrored] & tables_.sectors.lanes());
             }
+        }
     }
 
     /// The sectors in which an image can reach a score, a bit for each.
     [[nodiscard]] std::uint32_t sectors_reaching(float wanted, std::int32_t number) const {
         std::uint32_t found = 0;
-        sectors(number / 2, 1, wanted, [&](std::int32_t image, float, std::uint32_t reaching) { found |= image == number ? reaching : 0; });
+        const std::ptrdiff_t first = number / 2 / sector_group * sector_group;
+        sectors(first, std::uint32_t{1} << (number / 2 - first), wanted, [&](std::int32_t image, float, std::uint32_t reaching) { found |= image == number ? reaching : 0; });
         return found;
     }
 
@@ -80,7 +83,7 @@ public:
         constexpr std::size_t lanes = kernels::many_rotations;
         const Image image(number);
         const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
-        const std::int32_t cut = cut_of(image.template_id, wanted, rotation_wholes(image.template_id));
+        const std::int32_t cut = cut_of(image.template_id, wanted);
         std::int32_t sums[lanes];
         for (std::size_t first = 0, n = tables_.rounded.n_azimuths(); first < n; first += lanes) {
             const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
@@ -96,14 +99,14 @@ public:
         const SectorLayout& layout = tables_.sectors.layout();
         const Image image(number);
         const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
-        const std::int32_t cut = cut_of(image.template_id, wanted, rotation_wholes(image.template_id));
+        const std::int32_t cut = cut_of(image.template_id, wanted);
         std::int32_t sums[2 * lanes];
         for (; sectors != 0; sectors &= sectors - 1) {
             const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
             for (std::size_t first = begin; first < end; first += lanes) {
                 const std::size_t from = std::min(first, layout.half() - lanes);
                 if (scorer_.kernels().bound_few(rows + from, rows + from + layout.half(), spots(image.template_id), sums) < cut) continue;
-                for (const std::size_t half : {0, 1})
+                for (std::size_t half = 0; half < 2; ++half)
                     for (std::size_t at = first; at < std::min(first + lanes, end); ++at)
                         if (sums[half * lanes + at - from] >= cut) found.push_back(half * layout.half() + at);
             }
@@ -137,36 +140,38 @@ private:
                 static_cast<std::size_t>(all.offset[t + 1]) - first};
     }
 
-    /// What one in whole numbers is worth in a score of a template, and the inverse.
-    struct Wholes {
-        double unit, per_unit;
-    };
-    [[nodiscard]] Wholes rotation_wholes(std::ptrdiff_t template_id) const {
-        const auto t = static_cast<std::size_t>(template_id);
-        return {double{templates_.rounded.unit[t]} * double{tables_.rounded.unit()}, templates_.rounded.per_unit[t] * tables_.rounded.per_unit()};
-    }
-    [[nodiscard]] Wholes sector_wholes(std::ptrdiff_t template_id) const {  // values are in fours
-        const auto t = static_cast<std::size_t>(template_id);
-        const double unit = double{templates_.grouped.unit[t]} * 2 * double{tables_.rounded.unit()};
-        return {unit, 1 / unit};
-    }
-
-    /// Upper bound of a score from a bound in whole numbers.
-    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, const Wholes& wholes) const {
-        return static_cast<float>(bound * wholes.unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    /// The least bounds in whole numbers with which n templates from `first` on can reach a score, given what one in whole numbers is worth:
+    /// `values` times that of the pattern, and 1 / per_unit of the template. Like cut_of in single precision, with the largest rounding of all
+    /// templates, less one whole: sums are below 2^21, so single precision errs by less than that.
+    void cuts(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, const std::vector<float>& per_unit, const std::vector<float>& sum_per_unit,
+              int values, std::int32_t* cut) const {
+        const GroupedSpots& all = templates_.grouped;
+        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / values);
+        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
+        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+            const auto of = static_cast<std::size_t>(first + t);
+            const float whole = least * per_unit[of] + zero * sum_per_unit[of] - 1;
+            cut[t] = static_cast<std::int32_t>(whole > 0 ? (whole < 1e9F ? whole : 1e9F) : 0.0F);
+        }
     }
 
-    /// The least bound in whole numbers with which a template can reach a score.
-    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted, const Wholes& wholes) const {
+    /// Upper bound of a score from a bound in whole numbers, each worth `unit`.
+    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, double unit) const {
+        return static_cast<float>(bound * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
+    }
+
+    /// The least bound of a rotation in whole numbers with which a template can reach a score.
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
         const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
-        const double least = sum * wholes.per_unit;
+        const double least = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
         return least > 0 ? static_cast<std::int32_t>(std::min(least, 2e9)) : 0;
     }
 
     const TemplateSet& templates_;
     const PatternTables& tables_;
     const Scorer& scorer_;
-    std::vector<float> rings_;  // ring bounds by template
+    std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
 };
 
 }  // namespace nbedex

@@ -40,7 +40,9 @@ struct GroupedSpots {
 struct RingSums {
     std::size_t n_groups = 0, n_quads = 0;
     std::vector<std::uint8_t> sums;
-    std::vector<float> unit;  ///< by template
+    std::vector<float> unit;          ///< by template
+    std::vector<float> per_unit;      ///< 1 / unit
+    std::vector<float> sum_per_unit;  ///< sum of the template's weights / unit
 };
 
 /// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated

@@ -69,11 +69,13 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
-void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n, const std::int32_t* cut,
-                   SectorBounds* bounds) {
+std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::uint32_t templates,
+                            const std::int32_t* cut, SectorBounds* bounds) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
     const SectorSpots spots = given_spots;
-    for (std::size_t t = 0; t < n; ++t) {
+    std::uint32_t reaching = 0;
+    for (; templates != 0; templates &= templates - 1) {
+        const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
         LaneSums sums;
         for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
             std::uint64_t four[2];  // places, read at once: loads are what sums wait for
@@ -84,15 +86,14 @@ void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spot
             };
             sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
         }
-        if (!sums.any_reaches(cut[t])) {
-            bounds[t] = {{-1, -1}, {0, 0}};
-            continue;
-        }
+        if (!sums.any_reaches(cut[t])) continue;
+        reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
-        const std::uint64_t reaching = sums.reaching(cut[t]);
-        bounds[t].reaching[0] = static_cast<std::uint32_t>(reaching);
-        bounds[t].reaching[1] = static_cast<std::uint32_t>(reaching >> 32);
+        const std::uint64_t lanes = sums.reaching(cut[t]);
+        bounds[t].reaching[0] = static_cast<std::uint32_t>(lanes);
+        bounds[t].reaching[1] = static_cast<std::uint32_t>(lanes >> 32);
     }
+    return reaching;
 }
 
 /// Sums of what `lanes` finds at the places of the spots; returns the largest.

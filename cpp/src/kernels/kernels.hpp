@@ -27,14 +27,14 @@ struct RoundedSpots {
 };
 
 /// The spots of many templates by where each finds its sector maxima: those of template t are [offset[t], offset[t + 1]), a multiple of
-/// sixteen. Four of them share a weight, 0 … 64, that is at least as large as theirs: weight[i / 4].
+/// eight. Two of them share a weight, 0 … 64, that is at least as large as theirs: weight[i / 2]. A spot may stand for two, half a turn apart.
 struct SectorSpots {
     const std::int64_t* offset;
     const std::uint16_t* place;
     const std::uint8_t* weight;
 };
 
-/// Maxima of the pattern over sectors of rotations, 0 … 63, rounded up: the value of a spot for sector s is direct[place + s],
+/// Maxima of the pattern over sectors of rotations, 0 … 126, rounded up: the value of a spot for sector s is direct[place + s],
 /// in the mirrored pattern mirrored[place + s].
 struct SectorTable {
     const std::uint8_t* direct;
@@ -69,10 +69,10 @@ struct Kernels {
     /// bounds[lane] = sum over rings 4 q + j of sums[(16 q + lane) 4 + j] * maxima[4 q + j], for ring_lanes templates.
     void (*ring_bounds)(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds);
 
-    /// For n templates from `first` on, bounds over the sectors: sum_i weight[i / 4] * (table value of spot i), of the
-    /// template and of its mirror image. The largest is anything below cut[t] where neither reaches it.
-    void (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::size_t n, const std::int32_t* cut,
-                          SectorBounds* bounds);
+    /// Bounds over the sectors: sum_i weight[i / 2] * (table value of spot i), of those of the templates first, first + 1, … whose bits are set,
+    /// and of their mirror images. Returns the bits of those that reach cut[t], and writes bounds[t] of these.
+    std::uint32_t (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::uint32_t templates,
+                                   const std::int32_t* cut, SectorBounds* bounds);
 
     /// sums[phi] = sum_i weight[i] * values[place[i] + phi] for phi = 0 … many_rotations - 1; returns the largest.
     std::int32_t (*bound_many)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
