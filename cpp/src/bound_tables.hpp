@@ -19,7 +19,7 @@ class RoundedPattern {
 public:
     RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
         : n_azimuths_(n_azimuths),
-          direct_(2 * n_rings * n_azimuths + kernels::many_rotations),  // from the end of the last ring all lanes are read
+          direct_(2 * n_rings * n_azimuths + kernels::few_rotations),  // from the end of the last ring all lanes are read
           mirrored_(direct_.size()),
           ring_maxima_((n_rings + 3) / 4 * 4, 0),
           first_(n_rings + 1, 0) {}
@@ -76,6 +76,34 @@ private:
     std::vector<std::uint8_t> direct_, mirrored_, ring_maxima_;
     std::vector<std::uint16_t> not_zero_;
     std::vector<std::size_t> first_;  // of each ring in not_zero_
+};
+
+/// What spots find in pairs of rotations: for an even bin, a ring has the maxima over the bins 0 and 1, 2 and 3, …, twice; for an odd bin those
+/// over 1 and 2, 3 and 4, ….
+class PairMaxima {
+public:
+    PairMaxima(std::size_t n_rings, std::size_t n_azimuths) : n_(n_rings * n_azimuths), values_(4 * n_) {}
+
+    void load(const RoundedPattern& pattern) {
+        for (const bool mirrored : {false, true}) {
+            const std::uint8_t* rows = pattern.rows(mirrored);
+            std::uint8_t *to_even = even_of(mirrored), *to_odd = to_even + n_;
+            for (std::size_t pair = 0; pair < n_; ++pair) {
+                const std::uint8_t middle = rows[2 * pair + 1];
+                to_even[pair] = std::max(rows[2 * pair], middle);
+                to_odd[pair] = std::max(middle, rows[2 * pair + 2]);
+            }
+        }
+    }
+
+    /// Ring r starts at r * n_azimuths.
+    [[nodiscard]] const std::uint8_t* even(bool mirrored) const noexcept { return values_.data() + (mirrored ? 2 * n_ : 0); }
+    [[nodiscard]] const std::uint8_t* odd(bool mirrored) const noexcept { return even(mirrored) + n_; }
+
+private:
+    std::uint8_t* even_of(bool mirrored) noexcept { return values_.data() + (mirrored ? 2 * n_ : 0); }
+    std::size_t n_;
+    std::vector<std::uint8_t> values_;
 };
 
 /// What spots find in sectors of rotations (6 degrees, and the same turned by half), for the pattern and for its mirror image: pairs of spots half a turn apart

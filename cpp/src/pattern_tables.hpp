@@ -14,18 +14,31 @@ public:
     explicit PatternTables(const TemplateSet& any)
         : pattern(any),
           rounded(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
-          sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
+          sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
+        pairs_loaded_ = false;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
         return true;
     }
 
+    /// Few patterns need them.
+    const PairMaxima& pairs() {
+        if (!pairs_loaded_) pairs_.load(rounded);
+        pairs_loaded_ = true;
+        return pairs_;
+    }
+
     NormalisedPattern pattern;
     RoundedPattern rounded;
     SectorMaxima sectors;
+
+private:
+    PairMaxima pairs_;
+    bool pairs_loaded_ = false;
 };
 
 }  // namespace nbedex

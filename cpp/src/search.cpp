@@ -74,7 +74,7 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
 
 bool can_prune(const TemplateSet& templates) noexcept {
     const auto n = static_cast<std::size_t>(templates.n_azimuths);
-    return n >= 2 * kernels::many_rotations && SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
+    return n >= 2 * kernels::many_pairs && SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
 }
 
 SearchStatistics match_pruned(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,

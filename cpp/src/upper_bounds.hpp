@@ -17,7 +17,7 @@ class UpperBounds {
 public:
     static constexpr std::ptrdiff_t sector_group = 8;  ///< templates bounded together: neighbours on the grid of zone axes
 
-    UpperBounds(const TemplateSet& templates, const PatternTables& tables, const Scorer& scorer)
+    UpperBounds(const TemplateSet& templates, PatternTables& tables, const Scorer& scorer)
         : templates_(templates), tables_(tables), scorer_(scorer) {}
 
     /// Computes ring bounds, of every `stride`-th group of templates.
@@ -78,39 +78,36 @@ public:
         return found;
     }
 
-    /// Looks at single rotations, as azimuths of the rows of RoundedPattern, and adds those to `found` in which an image can reach a score: all rotations
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::vector<std::size_t>& found) const {
-        constexpr std::size_t lanes = kernels::many_rotations;
-        const Image image(number);
-        const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
-        const std::int32_t cut = cut_of(image.template_id, wanted);
-        std::int32_t sums[lanes];
-        for (std::size_t first = 0, n = tables_.rounded.n_azimuths(); first < n; first += lanes) {
-            const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
-            if (scorer_.kernels().bound_many(rows + from, spots(image.template_id), sums) < cut) continue;
-            for (std::size_t at = first; at < std::min(first + lanes, n); ++at)
-                if (sums[at - from] >= cut) found.push_back(at);
+    /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of RoundedPattern: those of some sectors
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
+        const SectorLayout& layout = tables_.sectors.layout();
+        const Rotations rotations = rotations_of(number, wanted);
+        for (; sectors != 0; sectors &= sectors - 1) {
+            const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
+            for (std::size_t first = begin; first < end; first += kernels::few_rotations) {
+                const std::size_t n = std::min(kernels::few_rotations, end - first);
+                look_at_few(rotations, first, first + layout.half(), n, found);
+            }
         }
     }
 
-    /// or those of some sectors.
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
-        constexpr std::size_t lanes = kernels::few_rotations;
-        const SectorLayout& layout = tables_.sectors.layout();
-        const Image image(number);
-        const std::uint8_t* rows = tables_.rounded.rows(image.mirrored);
-        const std::int32_t cut = cut_of(image.template_id, wanted);
-        std::int32_t sums[2 * lanes];
-        for (; sectors != 0; sectors &= sectors - 1) {
-            const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
-            for (std::size_t first = begin; first < end; first += lanes) {
-                const std::size_t from = std::min(first, layout.half() - lanes);
-                if (scorer_.kernels().bound_few(rows + from, rows + from + layout.half(), spots(image.template_id), sums) < cut) continue;
-                for (std::size_t half = 0; half < 2; ++half)
-                    for (std::size_t at = first; at < std::min(first + lanes, end); ++at)
-                        if (sums[half * lanes + at - from] >= cut) found.push_back(half * layout.half() + at);
-            }
+    /// or all, pairs of them first.
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::vector<std::size_t>& found) {
+        constexpr std::size_t lanes = kernels::many_pairs;
+        const Rotations rotations = rotations_of(number, wanted);
+        const bool mirrored = Image(number).mirrored;
+        const PairMaxima& table = tables_.pairs();
+        const std::size_t n = tables_.rounded.n_azimuths() / 2;
+        std::int32_t sums[lanes];
+        pairs_.clear();
+        for (std::size_t first = 0; first < n; first += lanes) {
+            const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
+            if (scorer_.kernels().bound_pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, sums) < rotations.cut) continue;
+            for (std::size_t pair = first; pair < std::min(first + lanes, n); ++pair)
+                if (sums[pair - from] >= rotations.cut) pairs_.push_back(2 * pair);
         }
+        if (pairs_.size() % 2 != 0) pairs_.push_back(pairs_.back());
+        for (std::size_t i = 0; i < pairs_.size(); i += 2) look_at_few(rotations, pairs_[i], pairs_[i + 1], 2, found);
     }
 
     /// More than the exact score of a template can exceed the sum of its terms by rounding.
@@ -142,7 +139,7 @@ private:
 
     /// The least bounds in whole numbers with which n templates from `first` on can reach a score, given what one in whole numbers is worth:
     /// `values` times that of the pattern, and 1 / per_unit of the template. Like cut_of in single precision, with the largest rounding of all
-    /// templates, less one whole: sums are below 2^21, so single precision errs by less than that.
+    /// templates; what single precision may lose, five roundings of 2^-24, is taken off.
     void cuts(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, const std::vector<float>& per_unit, const std::vector<float>& sum_per_unit,
               int values, std::int32_t* cut) const {
         const GroupedSpots& all = templates_.grouped;
@@ -151,7 +148,8 @@ private:
         const float least = (wanted - rounding) * per_value, zero = mean * per_value;
         for (std::ptrdiff_t t = 0; t < n; ++t) {
             const auto of = static_cast<std::size_t>(first + t);
-            const float whole = least * per_unit[of] + zero * sum_per_unit[of] - 1;
+            const float score = least * per_unit[of], shift = zero * sum_per_unit[of];
+            const float whole = score + shift - 5e-7F * (std::abs(score) + std::abs(shift)) - 1;
             cut[t] = static_cast<std::int32_t>(whole > 0 ? (whole < 1e9F ? whole : 1e9F) : 0.0F);
         }
     }
@@ -168,10 +166,34 @@ private:
         return least > 0 ? static_cast<std::int32_t>(std::min(least, 2e9)) : 0;
     }
 
+    /// What single rotations of an image are looked at with.
+    struct Rotations {
+        kernels::RoundedSpots spots;
+        const std::uint8_t* rows;
+        std::int32_t cut;
+    };
+    [[nodiscard]] Rotations rotations_of(std::ptrdiff_t number, float wanted) const {
+        const Image image(number);
+        return {spots(image.template_id), tables_.rounded.rows(image.mirrored), cut_of(image.template_id, wanted)};
+    }
+
+    /// Adds those of the n rotations from `one` on, and of the n from `other` on, that reach the cut, each once.
+    void look_at_few(const Rotations& rotations, std::size_t one, std::size_t other, std::size_t n, std::vector<std::size_t>& found) const {
+        constexpr std::size_t lanes = kernels::few_rotations;
+        std::int32_t sums[2 * lanes];
+        const std::size_t first[] = {one, other}, last = tables_.rounded.n_azimuths() - lanes;
+        const std::size_t from[] = {std::min(one, last), std::min(other, last)};  // later ones would pass the end of the second copy of a ring
+        if (scorer_.kernels().bound_few(rotations.rows + from[0], rotations.rows + from[1], rotations.spots, sums) < rotations.cut) return;
+        for (std::size_t half = 0; half < (one == other ? 1 : 2); ++half)
+            for (std::size_t at = first[half]; at < first[half] + n; ++at)
+                if (sums[half * lanes + at - from[half]] >= rotations.cut) found.push_back(at);
+    }
+
     const TemplateSet& templates_;
-    const PatternTables& tables_;
+    PatternTables& tables_;
     const Scorer& scorer_;
     std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
+    std::vector<std::size_t> pairs_;   // first rotations of those that reach what is wanted
 };
 
 }  // namespace nbedex

@@ -107,8 +107,10 @@ inline std::int32_t bound_rotations(Lanes&& lanes, const RoundedSpots& given_spo
     return sums.largest();
 }
 
-std::int32_t bound_many(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<LaneSums>([values](std::uint32_t place) { return lanes_at(values + place); }, spots, sums);
+std::int32_t bound_pairs(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums) {
+    const std::ptrdiff_t further = odd - even;
+    return bound_rotations<LaneSums>(
+        [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); }, spots, sums);
 }
 
 std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums) {
@@ -120,7 +122,7 @@ std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, co
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_many, bound_few,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_pairs, bound_few,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -50,7 +50,7 @@ struct SectorBounds {
 inline constexpr std::size_t ring_lanes = 16;  ///< templates whose ring bounds are computed together
 inline constexpr std::size_t sector_lanes = 32;
 inline constexpr std::size_t few_rotations = 8;
-inline constexpr std::size_t many_rotations = 64;
+inline constexpr std::size_t many_pairs = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
 
@@ -74,10 +74,11 @@ struct Kernels {
     std::uint32_t (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::uint32_t templates,
                                    const std::int32_t* cut, SectorBounds* bounds);
 
-    /// sums[phi] = sum_i weight[i] * values[place[i] + phi] for phi = 0 … many_rotations - 1; returns the largest.
-    std::int32_t (*bound_many)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
+    /// sums[p] = sum_i weight[i] * (what spot i finds in the pair of rotations p) for p = 0 … many_pairs - 1; returns the largest. It finds
+    /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
+    std::int32_t (*bound_pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums);
 
-    /// The same for phi = 0 … few_rotations - 1, and then with other[place[i] + phi].
+    /// sums[phi] = sum_i weight[i] * values[place[i] + phi] for phi = 0 … few_rotations - 1, and then with other[place[i] + phi]; returns the largest.
     std::int32_t (*bound_few)(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums);
 
     const FrameKernelTable* frames;  ///< see frames.hpp

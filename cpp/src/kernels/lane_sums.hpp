@@ -260,7 +260,7 @@ private:
     }
     std::int32_t sum_[N] = {};
 };
-using LaneSums = PlainSums<many_rotations>;
+using LaneSums = PlainSums<many_pairs>;
 using FewSums = PlainSums<2 * few_rotations>;
 
 #endif
