@@ -14,7 +14,8 @@
 
 namespace nbedex {
 
-/// A pattern and its mirror image, rounded up to whole multiples of unit(), at most 126. Every ring is stored twice in a row, so that no azimuth wraps.
+/// A pattern and its mirror image, rounded up to whole multiples of unit(), at most 126. Every ring is stored twice in a row, so that no
+/// azimuth wraps.
 class RoundedPattern {
 public:
     RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
@@ -51,7 +52,7 @@ public:
 
     /// Ring r starts at rows(…) + r * 2 * n_azimuths().
     [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
-    [[nodiscard]] const std::uint8_t* ring(std::size_t r, bool mirrored) const noexcept { return rows(mirrored) + 2 * n_azimuths_ * r; }
+    [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return direct_.data() + 2 * n_azimuths_ * r; }
     /// Maximum of each ring, then zeros up to a multiple of four.
     [[nodiscard]] const std::uint8_t* ring_maxima() const noexcept { return ring_maxima_.data(); }
     [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
@@ -106,12 +107,15 @@ private:
     std::vector<std::uint8_t> values_;
 };
 
-/// What spots find in sectors of rotations (6 degrees, and the same turned by half), for the pattern and for its mirror image: pairs of spots half a turn apart
-/// the sum of two maxima, spots alone the larger one. In units of four times that of the pattern, so at most 63.
+/// What spots find in sectors of rotations (6 degrees, and those half a turn further), for the pattern and for its mirror image: two spots half a
+/// turn apart the sum of two maxima, a spot alone the larger of them. In units of twice that of the pattern, so at most 126.
 class SectorMaxima {
 public:
     SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths), n_rings_(n_rings), direct_(layout_.size() / SectorLayout::width), mirrored_(direct_.size()),
+        : layout_(n_rings, n_azimuths),
+          n_rings_(n_rings),
+          direct_(layout_.size() / SectorLayout::width),
+          mirrored_(direct_.size()),
           columns_(layout_.length() * kernels::column_bytes) {
         for (std::size_t a = 0; a < n_azimuths; ++a)
             column_.push_back(static_cast<std::uint16_t>(a % layout_.length() * kernels::column_bytes + a / layout_.length()));
@@ -140,7 +144,7 @@ private:
         std::ranges::fill(columns_, std::uint8_t{0});
         for (const std::uint16_t a : pattern.not_zero(ring)) {
             const std::size_t at = column_[mirrored && a > 0 ? n - a : a];
-            columns_[at] = columns_[at + n_columns] = pattern.ring(ring, false)[a];
+            columns_[at] = columns_[at + n_columns] = pattern.ring(ring)[a];
         }
         kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step()},
                                               rows[layout_.first_row(ring, false)].values, rows[layout_.first_row(ring, true)].values);

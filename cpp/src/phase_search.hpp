@@ -47,7 +47,8 @@ public:
         open_.clear();
         for_sampled_templates([&](std::ptrdiff_t t) {
             if (scorer_.spots(t).n > 0)
-                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({bounds_.ring(t), static_cast<std::int32_t>(image), all_sectors, -infinity});
+                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1})
+                    open_.push_back({bounds_.ring(t), static_cast<std::int32_t>(image), all_sectors, -infinity});
         });
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
@@ -66,7 +67,9 @@ public:
             const std::ptrdiff_t n = std::min(size, templates_.size() - first);
             std::uint32_t templates = (std::uint32_t{1} << n) - 1;
             if (rings_pay_) templates = bounds_.rings_reaching(first, n, wanted);
-            bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) { open_.push_back({bound, image, sectors, wanted}); });
+            bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) {
+                open_.push_back({bound, image, sectors, wanted});
+            });
         }
     }
 
@@ -165,7 +168,8 @@ private:
         constexpr int few = 2, many = 8;  // sectors
         const Image image(open.image);
         // Once more, if more is needed by now, and therefore a fair share of the sectors is settled.
-        if (std::popcount(open.sectors) > few && 4 * needed() > open.bound + 3 * open.wanted) open.sectors = bounds_.sectors_reaching(needed(), open.image);
+        if (std::popcount(open.sectors) > few && 4 * needed() > open.bound + 3 * open.wanted)
+            open.sectors = bounds_.sectors_reaching(needed(), open.image);
         rotations_.clear();
         statistics_.sectors += std::popcount(open.sectors);
         if (std::popcount(open.sectors) > many) bounds_.rotations_reaching(needed(), open.image, rotations_);

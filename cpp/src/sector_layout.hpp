@@ -8,10 +8,11 @@
 
 namespace nbedex {
 
-/// Half a turn is cut into sectors of `length` bins; a sector stands for the rotations in it and for the same turned by half. A ring has two sets of rows() rows,
-/// one for two spots that lie half a turn apart, one for a spot alone. Row r holds, for j = 0, 1, …, what such spots find in the window() bins
-/// from r * step + j * length on and in those half a turn further. Spots at azimuth a find what holds for sector s at place(ring, a) + s: their row
-/// is that of a rounded down to `step`, so windows are longer than sectors by step - 1. `step` is as small as 16-bit places allow.
+/// Half a turn is cut into sectors of `length` bins; a sector stands for the rotations in it and for those half a turn further. A ring has
+/// two sets of rows() rows: for two spots that lie half a turn apart, and for a spot alone. Row r holds, for j = 0, 1, …, what such spots find
+/// in the window() bins from r * step + j * length on and in those half a turn further. Spots at azimuth a find what holds for sector s at
+/// place(ring, a) + s: their row is that of a rounded down to `step`, so windows are longer than sectors by step - 1. `step` is as small as
+/// 16-bit places allow.
 class SectorLayout {
 public:
     static constexpr std::size_t width = 2 * kernels::sector_lanes;  ///< bytes per row: no place needs to wrap

@@ -47,8 +47,8 @@ public:
         return reaching;
     }
 
-    /// Sector bounds of those of the sector_group templates from `first` on whose bits are set: calls f(image, bound, sectors) for the images that can
-    /// reach a score, with a bit set in `sectors` for each in which they can.
+    /// Sector bounds of those of the sector_group templates from `first` on whose bits are set: calls f(image, bound, sectors) for the images
+    /// that can reach a score, with a bit set in `sectors` for each in which they can.
     template <class F>
     void sectors(std::ptrdiff_t first, std::uint32_t templates, float wanted, F&& f) const {
         const GroupedSpots& all = templates_.grouped;
@@ -74,11 +74,14 @@ public:
     [[nodiscard]] std::uint32_t sectors_reaching(float wanted, std::int32_t number) const {
         std::uint32_t found = 0;
         const std::ptrdiff_t first = number / 2 / sector_group * sector_group;
-        sectors(first, std::uint32_t{1} << (number / 2 - first), wanted, [&](std::int32_t image, float, std::uint32_t reaching) { found |= image == number ? reaching : 0; });
+        sectors(first, std::uint32_t{1} << (number / 2 - first), wanted, [&](std::int32_t image, float, std::uint32_t reaching) {
+            if (image == number) found = reaching;
+        });
         return found;
     }
 
-    /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of RoundedPattern: those of some sectors
+    /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of
+    /// RoundedPattern: those of some sectors
     void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
         const SectorLayout& layout = tables_.sectors.layout();
         const Rotations rotations = rotations_of(number, wanted);
