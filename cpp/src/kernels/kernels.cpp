@@ -78,12 +78,8 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
         LaneSums sums;
         for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
-            std::uint64_t four[2];  // places, read at once: loads are what sums wait for
-            __builtin_memcpy(four, spots.place + i, sizeof four);
-            const auto two = [&](std::size_t k) {
-                const std::uint64_t places = four[k / 2] >> (32 * (k % 2));
-                return two_added(table.direct, table.mirrored, places & 0xFFFF, places >> 16 & 0xFFFF);
-            };
+            const std::uint16_t* place = spots.place + i;
+            const auto two = [&](std::size_t k) { return two_added(table.direct, table.mirrored, place[2 * k], place[2 * k + 1]); };
             sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
         }
         if (!sums.any_reaches(cut[t])) continue;

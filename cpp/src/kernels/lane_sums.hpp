@@ -19,7 +19,6 @@ inline std::int32_t largest_of(__m256i eight) {
     return _mm_cvtsi128_si32(four);
 }
 
-inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 #endif
 
 /// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
@@ -33,13 +32,16 @@ inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 }
-#elif defined(__AVX2__)
-inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
-    const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
 #endif
 #if defined(__AVX2__)
+inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm256_dpbusd_epi32(sum, values, weights);
+#else
+    const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
 inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
 #if defined(__AVX512VNNI__)
     sum = _mm_dpbusd_epi32(sum, values, weights);
@@ -52,77 +54,16 @@ inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
 
 // Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
 // four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
-// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3.
-#if defined(__AVX512BW__)
-
-/// 64 values of one spot.
-using Lanes = __m512i;
-
-inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
-
-/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
-inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_add_epi8(half_at(first + place), half_at(first + other))),
-                              _mm256_add_epi8(half_at(second + place), half_at(second + other)), 1);
-}
-
-class LaneSums {
-public:
-    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
-        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
-        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
-        int four;
-        __builtin_memcpy(&four, weights, 4);
-        const __m512i w = _mm512_set1_epi32(four);
-        multiply_add(sum_[0], _mm512_unpacklo_epi16(ab0, cd0), w);
-        multiply_add(sum_[1], _mm512_unpackhi_epi16(ab0, cd0), w);
-        multiply_add(sum_[2], _mm512_unpacklo_epi16(ab1, cd1), w);
-        multiply_add(sum_[3], _mm512_unpackhi_epi16(ab1, cd1), w);
-    }
-
-    [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
-    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return _mm512_cmpge_epi32_mask(over_quarters(), _mm512_set1_epi32(cut)) != 0; }
-
-    /// Largest of the first 32 lanes and of the others.
-    void largest(std::int32_t (&halves)[2]) const {
-        const __m512i best = over_quarters();
-        halves[0] = largest_of(_mm512_castsi512_si256(best));
-        halves[1] = largest_of(_mm512_extracti64x4_epi64(best, 1));
-    }
-
-    /// Bit by lane: its sum reaches `cut`.
-    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
-        const __m512i least = _mm512_set1_epi32(cut);
-        std::uint64_t lanes = 0;
-        for (std::size_t k = 0; k < 4; ++k) {
-            const std::uint64_t of_quarter = _mm512_cmpge_epi32_mask(sum_[k], least);
-            for (std::size_t part = 0; part < 4; ++part) lanes |= (of_quarter >> (4 * part) & 0xF) << (16 * part + 4 * k);
-        }
-        return lanes;
-    }
-
-    void store(std::int32_t* lanes) const {
-        for (std::size_t k = 0; k < 4; ++k) {
-            alignas(64) std::int32_t quarter[16];
-            _mm512_store_si512(quarter, sum_[k]);
-            for (std::size_t part = 0; part < 4; ++part) __builtin_memcpy(lanes + 16 * part + 4 * k, quarter + 4 * part, 16);
-        }
-    }
-
-private:
-    [[nodiscard]] __m512i over_quarters() const {
-        return _mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3]));
-    }
-    __m512i sum_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-};
-
-#elif defined(__AVX2__)
+// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3. 256 bits at a time, also where there are registers of 512: two halves in one
+// must first be put together.
+#if defined(__AVX2__)
 
 /// 64 values of one spot.
 struct Lanes {
     __m256i half[2];
 };
 
+inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
 
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
