@@ -284,7 +284,7 @@ def test_ties_symmetric_templates_single_spots_and_tiny_grids(n_rings: int, n_az
 
 @pytest.mark.parametrize("constant", [1, 6, 8, 24, 360])
 def test_bounds_that_are_tight(constant: int) -> None:
-    """Patterns that do not vary over a sector, so that the maximum over the sector is the value at every rotation in it.
+    """Patterns that do not vary over a sector, so that its maximum is the value at every rotation in it.
 
     The bound then is the score, added up in another order: only what is allowed for rounding keeps it from falling
     below. Many spots make the rounding large; copies of a template with weights a few last bits apart, in another
