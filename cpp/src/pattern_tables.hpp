@@ -13,38 +13,32 @@ class PatternTables {
 public:
     explicit PatternTables(const TemplateSet& any)
         : pattern(any),
-          rounded(n_rings(any), n_azimuths(any)),
-          sectors(n_rings(any), n_azimuths(any)),
-          blocks(n_rings(any), n_azimuths(any), 1),
-          single_(n_rings(any), n_azimuths(any), blocks.length()) {}
+          rounded(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
-        single_loaded_ = false;
+        pairs_loaded_ = false;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
-        blocks.load(rounded);
         return true;
     }
 
-    /// Blocks of a single rotation, which few patterns need.
-    const BlockMaxima& single_rotations() {
-        if (!single_loaded_) single_.load(rounded);
-        single_loaded_ = true;
-        return single_;
+    /// Few patterns need them.
+    const PairMaxima& pairs() {
+        if (!pairs_loaded_) pairs_.load(rounded);
+        pairs_loaded_ = true;
+        return pairs_;
     }
-
-    static std::size_t n_rings(const TemplateSet& t) { return static_cast<std::size_t>(t.n_rings); }
-    static std::size_t n_azimuths(const TemplateSet& t) { return static_cast<std::size_t>(t.n_azimuths); }
 
     NormalisedPattern pattern;
     RoundedPattern rounded;
     SectorMaxima sectors;
-    BlockMaxima blocks;
 
 private:
-    BlockMaxima single_;
-    bool single_loaded_ = false;
+    PairMaxima pairs_;
+    bool pairs_loaded_ = false;
 };
 
 }  // namespace nbedex

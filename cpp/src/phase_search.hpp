@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "distinct_threshold.hpp"
@@ -46,7 +47,8 @@ public:
         open_.clear();
         for_sampled_templates([&](std::ptrdiff_t t) {
             if (scorer_.spots(t).n > 0)
-                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1}) open_.push_back({bounds_.ring(t), static_cast<std::int32_t>(image)});
+                for (const std::ptrdiff_t image : {2 * t, 2 * t + 1})
+                    open_.push_back({bounds_.ring(t), static_cast<std::int32_t>(image), all_sectors, -infinity});
         });
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
@@ -62,18 +64,16 @@ public:
         const float wanted = needed();
         for (std::ptrdiff_t first = 0, group = 0; first < templates_.size(); first += size, ++group) {
             if ((group % std::ptrdiff_t{sample_stride} == 0) != sample) continue;
-            const std::ptrdiff_t last = std::min(first + size, templates_.size());
-            const auto open = [&](std::int32_t image, float bound) { open_.push_back({bound, image}); };
-            if (!rings_pay_) {
-                bounds_.sectors(first, last - first, wanted, open);
-                continue;
-            }
-            for (std::ptrdiff_t t = first; t < last; ++t)
-                if (bounds_.ring(t) >= wanted) bounds_.sectors(t, 1, wanted, open);
+            const std::ptrdiff_t n = std::min(size, templates_.size() - first);
+            std::uint32_t templates = (std::uint32_t{1} << n) - 1;
+            if (rings_pay_) templates = bounds_.rings_reaching(first, n, wanted);
+            bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) {
+                open_.push_back({bound, image, sectors, wanted});
+            });
         }
     }
 
-    /// Block bounds, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
+    /// Bounds of single rotations, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
     void score_promising() { score_tier(static_cast<std::size_t>(8 * options_.n_best)); }
 
     /// The same for all that are left, in tiers of falling bounds, each four times as large as the one before.
@@ -105,11 +105,14 @@ public:
     [[nodiscard]] const SearchStatistics& statistics() const noexcept { return statistics_; }
 
 private:
-    /// An image that is not settled yet, with an upper bound of its scores.
+    /// An image that is not settled yet, with an upper bound of its scores, and the sectors in which it can reach what was wanted, a bit for each.
     struct Open {
         float bound;
         std::int32_t image;
+        std::uint32_t sectors;
+        float wanted;
     };
+    static constexpr std::uint32_t all_sectors = ~std::uint32_t{0};
 
     static bool best_first(const Open& a, const Open& b) {
         return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
@@ -128,16 +131,12 @@ private:
 
     void score_tier(std::size_t size) {
         take_tier(size);
-        statistics_.past_sectors += std::ssize(tier_);
-        for (std::size_t i = 0; i < tier_.size(); ++i) {
-            if (i + ahead < tier_.size()) bounds_.fetch(tier_[i + ahead].image);
-            tier_[i].bound = bounds_.block(tier_[i].image);
-        }
-        std::erase_if(tier_, [&](const Open& open) { return open.bound < needed(); });
-        statistics_.past_blocks += std::ssize(tier_);
         std::ranges::sort(tier_, best_first);
-        for (const Open& open : tier_)
-            if (open.bound >= needed()) score_blocks(open.image);
+        for (std::size_t i = 0; i < tier_.size() && tier_[i].bound >= needed(); ++i) {
+            if (i + ahead < tier_.size()) bounds_.fetch(tier_[i + ahead].image);
+            ++statistics_.past_sectors;
+            score_image(tier_[i]);
+        }
     }
 
     /// The score that an orientation must reach to matter, as far as is known.
@@ -164,69 +163,47 @@ private:
         rings_pay_ = 4 * settled > seen;
     }
 
-    /// Exact scores of the rotations in those blocks of an image whose bounds are high enough. Where many blocks are left, as in noise,
-    /// the sum of whole numbers for each rotation, which is little above its score, leaves few of them.
-    void score_blocks(std::ptrdiff_t number) {
-        constexpr std::size_t many = 16;
-        const std::vector<std::size_t>& blocks = bounds_.blocks_reaching(needed(), number, tables_.blocks, 0);
-        if (blocks.size() <= many) return score_listed_blocks(number, blocks, tables_.blocks, 0);
-        const BlockMaxima& single = tables_.single_rotations();
-        for (std::size_t part = 0; part < single.parts(); ++part)
-            score_listed_blocks(number, bounds_.blocks_reaching(needed(), number, single, part), single, part);
+    /// Exact scores of the rotations in the open sectors of an image whose own bounds are high enough.
+    void score_image(Open open) {
+        constexpr int few = 2, many = 8;  // sectors
+        const Image image(open.image);
+        // Once more, if more is needed by now, and therefore a fair share of the sectors is settled.
+        if (std::popcount(open.sectors) > few && 4 * needed() > open.bound + 3 * open.wanted)
+            open.sectors = bounds_.sectors_reaching(needed(), open.image);
+        rotations_.clear();
+        statistics_.sectors += std::popcount(open.sectors);
+        if (std::popcount(open.sectors) > many) bounds_.rotations_reaching(needed(), open.image, rotations_);
+        else bounds_.rotations_reaching(needed(), open.image, open.sectors, rotations_);
+        if (image.mirrored) {  // it met the mirrored pattern turned the other way
+            const std::size_t n = tables_.pattern.n_azimuths();
+            for (std::size_t& at : rotations_) at = (n - at) % n;
+            std::ranges::reverse(rotations_);
+        }
+        score(open.image);
     }
 
-    /// While exact scores are added up, what the spots left can add is known from the bounds, too.
-    void score_listed_blocks(std::ptrdiff_t number, const std::vector<std::size_t>& blocks, const BlockMaxima& table, std::size_t part) {
-        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
-        rest_.resize(std::max(rest_.size(), bounds_.n_groups(number) * n_runs));
-        statistics_.exact_blocks += std::ssize(blocks);
-        for (std::size_t first = 0; first < blocks.size(); first += n_runs) {
-            const std::size_t runs = std::min(n_runs, blocks.size() - first);
-            std::size_t begin[n_runs];
-            for (std::size_t run = 0; run < n_runs; ++run) {
-                const std::size_t lane = blocks[first + (run < runs ? run : 0)];
-                begin[run] = (part * table.per_part() + lane) * table.length();
-                bounds_.rest_of_block(number, lane, rest_.data() + run);
-            }
-            for (std::size_t done = 0; done < table.length(); done += n_lanes)
-                score_runs(number, begin, runs, done, std::min(n_lanes, table.length() - done), rest_.data());
-        }
+    /// Exact scores of the rotations in rotations_; keeps what matters.
+    void score(std::ptrdiff_t number) {
+        if (rotations_.empty()) return;
+        Hit best{-infinity, 0, number};
+        scorer_.score_bins(Image(number), rotations_, [&](std::int32_t at, float score) {
+            if (!(score >= needed())) return;
+            hits_.push_back({score, at, number});
+            best = std::min(best, hits_.back());
+        });
+        statistics_.scored += std::ssize(rotations_);
+        if (best.score == -infinity) return;
+        best_ = std::max(best_, best.score);
+        threshold_.offer(best);
     }
 
     /// Exact scores near the in-plane angle at which an image won last time.
     void score_around(const Hit& last) {
-        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
+        constexpr std::size_t n_bins = kernels::exact_runs * kernels::exact_lanes;
         const std::size_t n = tables_.pattern.n_azimuths();
-        std::size_t begin[n_runs];
-        for (std::size_t run = 0; run < n_runs; ++run)
-            begin[run] = (static_cast<std::size_t>(last.azimuth) + n + run * n_lanes - n_runs * n_lanes / 2) % n;
-        score_runs(last.image, begin, n_runs, 0, n_lanes, nullptr);
-    }
-
-    /// Exact scores of the n bins from begin[run] + done on; keeps what matters.
-    void score_runs(std::ptrdiff_t number, const std::size_t (&begin)[kernels::exact_runs], std::size_t runs, std::size_t done,
-                    std::size_t n, const float* rest) {
-        constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
-        const Image image(number);
-        const float shift = scorer_.zero_mean(image.template_id);
-        const auto slack = static_cast<float>(bounds_.rounding(image.template_id));
-        std::size_t from[n_runs];
-        for (std::size_t run = 0; run < n_runs; ++run) from[run] = std::min(begin[run] + done, scorer_.last_start());
-        float sums[n_runs * n_lanes];
-        if (!scorer_.correlate_some(image, from, {rest, needed() + shift - 2 * slack}, sums)) return;
-        Hit best{-infinity, 0, number};
-        for (std::size_t run = 0; run < runs; ++run) {
-            const std::size_t end = std::min(begin[run] + done + n, tables_.pattern.n_azimuths());
-            for (std::size_t at = begin[run] + done; at < end; ++at) {
-                const float score = sums[run * n_lanes + at - from[run]] - shift;
-                if (score < needed()) continue;
-                hits_.push_back({score, static_cast<std::int32_t>(at), number});
-                best = std::min(best, hits_.back());
-            }
-        }
-        if (best.score == -infinity) return;
-        best_ = std::max(best_, best.score);
-        threshold_.offer(best);
+        rotations_.clear();
+        for (std::size_t i = 0; i < n_bins; ++i) rotations_.push_back((static_cast<std::size_t>(last.azimuth) + n + i - n_bins / 2) % n);
+        score(last.image);
     }
 
     const TemplateSet& templates_;
@@ -238,7 +215,7 @@ private:
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
     bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
-    std::vector<float> rest_;  // what the groups left can add to the blocks being scored
+    std::vector<std::size_t> rotations_;  // of the image being scored
     std::vector<Hit> hits_;    // all rotations seen that scored what was needed at their time
     std::vector<Hit> recent_;  // winners of the last pattern
     SearchStatistics statistics_;

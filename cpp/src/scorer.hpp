@@ -49,31 +49,31 @@ public:
         return scores_;
     }
 
-    /// The same scores of the exact_lanes bins from each of exact_runs azimuths on, the zero-mean shift not yet taken off. False: given up.
-    bool correlate_some(const Image& image, const std::size_t (&from)[kernels::exact_runs], const kernels::Prospect& prospect,
+    /// The same scores of the exact_lanes bins from each of exact_runs azimuths on, the zero-mean shift not yet taken off.
+    void correlate_some(const Image& image, const std::size_t (&from)[kernels::exact_runs],
                         float (&sums)[kernels::exact_runs * kernels::exact_lanes]) const {
-        return kernels_.correlate_some(pattern_.rows(), pattern_.n_azimuths(), spots(image.template_id),
-                                       azimuth_[image.mirrored].data(), from, prospect, sums);
+        kernels_.correlate_some(pattern_.rows(), pattern_.n_azimuths(), spots(image.template_id), azimuth_[image.mirrored].data(), from, sums);
     }
 
     /// The last azimuth from which a run may be read; later ones would pass the end of the second copy of a ring.
     [[nodiscard]] std::size_t last_start() const noexcept { return pattern_.n_azimuths() - kernels::exact_lanes; }
 
-    /// Calls f(azimuth, score) for some bins of an image.
+    /// Calls f(azimuth, score) for some bins of an image; bins that follow each other closely are quickest.
     template <class F>
     void score_bins(const Image& image, std::span<const std::size_t> bins, F&& f) const {
         constexpr std::size_t n_runs = kernels::exact_runs, n_lanes = kernels::exact_lanes;
         const float shift = zero_mean(image.template_id);
         float sums[n_runs * n_lanes];
-        for (std::size_t first = 0; first < bins.size(); first += n_runs) {
-            const std::size_t runs = std::min(n_runs, bins.size() - first);
-            std::size_t from[n_runs];
-            for (std::size_t run = 0; run < n_runs; ++run) from[run] = std::min(bins[first + (run < runs ? run : 0)], last_start());
-            correlate_some(image, from, {}, sums);
-            for (std::size_t run = 0; run < runs; ++run) {
-                const std::size_t bin = bins[first + run];
-                f(static_cast<std::int32_t>(bin), sums[run * n_lanes + bin - from[run]] - shift);
+        for (std::size_t done = 0, next = 0; done < bins.size(); done = next) {
+            std::size_t from[n_runs] = {}, end[n_runs];  // run r holds the bins up to number end[r]
+            for (std::size_t run = 0; run < n_runs; ++run) {
+                if (next < bins.size()) from[run] = std::min(bins[next], last_start());
+                while (next < bins.size() && bins[next] - from[run] < n_lanes) ++next;  // also false for a bin before the run
+                end[run] = next;
             }
+            correlate_some(image, from, sums);
+            for (std::size_t run = 0, i = done; run < n_runs; ++run)
+                for (; i < end[run]; ++i) f(static_cast<std::int32_t>(bins[i]), sums[run * n_lanes + bins[i] - from[run]] - shift);
         }
     }
 

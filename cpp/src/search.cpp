@@ -66,16 +66,15 @@ private:
 SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) noexcept {
     images += other.images;
     past_sectors += other.past_sectors;
-    past_blocks += other.past_blocks;
-    exact_blocks += other.exact_blocks;
+    sectors += other.sectors;
+    scored += other.scored;
     hits += other.hits;
     return *this;
 }
 
 bool can_prune(const TemplateSet& templates) noexcept {
     const auto n = static_cast<std::size_t>(templates.n_azimuths);
-    return n >= 2 * kernels::block_lanes && blocks_of(n) >= 30 &&
-           SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
+    return n >= 2 * kernels::many_pairs && SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
 }
 
 SearchStatistics match_pruned(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <stdexcept>
 
 #include "rounded.hpp"
@@ -46,6 +47,7 @@ void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const
 
 RoundedSpots rounded_spots(const TemplateSet& templates) {
     RoundedSpots out;
+    const auto n_azimuths = static_cast<std::uint32_t>(templates.n_azimuths);
     out.offset.push_back(0);
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
         const auto first = static_cast<std::size_t>(templates.offset[t]);
@@ -55,18 +57,31 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
         out.per_unit.push_back(1 / double{unit});
         out.rounding.push_back(2 * (static_cast<double>(last - first) + 8) * 0x1p-24);  // twice and a little more than can be
         for (std::size_t i = first; i < last; ++i) {
-            out.ring.push_back(templates.ring[i]);
-            out.azimuth.push_back(templates.azimuth[i]);
+            out.place.push_back(2 * n_azimuths * templates.ring[i] + templates.azimuth[i]);
             out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_whole));
         }
-        while (out.weight.size() % 4 != 0) {
-            out.ring.push_back(0);
-            out.azimuth.push_back(0);
-            out.weight.push_back(0);
-        }
+        out.weight.resize((out.weight.size() + 3) / 4 * 4, 0);
+        out.place.resize(out.weight.size(), 0);
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
     return out;
+}
+
+constexpr auto none = static_cast<std::size_t>(-1);
+
+/// For each spot of a template, by its place in the list, the one half a turn further.
+std::vector<std::size_t> opposites(const TemplateSet& templates, std::size_t first, std::size_t last) {
+    const auto n = static_cast<std::size_t>(templates.n_azimuths);
+    std::vector<std::size_t> bins(last - first), order(last - first), found(last - first, none);
+    for (std::size_t i = first; i < last; ++i) bins[i - first] = templates.ring[i] * n + templates.azimuth[i];
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::sort(order, {}, [&](std::size_t i) { return bins[i]; });
+    for (std::size_t i = 0; i < bins.size(); ++i) {
+        const std::size_t bin = bins[i] / n * n + (bins[i] % n + n / 2) % n;
+        const auto at = std::ranges::lower_bound(order, bin, {}, [&](std::size_t j) { return bins[j]; });
+        if (at != order.end() && bins[*at] == bin) found[i] = *at;
+    }
+    return found;
 }
 
 GroupedSpots grouped_spots(const TemplateSet& templates) {
@@ -82,12 +97,15 @@ GroupedSpots grouped_spots(const TemplateSet& templates) {
         out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
         out.largest_sum = std::max(out.largest_sum, templates.weight_sum[t]);
         out.largest_rounding = std::max(out.largest_rounding, static_cast<float>(templates.rounded.rounding[t]));
+        const std::vector<std::size_t> opposite = opposites(templates, first, last);
         for (std::size_t i = first; i < last; ++i) {
-            if ((i - first) % 4 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_group_weight));
-            out.place.push_back(static_cast<std::uint16_t>(layout.place(templates.ring[i], templates.azimuth[i])));
+            const std::size_t other = opposite[i - first];
+            if (other < i - first) continue;  // the heavier of a pair counts for both
+            if (out.place.size() % 2 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_group_weight));
+            out.place.push_back(static_cast<std::uint16_t>(layout.place(templates.ring[i], templates.azimuth[i], other == none)));
         }
-        while (out.place.size() % 16 != 0) out.place.push_back(static_cast<std::uint16_t>(layout.nothing()));
-        out.weight.resize(out.place.size() / 4, 0);
+        while (out.place.size() % 8 != 0) out.place.push_back(static_cast<std::uint16_t>(layout.nothing()));
+        out.weight.resize(out.place.size() / 2, 0);
         out.offset.push_back(static_cast<std::int64_t>(out.place.size()));
     }
     return out;
@@ -107,6 +125,8 @@ RingSums ring_sums(const TemplateSet& templates) {
         for (std::size_t i = first; i < last; ++i) sums[templates.ring[i]] += templates.weight[i];
         const float unit = first < last ? unit_of(std::ranges::max(sums), most_whole) : 1.0F;
         out.unit.push_back(unit);
+        out.per_unit.push_back(1 / unit);
+        out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
         for (std::size_t ring = 0; ring < n_rings; ++ring)
             out.sums[((t / lanes * out.n_quads + ring / 4) * lanes + t % lanes) * 4 + ring % 4] = rounded_up(sums[ring], 1 / unit, most_whole);
     }

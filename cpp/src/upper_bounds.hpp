@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -16,7 +17,7 @@ class UpperBounds {
 public:
     static constexpr std::ptrdiff_t sector_group = 8;  ///< templates bounded together: neighbours on the grid of zone axes
 
-    UpperBounds(const TemplateSet& templates, const PatternTables& tables, const Scorer& scorer)
+    UpperBounds(const TemplateSet& templates, PatternTables& tables, const Scorer& scorer)
         : templates_(templates), tables_(tables), scorer_(scorer) {}
 
     /// Computes ring bounds, of every `stride`-th group of templates.
@@ -24,76 +25,93 @@ public:
         const RingSums& rings = templates_.rings;
         const std::size_t group_size = rings.n_quads * kernels::ring_lanes * 4;
         rings_.resize(rings.n_groups * kernels::ring_lanes);
-        for (std::size_t g = 0; g < rings.n_groups; g += stride) {
-            std::int32_t wholes[kernels::ring_lanes];
-            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, rings.n_quads, tables_.rounded.ring_maxima(), wholes);
-            const std::size_t first = g * kernels::ring_lanes;
-            const std::size_t n = std::min(kernels::ring_lanes, static_cast<std::size_t>(templates_.size()) - first);
-            for (std::size_t lane = 0; lane < n; ++lane) {
-                const auto t = static_cast<std::ptrdiff_t>(first + lane);
-                const double unit = double{rings.unit[first + lane]} * double{tables_.rounded.unit()};
-                rings_[first + lane] = static_cast<float>(wholes[lane] * unit - double{scorer_.zero_mean(t)} + rounding(t));
-            }
-        }
+        for (std::size_t g = 0; g < rings.n_groups; g += stride)
+            scorer_.kernels().ring_bounds(rings.sums.data() + g * group_size, rings.n_quads, tables_.rounded.ring_maxima(),
+                                          rings_.data() + g * kernels::ring_lanes);
     }
 
     /// Ring bound of both images of a template, as computed last.
-    [[nodiscard]] float ring(std::ptrdiff_t template_id) const { return rings_[static_cast<std::size_t>(template_id)]; }
+    [[nodiscard]] float ring(std::ptrdiff_t template_id) const {
+        const auto t = static_cast<std::size_t>(template_id);
+        return score_bound(template_id, rings_[t], double{templates_.rings.unit[t]} * double{tables_.rounded.unit()});
+    }
 
-    /// Sector bounds of n <= sector_group templates from `first` on: calls f(image, bound) for the images that can reach a score.
-    template <class F>
-    void sectors(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, F&& f) const {
-        const GroupedSpots& all = templates_.grouped;
-        // cut_of in single precision, with the largest rounding of all templates, less one whole: sums are below 2^19, so single
-        // precision errs by less than 0.2.
-        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / 2);
-        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
-        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
-        std::int32_t cut[sector_group], largest[sector_group][2];
-        for (std::ptrdiff_t t = 0; t < n; ++t) {
-            const auto of = static_cast<std::size_t>(first + t);
-            cut[t] = static_cast<std::int32_t>(std::clamp(least * all.per_unit[of] + zero * all.sum_per_unit[of] - 1, 0.0F, 1e9F));
-        }
-        scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
-                                        static_cast<std::size_t>(first), static_cast<std::size_t>(n), cut, largest);
+    /// Which of the n <= sector_group templates from `first` on can reach a score by their ring bounds, a bit for each.
+    [[nodiscard]] std::uint32_t rings_reaching(std::ptrdiff_t first, std::ptrdiff_t n, float wanted) const {
+        const RingSums& all = templates_.rings;
+        std::int32_t cut[sector_group];
+        cuts(first, n, wanted, all.per_unit, all.sum_per_unit, 1, cut);
+        std::uint32_t reaching = 0;
         for (std::ptrdiff_t t = 0; t < n; ++t)
-            for (const std::ptrdiff_t mirrored : {0, 1}) {
-                const std::int32_t bound = largest[t][mirrored];
-                if (bound < cut[t] || scorer_.spots(first + t).n == 0) continue;  // without spots: no candidate
-                f(static_cast<std::int32_t>(2 * (first + t) + mirrored), score_bound(first + t, bound, sector_wholes(first + t)));
+            reaching |= std::uint32_t{rings_[static_cast<std::size_t>(first + t)] >= cut[t]} << t;
+        return reaching;
+    }
+
+    /// Sector bounds of those of the sector_group templates from `first` on whose bits are set: calls f(image, bound, sectors) for the images
+    /// that can reach a score, with a bit set in `sectors` for each in which they can.
+    template <class F>
+    void sectors(std::ptrdiff_t first, std::uint32_t templates, float wanted, F&& f) const {
+        const GroupedSpots& all = templates_.grouped;
+        std::int32_t cut[sector_group];
+        kernels::SectorBounds bounds[sector_group];
+        cuts(first, std::min(sector_group, templates_.size() - first), wanted, all.per_unit, all.sum_per_unit, 2, cut);
+        std::uint32_t reaching = scorer_.kernels().sector_bounds(tables_.sectors.table(), {all.offset.data(), all.place.data(), all.weight.data()},
+                                                                 static_cast<std::size_t>(first), templates, cut, bounds);
+        for (; reaching != 0; reaching &= reaching - 1) {
+            const int t = std::countr_zero(reaching);
+            const std::ptrdiff_t id = first + t;
+            if (scorer_.spots(id).n == 0) continue;  // without spots: no candidate
+            const double unit = double{all.unit[static_cast<std::size_t>(id)]} * 2 * double{tables_.rounded.unit()};
+            for (const int mirrored : {0, 1}) {
+                const std::int32_t bound = bounds[t].largest[mirrored];
+                if (bound >= cut[t])
+                    f(static_cast<std::int32_t>(2 * id + mirrored), score_bound(id, bound, unit), bounds[t].reaching[mirrored] & tables_.sectors.lanes());
             }
+        }
     }
 
-    /// Block bound of an image.
-    [[nodiscard]] float block(std::ptrdiff_t number) {
-        return score_bound(number / 2, largest_block(number, tables_.blocks, 0), block_wholes(number / 2));
+    /// The sectors in which an image can reach a score, a bit for each.
+    [[nodiscard]] std::uint32_t sectors_reaching(float wanted, std::int32_t number) const {
+        std::uint32_t found = 0;
+        const std::ptrdiff_t first = number / 2 / sector_group * sector_group;
+        sectors(first, std::uint32_t{1} << (number / 2 - first), wanted, [&](std::int32_t image, float, std::uint32_t reaching) {
+            if (image == number) found = reaching;
+        });
+        return found;
     }
 
-    /// The blocks of a part of a table in which an image can reach a score; empty if there is none.
-    [[nodiscard]] const std::vector<std::size_t>& blocks_reaching(float wanted, std::ptrdiff_t number, const BlockMaxima& table,
-                                                                  std::size_t part) {
-        const Image image(number);
-        const kernels::RoundedSpots list = spots(image.template_id);
-        const std::int32_t cut = cut_of(image.template_id, wanted, block_wholes(image.template_id));
-        blocks_.clear();
-        if (table.parts() > 1 && largest_block(number, table, part) < cut) return blocks_;  // most single rotations
-        partial_sums_.resize(std::max(partial_sums_.size(), groups_of(list.n) * kernels::block_lanes));
-        scorer_.kernels().block_bounds(table.table(image.mirrored, part), list, block_sums_, partial_sums_.data());
-        for (std::size_t lane = 0; lane < table.per_part(); ++lane)
-            if (block_sums_[lane] >= cut) blocks_.push_back(lane);
-        return blocks_;
+    /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of
+    /// RoundedPattern: those of some sectors
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
+        const SectorLayout& layout = tables_.sectors.layout();
+        const Rotations rotations = rotations_of(number, wanted);
+        for (; sectors != 0; sectors &= sectors - 1) {
+            const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
+            for (std::size_t first = begin; first < end; first += kernels::few_rotations) {
+                const std::size_t n = std::min(kernels::few_rotations, end - first);
+                look_at_few(rotations, first, first + layout.half(), n, found);
+            }
+        }
     }
 
-    /// What the spots after each group but the last can add in one of these blocks: rest[group * exact_runs], for that image.
-    void rest_of_block(std::ptrdiff_t number, std::size_t lane, float* rest) const {
-        const auto per_whole = static_cast<float>(block_wholes(number / 2).unit);
-        for (std::size_t g = 0; g + 1 < groups_of(spots(number / 2).n); ++g)
-            rest[g * kernels::exact_runs] =
-                static_cast<float>(block_sums_[lane] - partial_sums_[g * kernels::block_lanes + lane]) * per_whole;
+    /// or all, pairs of them first.
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::vector<std::size_t>& found) {
+        constexpr std::size_t lanes = kernels::many_pairs;
+        const Rotations rotations = rotations_of(number, wanted);
+        const bool mirrored = Image(number).mirrored;
+        const PairMaxima& table = tables_.pairs();
+        const std::size_t n = tables_.rounded.n_azimuths() / 2;
+        std::int32_t sums[lanes];
+        pairs_.clear();
+        for (std::size_t first = 0; first < n; first += lanes) {
+            const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
+            if (scorer_.kernels().bound_pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, sums) < rotations.cut) continue;
+            for (std::size_t pair = first; pair < std::min(first + lanes, n); ++pair)
+                if (sums[pair - from] >= rotations.cut) pairs_.push_back(2 * pair);
+        }
+        if (pairs_.size() % 2 != 0) pairs_.push_back(pairs_.back());
+        for (std::size_t i = 0; i < pairs_.size(); i += 2) look_at_few(rotations, pairs_[i], pairs_[i + 1], 2, found);
     }
-
-    /// Groups of spots after which an exact sum looks whether to go on.
-    [[nodiscard]] std::size_t n_groups(std::ptrdiff_t number) const { return groups_of(spots(number / 2).n); }
 
     /// More than the exact score of a template can exceed the sum of its terms by rounding.
     [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
@@ -109,61 +127,76 @@ public:
             const auto* first = reinterpret_cast<const char*>(from);
             for (std::size_t at = 0; at < n * sizeof(*from); at += 64) __builtin_prefetch(first + at);
         };
-        fetch_lines(list.ring, list.n);
-        fetch_lines(list.azimuth, list.n);
+        fetch_lines(list.place, list.n);
         fetch_lines(list.weight, list.n);
     }
 
 private:
-    static std::size_t groups_of(std::size_t n_spots) { return (n_spots + kernels::group - 1) / kernels::group; }
-
     [[nodiscard]] kernels::RoundedSpots spots(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
         const RoundedSpots& all = templates_.rounded;
         const auto first = static_cast<std::size_t>(all.offset[t]);
-        return {all.ring.data() + first, all.azimuth.data() + first, all.weight.data() + first,
+        return {all.place.data() + first, all.weight.data() + first,
                 static_cast<std::size_t>(all.offset[t + 1]) - first};
     }
 
-    /// Largest bound of the blocks of a part, in whole numbers.
-    [[nodiscard]] std::int32_t largest_block(std::ptrdiff_t number, const BlockMaxima& table, std::size_t part) {
-        const Image image(number);
-        return scorer_.kernels().block_bounds(table.table(image.mirrored, part), spots(image.template_id), block_sums_, nullptr);
+    /// The least bounds in whole numbers with which n templates from `first` on can reach a score, given what one in whole numbers is worth:
+    /// `values` times that of the pattern, and 1 / per_unit of the template. Like cut_of in single precision, with the largest rounding of all
+    /// templates; what single precision may lose, five roundings of 2^-24, is taken off.
+    void cuts(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, const std::vector<float>& per_unit, const std::vector<float>& sum_per_unit,
+              int values, std::int32_t* cut) const {
+        const GroupedSpots& all = templates_.grouped;
+        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / values);
+        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
+        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+            const auto of = static_cast<std::size_t>(first + t);
+            const float score = least * per_unit[of], shift = zero * sum_per_unit[of];
+            const float whole = score + shift - 5e-7F * (std::abs(score) + std::abs(shift)) - 1;
+            cut[t] = static_cast<std::int32_t>(whole > 0 ? (whole < 1e9F ? whole : 1e9F) : 0.0F);
+        }
     }
 
-    /// What one in whole numbers is worth in a score of a template, and the inverse.
-    struct Wholes {
-        double unit, per_unit;
-    };
-    [[nodiscard]] Wholes block_wholes(std::ptrdiff_t template_id) const {
-        const auto t = static_cast<std::size_t>(template_id);
-        return {double{templates_.rounded.unit[t]} * double{tables_.rounded.unit()}, templates_.rounded.per_unit[t] * tables_.rounded.per_unit()};
-    }
-    [[nodiscard]] Wholes sector_wholes(std::ptrdiff_t template_id) const {  // values are halved
-        const auto t = static_cast<std::size_t>(template_id);
-        const double unit = double{templates_.grouped.unit[t]} * 2 * double{tables_.rounded.unit()};
-        return {unit, 1 / unit};
+    /// Upper bound of a score from a bound in whole numbers, each worth `unit`.
+    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, double unit) const {
+        return static_cast<float>(bound * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
     }
 
-    /// Upper bound of a score from a bound in whole numbers.
-    [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, const Wholes& wholes) const {
-        return static_cast<float>(bound * wholes.unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
-    }
-
-    /// The least bound in whole numbers with which a template can reach a score.
-    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted, const Wholes& wholes) const {
+    /// The least bound of a rotation in whole numbers with which a template can reach a score.
+    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
         const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
-        const double least = sum * wholes.per_unit;
+        const double least = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
         return least > 0 ? static_cast<std::int32_t>(std::min(least, 2e9)) : 0;
     }
 
+    /// What single rotations of an image are looked at with.
+    struct Rotations {
+        kernels::RoundedSpots spots;
+        const std::uint8_t* rows;
+        std::int32_t cut;
+    };
+    [[nodiscard]] Rotations rotations_of(std::ptrdiff_t number, float wanted) const {
+        const Image image(number);
+        return {spots(image.template_id), tables_.rounded.rows(image.mirrored), cut_of(image.template_id, wanted)};
+    }
+
+    /// Adds those of the n rotations from `one` on, and of the n from `other` on, that reach the cut, each once.
+    void look_at_few(const Rotations& rotations, std::size_t one, std::size_t other, std::size_t n, std::vector<std::size_t>& found) const {
+        constexpr std::size_t lanes = kernels::few_rotations;
+        std::int32_t sums[2 * lanes];
+        const std::size_t first[] = {one, other}, last = tables_.rounded.n_azimuths() - lanes;
+        const std::size_t from[] = {std::min(one, last), std::min(other, last)};  // later ones would pass the end of the second copy of a ring
+        if (scorer_.kernels().bound_few(rotations.rows + from[0], rotations.rows + from[1], rotations.spots, sums) < rotations.cut) return;
+        for (std::size_t half = 0; half < (one == other ? 1 : 2); ++half)
+            for (std::size_t at = first[half]; at < first[half] + n; ++at)
+                if (sums[half * lanes + at - from[half]] >= rotations.cut) found.push_back(at);
+    }
+
     const TemplateSet& templates_;
-    const PatternTables& tables_;
+    PatternTables& tables_;
     const Scorer& scorer_;
-    std::vector<float> rings_;  // ring bounds by template
-    std::int32_t block_sums_[kernels::block_lanes];  // of the image last looked at
-    std::vector<std::int32_t> partial_sums_;         // the same after each group of spots
-    std::vector<std::size_t> blocks_;                // those that reach what is wanted
+    std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
+    std::vector<std::size_t> pairs_;   // first rotations of those that reach what is wanted
 };
 
 }  // namespace nbedex

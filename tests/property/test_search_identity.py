@@ -239,8 +239,8 @@ def on_circle(radius: float, angles: NDArray[np.float64], intensity: float | NDA
     )
 
 
-# tiny ones, odd ones, ones of less than a vector, and ones that can't be cut into blocks
-TINY = ((1, 4), (1, 36), (2, 64), (3, 97), (1, 128), (2, 129), (4, 144), (3, 360), (2, 720))
+# tiny ones, odd ones, ones of less than a vector, and ones that can't be cut into sectors
+TINY = ((1, 4), (1, 36), (2, 64), (3, 97), (1, 128), (2, 129), (4, 144), (2, 136), (3, 360), (2, 720))
 
 
 @pytest.mark.parametrize(("n_rings", "n_azimuths"), TINY)
@@ -284,7 +284,7 @@ def test_ties_symmetric_templates_single_spots_and_tiny_grids(n_rings: int, n_az
 
 @pytest.mark.parametrize("constant", [1, 6, 8, 24, 360])
 def test_bounds_that_are_tight(constant: int) -> None:
-    """Patterns that do not vary over a block, so that the maximum over the block is the value at every rotation in it.
+    """Patterns that do not vary over a sector, so that its maximum is the value at every rotation in it.
 
     The bound then is the score, added up in another order: only what is allowed for rounding keeps it from falling
     below. Many spots make the rounding large; copies of a template with weights a few last bits apart, in another
@@ -297,14 +297,19 @@ def test_bounds_that_are_tight(constant: int) -> None:
         n = int(rng.integers(60, 200))
         radius, angle = rng.uniform(0.11, 0.99, n), rng.uniform(0, 2 * np.pi, n)
         template = np.stack([radius * np.cos(angle), radius * np.sin(angle), rng.uniform(0.1, 9, n)], axis=1)
+        paired = np.concatenate([template[: n // 2], template[: n // 2] * [-1, -1, 1]])  # bounds take two such together
         for few_bits in (0.0, 1e-7, -1e-7, 3e-7):
             spots.append(template[rng.permutation(n)] * [1, 1, 1 + few_bits])
+            spots.append(paired[rng.permutation(len(paired))] * [1, 1, 1 + few_bits])
     blocks = rng.random((60, 12, 360 // constant)).astype(np.float32)
     blocks[::3] = blocks[::3] > 0.6
     blocks[1::3] *= rng.random((20, 12, 360 // constant)) > 0.8
     patterns = np.repeat(blocks, constant, axis=2)
+    patterns[::5, :, 180:] = patterns[::5, :, :180]  # the same turned by half
     templates = packed(spots, grid)
-    assert compare([templates], patterns, ks=(1, 3, 9), distinct=1e-3) == 13 * len(patterns)
+    contrast = int((np.ptp(patterns, axis=(1, 2)) > 0).sum())
+    assert contrast > 50
+    assert compare([templates], patterns, ks=(1, 3, 9), distinct=1e-3) == 13 * contrast
     turned = np.ascontiguousarray(np.roll(patterns[:20], 7, axis=2) - np.float32(0.3))
     assert compare([templates], turned, ks=(1, 9), distinct=0.2) == 10 * len(turned)
 

@@ -2,11 +2,11 @@
 //
 // The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0. With D the maximum of
 // P over a range of bins, sum_i w_i D[r_i][theta_i + first phi of the range] - z bounds S for all rotations of the range.
-//   1. Ring bound (ring_bound): all rotations at once; where patterns are such that it pays.
-//   2. Sector bound (bound_by_sectors): ranges of 12 degrees, of a template and its mirror image at once. Settles nearly all images.
-//   3. Block bound (block_bound): ranges of 6 degrees.
-//   4. Exact scores (score_blocks) of the blocks that are left, best image first, given up as soon as the part added up and the block
-//      bound of the rest can't reach what is needed.
+//   1. Ring bound (compute_rings): all rotations at once; where patterns are such that it pays.
+//   2. Sector bound (sectors): ranges of 6 degrees and those half a turn further, of a template and its mirror image at once, in which two spots half a
+//      turn apart cost as much as one. Settles nearly all images.
+//   3. Bounds of single rotations (rotations_reaching) in the sectors that are left, best image first.
+//   4. Exact scores (score) of the rotations that are left.
 // What is needed: the threshold T (DistinctThreshold), a lower bound of the k-th best distinct score of the phase, and the share of the best
 // of all phases below which nothing is a rival.
 #pragma once
@@ -19,8 +19,8 @@ namespace nbedex {
 struct SearchStatistics {
     std::int64_t images = 0;        ///< templates and mirror images
     std::int64_t past_sectors = 0;  ///< images that the sector bound did not settle
-    std::int64_t past_blocks = 0;   ///< images that the block bound did not settle either
-    std::int64_t exact_blocks = 0;  ///< blocks scored exactly
+    std::int64_t sectors = 0;       ///< sectors of theirs whose rotations were bounded singly
+    std::int64_t scored = 0;        ///< rotations scored exactly
     std::int64_t hits = 0;          ///< rotations that scored at least the final threshold
 
     SearchStatistics& operator+=(const SearchStatistics& other) noexcept;

@@ -15,19 +15,20 @@ namespace nbedex {
 /// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
 struct RoundedSpots {
     std::vector<std::int64_t> offset;
-    std::vector<std::uint16_t> ring, azimuth;
+    std::vector<std::uint32_t> place;  ///< of the bin, in rings that are stored twice
     std::vector<std::uint8_t> weight;
     std::vector<float> unit;       ///< by template
     std::vector<double> per_unit;  ///< 1 / unit
     std::vector<double> rounding;  ///< how much an exact score may exceed the sum of its terms, relative to their size
 };
 
-/// The same spots in fours, for sector bounds: all four of a group are given the weight of the heaviest, a whole number 1 … 64. Each list is
-/// filled up to a multiple of sixteen spots with such that find nothing. Empty if places don't fit 16 bits.
+/// The same spots for sector bounds: two that lie half a turn apart have one place and the weight of the heavier. Two places that follow each other
+/// are given the weight of the heavier, a whole number 1 … 64. Each list is filled up to a multiple of eight places with such where nothing is found. Empty
+/// if places don't fit 16 bits.
 struct GroupedSpots {
     std::vector<std::int64_t> offset;   ///< of places
-    std::vector<std::uint16_t> place;   ///< of a spot's sector maxima (src/sector_layout.hpp)
-    std::vector<std::uint8_t> weight;   ///< by group
+    std::vector<std::uint16_t> place;   ///< of sector maxima (src/sector_layout.hpp)
+    std::vector<std::uint8_t> weight;   ///< of two places
     std::vector<float> unit;            ///< by template
     std::vector<float> per_unit;        ///< 1 / unit
     std::vector<float> sum_per_unit;    ///< sum of the template's weights / unit
@@ -40,7 +41,9 @@ struct GroupedSpots {
 struct RingSums {
     std::size_t n_groups = 0, n_quads = 0;
     std::vector<std::uint8_t> sums;
-    std::vector<float> unit;  ///< by template
+    std::vector<float> unit;          ///< by template
+    std::vector<float> per_unit;      ///< 1 / unit
+    std::vector<float> sum_per_unit;  ///< sum of the template's weights / unit
 };
 
 /// Spots of template t are [offset[t], offset[t+1]), heaviest first. With N bins in the annulus, w the exponentiated

@@ -48,31 +48,15 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
 
 using Run = Vector<exact_lanes>::type;
 
-/// Whether any bin of any run reaches `needed` if all that is left is added.
-inline bool promising(const Run (&sum)[exact_runs], const float* rest, float needed) {
-    auto any = sum[0] + rest[0] >= needed;
-    for (std::size_t run = 1; run < exact_runs; ++run) any |= sum[run] + rest[run] >= needed;
-    std::uint64_t bits[sizeof(any) / sizeof(std::uint64_t)], all = 0;
-    __builtin_memcpy(bits, &any, sizeof(any));
-    for (const std::uint64_t part : bits) all |= part;
-    return all != 0;
-}
-
-bool correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
-                    const std::size_t* phi, const Prospect& prospect, float* out) {
+void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
+                    const std::size_t* phi, float* out) {
     const std::size_t stride = 2 * n_azimuths;
     Run sum[exact_runs] = {};
-    for (std::size_t first = 0; first < spots.n; first += group) {
-        const std::size_t last = first + group < spots.n ? first + group : spots.n;
-        for (std::size_t i = first; i < last; ++i) {
-            const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
-            for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
-        }
-        if (prospect.rest && last < spots.n && !promising(sum, prospect.rest + first / group * exact_runs, prospect.needed))
-            return false;
+    for (std::size_t i = 0; i < spots.n; ++i) {
+        const float* at = rows + spots.ring[i] * stride + azimuth[spots.azimuth[i]];
+        for (std::size_t run = 0; run < exact_runs; ++run) sum[run] += spots.weight[i] * load<Run>(at + phi[run]);
     }
     __builtin_memcpy(out, sum, sizeof(sum));
-    return true;
 }
 
 void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8_t* maxima, std::int32_t* bounds) {
@@ -85,35 +69,48 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
-void sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::size_t n, const std::int32_t* cut,
-                   std::int32_t (*largest)[2]) {
-    const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `largest`
+std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::uint32_t templates,
+                            const std::int32_t* cut, SectorBounds* bounds) {
+    const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
     const SectorSpots spots = given_spots;
-    for (std::size_t t = 0; t < n; ++t) {
+    std::uint32_t reaching = 0;
+    for (; templates != 0; templates &= templates - 1) {
+        const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
         LaneSums sums;
-        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 16) {
-            FourAdded group[4];
-            for (std::size_t k = 0; k < 4; ++k) group[k].load(table.direct, table.mirrored, spots.place + i + 4 * k);
-            sums.add(group[0].lanes(), group[1].lanes(), group[2].lanes(), group[3].lanes(), spots.weight + i / 4);
+        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
+            const std::uint16_t* place = spots.place + i;
+            const auto two = [&](std::size_t k) { return two_added(table.direct, table.mirrored, place[2 * k], place[2 * k + 1]); };
+            sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
         }
-        if (sums.any_reaches(cut[t])) sums.largest(largest[t]);
-        else largest[t][0] = largest[t][1] = -1;
+        if (!sums.any_reaches(cut[t])) continue;
+        reaching |= std::uint32_t{1} << t;
+        sums.largest(bounds[t].largest);
+        const std::uint64_t lanes = sums.reaching(cut[t]);
+        bounds[t].reaching[0] = static_cast<std::uint32_t>(lanes);
+        bounds[t].reaching[1] = static_cast<std::uint32_t>(lanes >> 32);
     }
+    return reaching;
 }
 
-std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& given_spots, std::int32_t* lanes, std::int32_t* partial) {
-    const BlockTable table = given_table;  // copies stay in registers; what is given by reference might overlap `partial`
-    const RoundedSpots spots = given_spots;
-    LaneSums sums;
-    for (std::size_t i = 0; i < spots.n; i += 4) {
-        if (partial && i > 0 && i % group == 0) sums.store(partial + (i / group - 1) * block_lanes);
-        const auto spot = [&](std::size_t k) {
-            return lanes_at(table.values + table.ring_start[spots.ring[i + k]] + table.start[spots.azimuth[i + k]]);
-        };
-        sums.add(spot(0), spot(1), spot(2), spot(3), spots.weight + i);
-    }
-    sums.store(lanes);
+/// Sums of what `lanes` finds at the places of the spots; returns the largest.
+template <class Sums, class Lanes>
+inline std::int32_t bound_rotations(Lanes&& lanes, const RoundedSpots& given_spots, std::int32_t* out) {
+    const RoundedSpots spots = given_spots;  // a copy stays in registers
+    Sums sums;
+    for (std::size_t i = 0; i < spots.n; i += 4)
+        sums.add(lanes(spots.place[i]), lanes(spots.place[i + 1]), lanes(spots.place[i + 2]), lanes(spots.place[i + 3]), spots.weight + i);
+    sums.store(out);
     return sums.largest();
+}
+
+std::int32_t bound_pairs(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums) {
+    const std::ptrdiff_t further = odd - even;
+    return bound_rotations<LaneSums>(
+        [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); }, spots, sums);
+}
+
+std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<FewSums>([values, other](std::uint32_t place) { return eights_at(values + place, other + place); }, spots, sums);
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -121,7 +118,7 @@ std::int32_t block_bounds(const BlockTable& given_table, const RoundedSpots& giv
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, block_bounds,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_pairs, bound_few,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -19,20 +19,6 @@ inline std::int32_t largest_of(__m256i eight) {
     return _mm_cvtsi128_si32(four);
 }
 
-/// Four places in lists of bytes, read at once (loads are what sums wait for).
-class FourPlaces {
-public:
-    explicit FourPlaces(const std::uint16_t* place) { __builtin_memcpy(&places_, place, sizeof places_); }
-
-    /// The sums of the 32 values from each place on.
-    [[nodiscard]] __m256i added(const std::uint8_t* list) const {
-        const auto at = [&](int k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(list + (places_ >> (16 * k) & 0xFFFF))); };
-        return _mm256_add_epi8(_mm256_add_epi8(at(0), at(1)), _mm256_add_epi8(at(2), at(3)));
-    }
-
-private:
-    std::uint64_t places_;
-};
 #endif
 
 /// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
@@ -46,76 +32,31 @@ inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 }
-#elif defined(__AVX2__)
+#endif
+#if defined(__AVX2__)
 inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm256_dpbusd_epi32(sum, values, weights);
+#else
     const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
+#if defined(__AVX512VNNI__)
+    sum = _mm_dpbusd_epi32(sum, values, weights);
+#else
+    const __m128i pairs = _mm_maddubs_epi16(values, weights);
+    sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+#endif
 }
 #endif
 
 // Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
 // four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
-// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3.
-#if defined(__AVX512BW__)
-
-/// 64 values of one spot.
-using Lanes = __m512i;
-
-inline Lanes lanes_at(const std::uint8_t* from) { return _mm512_loadu_si512(from); }
-
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        const FourPlaces places(place);
-        lanes_ = _mm512_inserti64x4(_mm512_castsi256_si512(places.added(first)), places.added(second), 1);
-    }
-    [[nodiscard]] Lanes lanes() const { return lanes_; }
-
-private:
-    Lanes lanes_;
-};
-
-class LaneSums {
-public:
-    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
-        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
-        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
-        int four;
-        __builtin_memcpy(&four, weights, 4);
-        const __m512i w = _mm512_set1_epi32(four);
-        multiply_add(sum_[0], _mm512_unpacklo_epi16(ab0, cd0), w);
-        multiply_add(sum_[1], _mm512_unpackhi_epi16(ab0, cd0), w);
-        multiply_add(sum_[2], _mm512_unpacklo_epi16(ab1, cd1), w);
-        multiply_add(sum_[3], _mm512_unpackhi_epi16(ab1, cd1), w);
-    }
-
-    [[nodiscard]] std::int32_t largest() const { return _mm512_reduce_max_epi32(over_quarters()); }
-    [[nodiscard]] bool any_reaches(std::int32_t cut) const { return _mm512_cmpge_epi32_mask(over_quarters(), _mm512_set1_epi32(cut)) != 0; }
-
-    /// Largest of the first 32 lanes and of the others.
-    void largest(std::int32_t (&halves)[2]) const {
-        const __m512i best = over_quarters();
-        halves[0] = largest_of(_mm512_castsi512_si256(best));
-        halves[1] = largest_of(_mm512_extracti64x4_epi64(best, 1));
-    }
-
-    void store(std::int32_t* lanes) const {
-        for (std::size_t k = 0; k < 4; ++k) {
-            alignas(64) std::int32_t quarter[16];
-            _mm512_store_si512(quarter, sum_[k]);
-            for (std::size_t part = 0; part < 4; ++part) __builtin_memcpy(lanes + 16 * part + 4 * k, quarter + 4 * part, 16);
-        }
-    }
-
-private:
-    [[nodiscard]] __m512i over_quarters() const {
-        return _mm512_max_epi32(_mm512_max_epi32(sum_[0], sum_[1]), _mm512_max_epi32(sum_[2], sum_[3]));
-    }
-    __m512i sum_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-};
-
-#elif defined(__AVX2__)
+// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3. 256 bits at a time, also where there are registers of 512: two halves in one
+// must first be put together.
+#if defined(__AVX2__)
 
 /// 64 values of one spot.
 struct Lanes {
@@ -123,21 +64,12 @@ struct Lanes {
 };
 
 inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
-
 inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
 
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        const FourPlaces places(place);
-        lanes_ = {{places.added(first), places.added(second)}};
-    }
-    [[nodiscard]] const Lanes& lanes() const { return lanes_; }
-
-private:
-    Lanes lanes_;
-};
+/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
+inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+    return {{_mm256_add_epi8(half_at(first + place), half_at(first + other)), _mm256_add_epi8(half_at(second + place), half_at(second + other))}};
+}
 
 class LaneSums {
 public:
@@ -170,6 +102,19 @@ public:
         for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_of(over_quarters(half));
     }
 
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        const __m256i below = _mm256_set1_epi32(cut);
+        std::uint64_t lanes = 0;
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t k = 0; k < 4; ++k) {
+                const __m256i less = _mm256_cmpgt_epi32(below, sum_[half][k]);
+                const std::uint64_t of_quarter = static_cast<std::uint64_t>(~_mm256_movemask_ps(_mm256_castsi256_ps(less)) & 0xFF);
+                for (std::size_t part = 0; part < 2; ++part) lanes |= (of_quarter >> (4 * part) & 0xF) << (32 * half + 16 * part + 4 * k);
+            }
+        return lanes;
+    }
+
     void store(std::int32_t* lanes) const {
         for (std::size_t half = 0; half < 2; ++half) {
             for (std::size_t k = 0; k < 4; ++k) {
@@ -195,53 +140,104 @@ using Lanes = const std::uint8_t*;
 
 inline Lanes lanes_at(const std::uint8_t* from) { return from; }
 
-/// The sums of four times 32 values up to 63 of one list, and of four times 32 at the same places of another.
-class FourAdded {
-public:
-    void load(const std::uint8_t* first, const std::uint8_t* second, const std::uint16_t* place) {
-        for (std::size_t lane = 0; lane < 32; ++lane) {
-            sum_[lane] = added(first + lane, place);
-            sum_[32 + lane] = added(second + lane, place);
-        }
-    }
-    [[nodiscard]] Lanes lanes() const { return sum_; }
-
-private:
-    static std::uint8_t added(const std::uint8_t* list, const std::uint16_t* place) {
-        return static_cast<std::uint8_t>(list[place[0]] + list[place[1]] + list[place[2]] + list[place[3]]);
-    }
-    std::uint8_t sum_[64];
+/// Eight values from one place on, and eight from another.
+struct Eights {
+    std::uint8_t value[16];
+    std::uint8_t operator[](std::size_t lane) const { return value[lane]; }
 };
+inline Eights eights_at(const std::uint8_t* from, const std::uint8_t* other) {
+    Eights eights;
+    __builtin_memcpy(eights.value, from, 8);
+    __builtin_memcpy(eights.value + 8, other, 8);
+    return eights;
+}
 
-class LaneSums {
+/// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
+struct TwoAdded {
+    std::uint8_t sum[64];
+    std::uint8_t operator[](std::size_t lane) const { return sum[lane]; }
+};
+inline TwoAdded two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+    TwoAdded two;
+    for (std::size_t lane = 0; lane < 32; ++lane) {
+        two.sum[lane] = static_cast<std::uint8_t>(first[place + lane] + first[other + lane]);
+        two.sum[32 + lane] = static_cast<std::uint8_t>(second[place + lane] + second[other + lane]);
+    }
+    return two;
+}
+
+/// Sums of N lanes.
+template <std::size_t N>
+class PlainSums {
 public:
-    void add(Lanes a, Lanes b, Lanes c, Lanes d, const std::uint8_t* weights) {
-        for (std::size_t lane = 0; lane < block_lanes; ++lane)
+    template <class Values>
+    void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
+        for (std::size_t lane = 0; lane < N; ++lane)
             sum_[lane] += weights[0] * a[lane] + weights[1] * b[lane] + weights[2] * c[lane] + weights[3] * d[lane];
     }
 
-    [[nodiscard]] std::int32_t largest() const {
-        std::int32_t halves[2];
-        largest(halves);
-        return halves[0] > halves[1] ? halves[0] : halves[1];
-    }
+    [[nodiscard]] std::int32_t largest() const { return largest_from(0, N); }
     [[nodiscard]] bool any_reaches(std::int32_t cut) const { return largest() >= cut; }
 
-    /// Largest of the first 32 lanes and of the others.
+    /// Largest of the first half of the lanes and of the others.
     void largest(std::int32_t (&halves)[2]) const {
-        for (std::size_t half = 0; half < 2; ++half) {
-            halves[half] = sum_[32 * half];
-            for (std::size_t lane = 0; lane < 32; ++lane)
-                halves[half] = halves[half] > sum_[32 * half + lane] ? halves[half] : sum_[32 * half + lane];
-        }
+        for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_from(N / 2 * half, N / 2 * (half + 1));
+    }
+
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        std::uint64_t lanes = 0;
+        for (std::size_t lane = 0; lane < N; ++lane) lanes |= std::uint64_t{sum_[lane] >= cut} << lane;
+        return lanes;
     }
 
     void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
 
 private:
-    std::int32_t sum_[block_lanes] = {};
+    [[nodiscard]] std::int32_t largest_from(std::size_t first, std::size_t end) const {
+        std::int32_t largest = sum_[first];
+        for (std::size_t lane = first; lane < end; ++lane) largest = largest > sum_[lane] ? largest : sum_[lane];
+        return largest;
+    }
+    std::int32_t sum_[N] = {};
 };
+using LaneSums = PlainSums<many_pairs>;
+using FewSums = PlainSums<2 * few_rotations>;
 
+#endif
+
+#if defined(__AVX2__)
+/// Eight values from one place on, and eight from another.
+inline __m128i eights_at(const std::uint8_t* from, const std::uint8_t* other) {
+    return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(other)));
+}
+
+/// Sums of 16 lanes, added up like those of LaneSums.
+class FewSums {
+public:
+    void add(__m128i a, __m128i b, __m128i c, __m128i d, const std::uint8_t* weights) {
+        const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
+        const __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
+        int four;
+        __builtin_memcpy(&four, weights, 4);
+        const __m128i w = _mm_set1_epi32(four);
+        multiply_add(sum_[0], _mm_unpacklo_epi16(ab0, cd0), w);
+        multiply_add(sum_[1], _mm_unpackhi_epi16(ab0, cd0), w);
+        multiply_add(sum_[2], _mm_unpacklo_epi16(ab1, cd1), w);
+        multiply_add(sum_[3], _mm_unpackhi_epi16(ab1, cd1), w);
+    }
+
+    [[nodiscard]] std::int32_t largest() const {
+        __m128i four = _mm_max_epi32(_mm_max_epi32(sum_[0], sum_[1]), _mm_max_epi32(sum_[2], sum_[3]));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+        return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
+    }
+
+    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
+
+private:
+    __m128i sum_[4] = {};
+};
 #endif
 
 /// Sums of sixteen 32-bit lanes.

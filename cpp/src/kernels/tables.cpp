@@ -34,17 +34,43 @@ std::uint8_t round_all_up(const float* __restrict values, std::size_t n, float p
     return static_cast<std::uint8_t>(largest);
 }
 
-void halved(const std::uint8_t* __restrict values, std::size_t n, std::uint8_t* __restrict out) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<std::uint8_t>(values[i] - values[i] / 2);
+typedef std::uint8_t Bytes __attribute__((vector_size(64)));
+typedef std::uint8_t HalfBytes __attribute__((vector_size(32)));
+
+template <class V>
+inline V load(const std::uint8_t* from) {
+    V value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
 }
 
-void larger(const std::uint8_t* __restrict from, std::size_t by, std::size_t n, std::uint8_t* __restrict to) {
-    const std::uint8_t* __restrict other = from + by;
-    for (std::size_t i = 0; i < n; ++i) to[i] = from[i] > other[i] ? from[i] : other[i];
+inline Bytes larger(Bytes a, Bytes b) { return a > b ? a : b; }
+
+/// (a + b) / 2, rounded up.
+inline HalfBytes mean_of(HalfBytes a, HalfBytes b) { return (a | b) - ((a ^ b) >> 1); }
+
+/// 32 sectors, of which those beyond n repeat the first ones, and then the same from sector n on.
+inline void store_twice(HalfBytes sectors, std::size_t n, std::uint8_t* row) {
+    __builtin_memcpy(row, &sectors, sizeof sectors);
+    __builtin_memcpy(row + n, &sectors, sizeof sectors);
+}
+
+void sector_rows(const std::uint8_t* columns, const SectorShape& given, std::uint8_t* both, std::uint8_t* alone) {
+    const SectorShape shape = given;
+    for (std::size_t first = 0; first < shape.length; first += shape.step, both += 64, alone += 64) {
+        Bytes most = load<Bytes>(columns + first * column_bytes);
+        for (std::size_t e = first + 1; e < shape.length; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes));
+        for (std::size_t e = 0; e + 1 < first + shape.step; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes + 1));
+        std::uint8_t values[64];
+        __builtin_memcpy(values, &most, sizeof values);
+        const HalfBytes one = load<HalfBytes>(values), other = load<HalfBytes>(values + shape.n_sectors), none = {};
+        store_twice(mean_of(one, other), shape.n_sectors, both);
+        store_twice(mean_of(one > other ? one : other, none), shape.n_sectors, alone);
+    }
 }
 
 }  // namespace
 
-extern const TableKernels table_kernels{scaled_twice, round_all_up, halved, larger};
+extern const TableKernels table_kernels{scaled_twice, round_all_up, sector_rows};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -6,6 +6,13 @@
 
 namespace nbedex::kernels {
 
+/// Half a turn has n_sectors <= 32 sectors of `length` bins; each has length / step rows, of maxima over length + step - 1 bins.
+struct SectorShape {
+    std::size_t n_sectors, length, step;
+};
+
+inline constexpr std::size_t column_bytes = 128;
+
 struct TableKernels {
     /// to[i] = to[n + i] = from[i] * factor; returns the largest of them, without sign.
     float (*scaled_twice)(const float* from, std::size_t n, float factor, float* to);
@@ -13,11 +20,9 @@ struct TableKernels {
     /// out[i] = rounded_up(values[i], per_unit, most_whole) (src/rounded.hpp); returns the largest.
     std::uint8_t (*rounded_up)(const float* values, std::size_t n, float per_unit, std::uint8_t* out);
 
-    /// out[i] = values[i] / 2, rounded up.
-    void (*halved)(const std::uint8_t* values, std::size_t n, std::uint8_t* out);
-
-    /// to[i] = max(from[i], from[i + by]) for i < n.
-    void (*larger)(const std::uint8_t* from, std::size_t by, std::size_t n, std::uint8_t* to);
+    /// The rows of a ring in a table of sector maxima (src/sector_layout.hpp). columns[e * column_bytes + j] is bin j * length + e of the ring, for
+    /// j = 0 … column_bytes / 2, beyond the end of the ring from its beginning again.
+    void (*sector_rows)(const std::uint8_t* columns, const SectorShape& shape, std::uint8_t* both, std::uint8_t* alone);
 };
 
 }  // namespace nbedex::kernels
