@@ -65,7 +65,7 @@ def polar(kind: str, phase: str, settings: str, n: int = PATTERNS) -> NDArray[np
     frames, centers = make_frames(
         "easy" if kind == "negative" else kind, phase, n, seed=11, detector=small_detector(), orientations=12
     )
-    patterns, _, _ = _core.prepare_patterns(frames, centers, run.sampler, run.preprocessing, None, 1)
+    patterns, _, _, _ = _core.prepare_patterns(frames, centers, run.sampler, run.preprocessing, None, 1)
     return patterns - patterns.mean(axis=2, keepdims=True) if kind == "negative" else patterns
 
 
