@@ -64,6 +64,27 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
     assert several.tobytes() == found.tobytes()
 
 
+@pytest.mark.parametrize("n_azimuths", [40, 64, 100, 128, 360])
+def test_turned_peaks_are_met_by_chance_as_often(n_azimuths: int) -> None:
+    """What is counted does not depend on where rows of bins begin, nor on where words of 64 bins end."""
+    _, g, intensity = kinematical_intensities(load_phase(PHASES[0]), SIMULATION)
+    crystal = _core.KinematicCrystal(g=g, intensity=intensity, template_exponent=0.25, symmetry=np.eye(4)[:1])
+    grid = _core.PolarGrid(n_rings=40, n_azimuths=n_azimuths, k_min=0.1, k_max=1.1)
+    options = _core.RefineOptions(
+        wavelength=0.0197, excitation_width=0.01, precession_angle=0.0, reach=0.03, distinct_angle=0.1
+    )
+    model = _core.KinematicModel([crystal], grid, options)
+    rng = np.random.default_rng(n_azimuths)
+    lit = rng.random((40, n_azimuths)) < 0.02
+    for axis, by in ((1, 1), (0, 1), (1, 2)):
+        lit = lit | np.roll(lit, by, axis=axis)
+    turns = list(range(0, n_azimuths, 7))
+    peaks = np.stack([np.roll(lit, turn, axis=1) for turn in turns]).astype(np.float32)
+    found = model.spots_met(peaks, np.zeros(len(turns), np.int16), np.tile(orientations(1), (len(turns), 1)), 0.04, 1)
+    assert (found[:, ::2] == found[0, ::2]).all() and 0.01 < found[0, 2] < 0.95
+    assert abs((found[:, 1] / found[:, 0]).mean() - found[0, 2]) < 0.1  # met by chance as often as predicted
+
+
 def test_the_bound_is_one() -> None:
     """Never below the binomial tail, within a factor of ten."""
     for n, k, q in ((10, 5, 0.1), (40, 12, 0.1), (3, 3, 0.2), (25, 25, 0.5)):
