@@ -166,5 +166,5 @@ def _frames(kind: str, phase: str, n: int, seed: int) -> tuple[NDArray[np.uint16
 def _polar(case: Case, kind: str, phase: str, n: int, seed: int) -> NDArray[np.float32]:
     frames, centers = _frames(kind, phase, n, seed)
     run = case.engine(("na2au",))  # any phase: the sampler and the preprocessing are the same for all
-    polar, _, _ = _core.prepare_patterns(frames, centers, run.sampler, run.preprocessing, None, 1)
+    polar, _, _, _ = _core.prepare_patterns(frames, centers, run.sampler, run.preprocessing, None, 1)
     return polar

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from validation import exchange
 from validation.conditions import CACHE, CONDITIONS, MAIN, Detector, condition
-from validation.detector import _smooth, detector_matrix, frames
+from validation.detector import detector_matrix, frames, smooth
 
 from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
@@ -44,13 +44,13 @@ def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, N
     """Evidence, phases and orientations of the winners."""
     middle = (np.array(images.shape[1:]) - 1) / 2
     centers = locate(images, CenterSettings(search_radius=7.0), middle, None, finder="beam", threads=1)
-    polar, peaks, _ = _core.prepare_patterns(
+    polar, peaks, _, skewness = _core.prepare_patterns(
         np.ascontiguousarray(images), np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
-    levels = noise_levels(_core.skewness(peaks, 1), engine)
+    levels = noise_levels(skewness[:, 1], engine)
     first = searched(match_phases(peaks, engine, levels), engine, levels)
-    final = refined(first, polar, engine, noise_levels(_core.skewness(polar, 1), engine))
+    final = refined(first, polar, engine, noise_levels(skewness[:, 0], engine))
     evidence = gather_evidence(first, final, engine)
     return evidence, final.phase_id[:, 0], final.orientation[:, 0]
 
@@ -108,7 +108,7 @@ def noise_frames(rng: np.random.Generator, *, counts: float, halo: float, n: int
     middle = np.full(2, (camera.size - 1) / 2)
     r = np.arange(camera.size) - middle[0]
     beam = np.exp(-(r[:, None] ** 2 + r[None] ** 2) / (2 * camera.blur_px**2))
-    expected = _smooth(middle, detector_matrix(camera, 0.0), camera) + 0.4 * beam / beam.sum()
+    expected = smooth(middle, detector_matrix(camera, 0.0), camera) + 0.4 * beam / beam.sum()
     return rng.poisson(counts * expected, (n, camera.size, camera.size)).astype(np.uint16)
 
 

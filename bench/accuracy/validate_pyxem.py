@@ -92,7 +92,7 @@ def main() -> None:
             where = exchange.folder(arguments.cache, what.crystal, phase, "tuning")
             truth = exchange.read(where, arguments.n)
             shown = frames(truth, what.detector, wavelength=told(what).wavelength, seed=("tuning", phase))
-            polar, _, _ = _core.prepare_patterns(
+            polar, _, _, _ = _core.prepare_patterns(
                 shown.images, shown.center, engine.sampler, engine.preprocessing, None, 1
             )
             found = ask(arguments.python, polar, engine, arguments.fraction)

@@ -65,15 +65,16 @@ py::ssize_t frame_count(const py::array& frames) {
     return frames.shape(0);
 }
 
-/// Calls body(frame, number) for every frame, in parallel.
+/// Calls body(frame, number, thread) for every frame, in parallel.
 template <class F>
 void for_each_frame(const py::array& frames, const std::optional<py::array>& mask, int threads, F&& body) {
     const py::ssize_t n = frames.shape(0), rows = frames.shape(1), columns = frames.shape(2);
     const std::uint8_t* masked = mask ? view<std::uint8_t>(*mask, "mask", {rows, columns}).data() : nullptr;
     dispatch_frames(frames, [&]<class T>(const T* data) {
         run([&](const Poll& poll) {
-            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
-                body(Frame<T>{data + i * rows * columns, rows, columns, masked}, static_cast<std::size_t>(i));
+            parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int thread) {
+                body(Frame<T>{data + i * rows * columns, rows, columns, masked}, static_cast<std::size_t>(i),
+                     static_cast<std::size_t>(thread));
             });
         });
     });
@@ -92,14 +93,14 @@ void for_each_frame(const FrameFile& file, const std::optional<py::array>& mask,
                 std::vector<T>& pixels = buffer[static_cast<std::size_t>(thread)];
                 pixels.resize(static_cast<std::size_t>(rows * columns));
                 file.read(static_cast<std::size_t>(i), pixels.data());
-                body(Frame<T>{pixels.data(), rows, columns, masked}, static_cast<std::size_t>(i));
+                body(Frame<T>{pixels.data(), rows, columns, masked}, static_cast<std::size_t>(i), static_cast<std::size_t>(thread));
             });
         });
     });
 }
 #endif
 
-/// Calls body(frame, number) for every frame of an array or of a file, in parallel.
+/// Calls body(frame, number, thread) for every frame of an array or of a file, in parallel.
 template <class F>
 void for_each_given(const py::object& frames, const std::optional<py::array>& mask, int threads, F&& body) {
 #ifdef NBEDEX_HAS_PREAD
@@ -110,39 +111,62 @@ void for_each_given(const py::object& frames, const std::optional<py::array>& ma
     for_each_frame(array, mask, threads, body);
 }
 
-/// Patterns, the sparser ones that are searched (None unless wanted), status.
+std::vector<PolarSampler::Scratch> scratch_for(py::ssize_t n, int threads) {
+    return std::vector<PolarSampler::Scratch>(static_cast<std::size_t>(threads_for(n, threads)));
+}
+
+/// Patterns, the sparser ones that are searched (None unless wanted), status and skewness of both, (n, 2).
+class PreparedArrays {
+public:
+    PreparedArrays(py::ssize_t n, const PolarGrid& grid, bool with_peaks)
+        : polar_({n, grid.n_rings, grid.n_azimuths}), peaks_({with_peaks ? n : 0, grid.n_rings, grid.n_azimuths}), status_({n}),
+          skewness_({n, 2}), size_(grid.size()), peak_size_(with_peaks ? size_ : 0) {}
+
+    [[nodiscard]] std::span<float> polar(std::size_t p) const { return polar_.span.subspan(p * size_, size_); }
+    [[nodiscard]] std::span<float> peaks(std::size_t p) const { return peaks_.span.subspan(p * peak_size_, peak_size_); }
+
+    void set(std::size_t p, const Prepared& prepared) const {
+        status_.span[p] = static_cast<std::uint8_t>(prepared.status);
+        skewness_.span[2 * p] = prepared.skewness;
+        skewness_.span[2 * p + 1] = prepared.peak_skewness;
+    }
+
+    [[nodiscard]] py::tuple tuple() const {
+        return py::make_tuple(polar_.array, peak_size_ > 0 ? py::object(peaks_.array) : py::none(), status_.array, skewness_.array);
+    }
+
+private:
+    NewArray<float> polar_, peaks_;
+    NewArray<std::uint8_t> status_;
+    NewArray<double> skewness_;
+    std::size_t size_, peak_size_;
+};
+
 py::tuple prepare(const py::object& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
                   const std::optional<py::array>& mask, int threads, bool with_peaks) {
     const auto n = static_cast<py::ssize_t>(py::len(frames));
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
-    const std::size_t size = sampler.grid().size(), peak_size = with_peaks ? size : 0;
-    NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
-    NewArray<float> peaks({with_peaks ? n : 0, sampler.grid().n_rings, sampler.grid().n_azimuths});
-    NewArray<std::uint8_t> status({n});
-    for_each_given(frames, mask, threads, [&](const auto& frame, std::size_t p) {
-        const std::span<float> pattern = polar.span.subspan(p * size, size), sparse = peaks.span.subspan(p * peak_size, peak_size);
-        status.span[p] = static_cast<std::uint8_t>(
-            prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, pattern, sparse));
+    const PreparedArrays out(n, sampler.grid(), with_peaks);
+    std::vector<PolarSampler::Scratch> scratch = scratch_for(n, threads);
+    for_each_given(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t thread) {
+        out.set(p, prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, scratch[thread], out.polar(p),
+                                   out.peaks(p)));
     });
-    return py::make_tuple(polar.array, with_peaks ? py::object(peaks.array) : py::none(), status.array);
+    return out.tuple();
 }
 
-/// Patterns, sparser patterns and status of what is already unwrapped.
+/// The same of what is already unwrapped.
 py::tuple finish(const py::array& unwrapped, const PolarGrid& grid, const Preprocessing& options, int threads) {
     const std::span<const float> data = view<float>(unwrapped, "unwrapped", {any, grid.n_rings, grid.n_azimuths});
-    const py::ssize_t n = unwrapped.shape(0);
-    const std::size_t size = grid.size();
-    NewArray<float> polar({n, grid.n_rings, grid.n_azimuths}), peaks({n, grid.n_rings, grid.n_azimuths});
-    NewArray<std::uint8_t> status({n});
-    std::ranges::copy(data, polar.span.begin());
+    const PreparedArrays out(unwrapped.shape(0), grid, true);
     run([&](const Poll& poll) {
-        parallel_for(n, threads, poll, [&](std::ptrdiff_t i, int) {
+        parallel_for(unwrapped.shape(0), threads, poll, [&](std::ptrdiff_t i, int) {
             const auto p = static_cast<std::size_t>(i);
-            status.span[p] = static_cast<std::uint8_t>(
-                finish_pattern(grid, options, polar.span.subspan(p * size, size), peaks.span.subspan(p * size, size)));
+            const Bins bins{data.data() + p * grid.size(), static_cast<std::size_t>(grid.n_azimuths)};
+            out.set(p, finish_pattern(grid, options, bins, out.polar(p), out.peaks(p)));
         });
     });
-    return py::make_tuple(polar.array, peaks.array, status.array);
+    return out.tuple();
 }
 
 py::array_t<double> skewness_of(const py::array& patterns, int threads) {
@@ -161,7 +185,7 @@ py::array_t<double> skewness_of(const py::array& patterns, int threads) {
 py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& options, const std::optional<py::array>& mask,
                                 int threads) {
     NewArray<std::uint8_t> status({frame_count(frames)});
-    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t) {
         status.span[p] = static_cast<std::uint8_t>(check_frame(frame, options));
     });
     return status.array;
@@ -171,10 +195,14 @@ py::array_t<float> unwrap(const py::array& frames, const py::array& centers, con
                           const std::optional<py::array>& mask, int threads) {
     const py::ssize_t n = frame_count(frames);
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
-    const std::size_t size = sampler.grid().size();
+    const auto n_rings = static_cast<std::size_t>(sampler.grid().n_rings);
+    const auto n_azimuths = static_cast<std::size_t>(sampler.grid().n_azimuths);
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
-    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
-        sampler.unwrap(frame, center[2 * p], center[2 * p + 1], polar.span.subspan(p * size, size));
+    std::vector<PolarSampler::Scratch> scratch = scratch_for(n, threads);
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t thread) {
+        const Bins bins = sampler.unwrap(frame, center[2 * p], center[2 * p + 1], scratch[thread]);
+        for (std::size_t ring = 0; ring < n_rings; ++ring)
+            std::copy_n(bins.data + ring * bins.stride, n_azimuths, polar.span.data() + (p * n_rings + ring) * n_azimuths);
     });
     return polar.array;
 }
@@ -182,7 +210,7 @@ py::array_t<float> unwrap(const py::array& frames, const py::array& centers, con
 py::array_t<double> find_beams(const py::array& frames, const BeamSearch& search, const std::optional<py::array>& mask,
                                int threads) {
     NewArray<double> out({frame_count(frames), 3});
-    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p) {
+    for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t) {
         const BeamCenter beam = find_beam(frame, search);
         out.span[3 * p] = beam.row;
         out.span[3 * p + 1] = beam.column;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numbers>
 #include <stdexcept>
 
@@ -38,18 +39,29 @@ PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m
     const double pixels_per_k = std::sqrt(std::abs(m[0] * m[3] - m[1] * m[2]));
     const double turn = 2 * std::numbers::pi / grid.n_azimuths;
     constexpr std::size_t wedge = kernels::widest_wedge;
-    across_ = samples_over(grid.ring_width() * pixels_per_k);
+    const std::uint32_t across = samples_over(grid.ring_width() * pixels_per_k);
     stride_ = (static_cast<std::size_t>(grid.n_azimuths) + wedge - 1) / wedge * wedge;
+    std::map<std::uint32_t, std::size_t> tables;  // where the directions of a number of samples along the arc begin
     for (int ring = 0; ring < grid.n_rings; ++ring) {
-        along_.push_back(samples_over((grid.k_min + (ring + 1) * grid.ring_width()) * pixels_per_k * turn));
-        for (std::size_t i = 0; i < across_; ++i) {
-            const double part = (static_cast<double>(i) + 0.5) / static_cast<double>(across_);
-            radius_.push_back(static_cast<float>(grid.k_min + (ring + part) * grid.ring_width()));
+        const std::uint32_t along = samples_over((grid.k_min + (ring + 1) * grid.ring_width()) * pixels_per_k * turn);
+        const auto [table, is_new] = tables.try_emplace(along, directions_.size());
+        if (is_new) std::ranges::copy(directions(grid, m, along, stride_), std::back_inserter(directions_));
+        for (std::uint32_t i = 0; i < across; ++i) {
+            const double part = (i + 0.5) / across;
+            const auto radius = static_cast<float>(grid.k_min + (ring + part) * grid.ring_width());
+            for (std::uint32_t j = 0; j < along; ++j) {
+                radius_.push_back(radius);
+                direction_.push_back(static_cast<std::uint32_t>(table->second + 2 * j * stride_));
+            }
         }
-        samples_ += across_ * along_.back();
-        directions_.resize(std::max<std::size_t>(directions_.size(), along_.back() + 1));
-        if (std::vector<float>& table = directions_[along_.back()]; table.empty())
-            table = directions(grid, m, along_.back(), stride_);
+        share_.push_back(1.0F / static_cast<float>(radius_.size() - first_.back()));
+        first_.push_back(radius_.size());
+    }
+    for (std::size_t s = 0; s < radius_.size(); ++s) {
+        std::array<float, 2> reach = reach_.empty() ? std::array<float, 2>{} : reach_.back();
+        for (std::size_t i = 0; i < 2 * stride_; ++i)
+            reach[i / stride_] = std::max(reach[i / stride_], std::abs(radius_[s] * directions_[direction_[s] + i]));
+        reach_.push_back(reach);
     }
 }
 
@@ -99,35 +111,46 @@ template <class T>
 float PolarSampler::mean_of_bin(const Frame<T>& frame, float center_row, float center_column, std::size_t ring,
                                 std::size_t azimuth) const {
     BinMean<T> mean(frame);
-    const std::uint32_t along = along_[ring];
-    for (std::size_t i = 0; i < across_; ++i) {
-        const float k = radius_[ring * across_ + i];
-        for (std::uint32_t j = 0; j < along; ++j) {
-            const float* direction = directions_[along].data() + 2 * j * stride_ + azimuth;
-            mean.add(center_column + k * direction[0], center_row + k * direction[stride_]);
-        }
+    for (std::size_t s = first_[ring]; s < first_[ring + 1]; ++s) {
+        const float* direction = directions_.data() + direction_[s] + azimuth;
+        mean.add(center_column + radius_[s] * direction[0], center_row + radius_[s] * direction[stride_]);
     }
     return mean.value();
 }
 
+std::size_t PolarSampler::inside(std::ptrdiff_t rows, std::ptrdiff_t columns, float center_row, float center_column) const {
+    const auto within = [](float center, float reach, std::ptrdiff_t n) {
+        return center - reach >= 0 && center + reach < static_cast<float>(n - 1);
+    };
+    const auto out = std::ranges::find_if_not(reach_, [&](const std::array<float, 2>& reach) {
+        return within(center_column, reach[0], columns) && within(center_row, reach[1], rows);
+    });
+    return static_cast<std::size_t>(out - reach_.begin());
+}
+
 template <class T>
-void PolarSampler::unwrap(const Frame<T>& frame, double center_row, double center_column, std::span<float> out) const {
+Bins PolarSampler::unwrap(const Frame<T>& frame, double center_row, double center_column, Scratch& scratch) const {
     if (frame.rows > std::numeric_limits<std::int32_t>::max() / frame.columns)
         throw std::invalid_argument("frames must have less than 2^31 pixels");
     const auto row = static_cast<float>(center_row), column = static_cast<float>(center_column);
-    const auto n_azimuths = static_cast<std::size_t>(grid_.n_azimuths);
-    std::vector<const float*> direction(along_.size());
-    std::ranges::transform(along_, direction.begin(), [&](std::uint32_t along) { return directions_[along].data(); });
-    const kernels::Mesh mesh{along_.size(), n_azimuths, across_, stride_, samples_, along_.data(), radius_.data(),
-                             direction.data()};
-    std::vector<std::uint32_t> scratch(samples_ * kernels::scratch_words);
-    if (!kernels::of<T>().unwrap(mesh, frame, row, column, scratch.data(), out.data())) return;
-    // The kernel left NaN in bins near pixels that do not count.
-    for (std::size_t bin = 0; bin < out.size(); ++bin)
-        if (std::isnan(out[bin])) out[bin] = mean_of_bin(frame, row, column, bin / n_azimuths, bin % n_azimuths);
+    const std::size_t n_rings = share_.size(), n_azimuths = static_cast<std::size_t>(grid_.n_azimuths);
+    const auto n_pixels = static_cast<std::size_t>(frame.rows * frame.columns);
+    const kernels::Mesh mesh{n_rings, n_azimuths, stride_, first_.data(), share_.data(), radius_.data(), direction_.data(),
+                             directions_.data(), inside(frame.rows, frame.columns, row, column)};
+    if (sizeof(T) < 4) scratch.pixels.resize(std::max(scratch.pixels.size(), n_pixels * sizeof(T) / 4 + 1));
+    if (frame.mask) scratch.mask.resize(std::max(scratch.mask.size(), n_pixels));
+    scratch.bins.resize(n_rings * stride_);
+    float* bins = scratch.bins.data();
+    if (kernels::of<T>().unwrap(mesh, frame, row, column, {scratch.pixels.data(), scratch.mask.data()}, bins)) {
+        // The kernel left NaN in bins near pixels that do not count.
+        for (std::size_t ring = 0; ring < n_rings; ++ring)
+            for (std::size_t azimuth = 0; azimuth < n_azimuths; ++azimuth)
+                if (float& bin = bins[ring * stride_ + azimuth]; std::isnan(bin)) bin = mean_of_bin(frame, row, column, ring, azimuth);
+    }
+    return {bins, stride_};
 }
 
-#define NBEDEX_INSTANTIATE(T) template void PolarSampler::unwrap(const Frame<T>&, double, double, std::span<float>) const;
+#define NBEDEX_INSTANTIATE(T) template Bins PolarSampler::unwrap(const Frame<T>&, double, double, Scratch&) const;
 NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 

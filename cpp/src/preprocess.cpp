@@ -46,39 +46,10 @@ FrameStatus check_frame(const Frame<T>& frame, const Preprocessing& options) {
     return range.high > range.low ? FrameStatus::ok : FrameStatus::blank;
 }
 
-void remove_ring_background(const PolarGrid& grid, float sigma, std::span<float> polar) {
-    const kernels::ValueKernels& kernel = *kernels::active().values;
-    const auto n_azimuths = static_cast<std::size_t>(grid.n_azimuths);
-    std::vector<float> with_data;
-    for (std::size_t first = 0; first < grid.size(); first += n_azimuths) {
-        const std::span<float> ring = polar.subspan(first, n_azimuths);
-        kernels::PowerSums sums = kernel.power_sums(ring.data(), n_azimuths);
-        std::size_t used = n_azimuths;
-        if (std::isnan(sums.first)) {  // bins without data are left out
-            with_data.clear();
-            std::ranges::copy_if(ring, std::back_inserter(with_data), [](float v) { return !std::isnan(v); });
-            used = with_data.size();
-            sums = kernel.power_sums(with_data.data(), used);
-        }
-        const double n = std::max(1.0, static_cast<double>(used)), mean = sums.first / n;
-        const double variance = std::max(0.0, sums.second / n - mean * mean);
-        kernel.subtract_and_clip(ring.data(), n_azimuths, static_cast<float>(mean + sigma * std::sqrt(variance)));
-    }
-}
+namespace {
 
-void apply_exponent(float exponent, std::span<float> polar) {
-    const kernels::ValueKernels& kernel = *kernels::active().values;
-    if (exponent == 0.5F || exponent == 0.25F) {
-        kernel.root(polar.data(), polar.size());
-        if (exponent == 0.25F) kernel.root(polar.data(), polar.size());
-    } else {
-        for (float& value : polar) value = value > 0 ? (exponent == 1.0F ? value : std::pow(value, exponent)) : 0.0F;
-    }
-}
-
-double skewness(std::span<const float> values) {
-    const auto n = static_cast<double>(values.size());
-    const kernels::PowerSums sums = kernels::active().values->power_sums(values.data(), values.size());
+double skewness_of(const kernels::PowerSums& sums, std::size_t size) {
+    const auto n = static_cast<double>(size);
     const double mean = sums.first / n;
     const double squares = sums.second - n * mean * mean;
     const double cubes = sums.third - 3 * mean * sums.second + 2 * n * mean * mean * mean;
@@ -86,39 +57,103 @@ double skewness(std::span<const float> values) {
     return flat ? 0.0 : cubes / (squares * std::sqrt(squares));
 }
 
-FrameStatus finish_pattern(const PolarGrid& grid, const Preprocessing& options, std::span<float> polar, std::span<float> peaks) {
-    FrameStatus status = FrameStatus::ok;
-    const auto finish = [&](float sigma, std::span<float> pattern) {
-        if (options.remove_background) remove_ring_background(grid, sigma, pattern);
-        apply_exponent(options.exponent, pattern);
-        const std::size_t above = kernels::active().values->count_positive(pattern.data(), pattern.size());
-        if (above < fewest_bins) status = above == 0 ? FrameStatus::blank : FrameStatus::low_signal;
-    };
-    std::ranges::copy(polar.first(peaks.size()), peaks.begin());
-    if (!peaks.empty()) finish(options.peak_sigma, peaks);
-    finish(options.background_sigma, polar);
-    return status;
+}  // namespace
+
+double skewness(std::span<const float> values) {
+    return skewness_of(kernels::active().values->power_sums(values.data(), values.size()), values.size());
+}
+
+namespace {
+
+struct RingStatistics {
+    double mean, deviation;
+};
+
+/// Of the bins with data; `with_data` is room for them.
+RingStatistics statistics(std::span<const float> ring, std::vector<float>& with_data) {
+    const kernels::ValueKernels& kernel = *kernels::active().values;
+    kernels::PowerSums sums = kernel.power_sums(ring.data(), ring.size());
+    std::size_t used = ring.size();
+    if (std::isnan(sums.first)) {
+        with_data.clear();
+        std::ranges::copy_if(ring, std::back_inserter(with_data), [](float v) { return !std::isnan(v); });
+        used = with_data.size();
+        sums = kernel.power_sums(with_data.data(), used);
+    }
+    const double n = std::max(1.0, static_cast<double>(used)), mean = sums.first / n;
+    return {mean, std::sqrt(std::max(0.0, sums.second / n - mean * mean))};
+}
+
+/// A pattern that is made ring by ring.
+class Pattern {
+public:
+    Pattern(float exponent, std::span<float> out) : exponent_(exponent), out_(out) {}
+
+    /// The next ring, with `level` taken off.
+    void add(std::span<const float> ring, float level) {
+        const std::span<float> to = out_.subspan(filled_, ring.size());
+        filled_ += ring.size();
+        const int roots = exponent_ == 0.25F ? 2 : exponent_ == 0.5F ? 1 : 0;
+        std::size_t positive = kernels::active().values->raise(ring.data(), ring.size(), level, roots, to.data(), sums_);
+        if (roots == 0 && exponent_ != 1.0F) {
+            for (float& value : to) value = value > 0 ? std::pow(value, exponent_) : 0.0F;
+            positive = static_cast<std::size_t>(std::ranges::count_if(to, [](float v) { return v > 0; }));
+        }
+        positive_ += positive;
+        summed_ &= ring.size() % 8 == 0 && (roots > 0 || exponent_ == 1.0F);
+    }
+
+    [[nodiscard]] FrameStatus status() const {
+        return positive_ >= fewest_bins ? FrameStatus::ok : positive_ == 0 ? FrameStatus::blank : FrameStatus::low_signal;
+    }
+
+    /// To the last bit what `skewness` of the pattern is; its partial sums know no rings.
+    [[nodiscard]] double skewness() const {
+        return summed_ ? skewness_of(sums_.total(), out_.size()) : nbedex::skewness(out_);
+    }
+
+private:
+    float exponent_;
+    std::span<float> out_;
+    std::size_t filled_ = 0, positive_ = 0;
+    kernels::PartialSums sums_{};
+    bool summed_ = true;
+};
+
+}  // namespace
+
+Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bins bins, std::span<float> polar, std::span<float> peaks) {
+    Pattern whole(options.exponent, polar), sparse(options.exponent, peaks);
+    std::vector<float> with_data;
+    for (int i = 0; i < grid.n_rings; ++i) {
+        const std::span<const float> ring(bins.data + static_cast<std::size_t>(i) * bins.stride, static_cast<std::size_t>(grid.n_azimuths));
+        const RingStatistics of = options.remove_background ? statistics(ring, with_data) : RingStatistics{0, 0};
+        whole.add(ring, static_cast<float>(of.mean + options.background_sigma * of.deviation));
+        if (!peaks.empty()) sparse.add(ring, static_cast<float>(of.mean + options.peak_sigma * of.deviation));
+    }
+    FrameStatus status = whole.status();
+    if (status == FrameStatus::ok && !peaks.empty()) status = sparse.status();
+    if (status == FrameStatus::ok) return {status, whole.skewness(), peaks.empty() ? 0.0 : sparse.skewness()};
+    std::ranges::fill(polar, 0.0F);
+    std::ranges::fill(peaks, 0.0F);
+    return {status};
 }
 
 template <class T>
-FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
-                            const Preprocessing& options, std::span<float> polar, std::span<float> peaks) {
-    FrameStatus status = check_frame(frame, options);
-    if (status == FrameStatus::ok) {
-        sampler.unwrap(frame, center_row, center_column, polar);
-        status = finish_pattern(sampler.grid(), options, polar, peaks);
-    }
-    if (status != FrameStatus::ok) {
-        std::ranges::fill(polar, 0.0F);
-        std::ranges::fill(peaks, 0.0F);
-    }
-    return status;
+Prepared prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
+                         const Preprocessing& options, PolarSampler::Scratch& scratch, std::span<float> polar, std::span<float> peaks) {
+    const FrameStatus status = check_frame(frame, options);
+    if (status == FrameStatus::ok)
+        return finish_pattern(sampler.grid(), options, sampler.unwrap(frame, center_row, center_column, scratch), polar, peaks);
+    std::ranges::fill(polar, 0.0F);
+    std::ranges::fill(peaks, 0.0F);
+    return {status};
 }
 
 #define NBEDEX_INSTANTIATE(T)                                                   \
     template FrameStatus check_frame(const Frame<T>&, const Preprocessing&);    \
-    template FrameStatus prepare_pattern(const PolarSampler&, const Frame<T>&, double, double, const Preprocessing&, \
-                                         std::span<float>, std::span<float>);
+    template Prepared prepare_pattern(const PolarSampler&, const Frame<T>&, double, double, const Preprocessing&, \
+                                      PolarSampler::Scratch&, std::span<float>, std::span<float>);
 NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr double search_weight = 0.002;  ///< of the kinematical likelihood while searching, against the score
 constexpr double probe = 0.05 * std::numbers::pi / 180;  ///< radians: how far off the best tilt the score is looked at
+constexpr int around = 3;  ///< so many times the tilts followed are looked at once more, with those around them
+constexpr std::size_t most_starts = 64, least_starts = 2;  ///< tilts first simulated: of all candidates, and of each at least
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 const std::array<Tilt, 6> hexagon{{{1, 0}, {0.5, std::numbers::sqrt3 / 2}, {-0.5, std::numbers::sqrt3 / 2},
                                    {-1, 0}, {-0.5, -std::numbers::sqrt3 / 2}, {0.5, -std::numbers::sqrt3 / 2}}};
@@ -46,18 +48,16 @@ struct Point {
 
 struct Reranker::State {
     State(std::span<const BlochCrystal* const> of, const RerankOptions& with)
-        : crystals(of.begin(), of.end()), options(with), net_step(with.step / 2), net(hexagonal_net(with.reach / net_step)),
+        : crystals(of.begin(), of.end()), options(with), net(hexagonal_net(with.reach / with.step)),
           fine{with.thickness, with.thickness_step, static_cast<std::size_t>(with.thicknesses)},
           coarse{with.thickness, 2 * with.thickness_step, static_cast<std::size_t>((with.thicknesses + 1) / 2)} {
-        for (const Tilt& tilt : net)
-            for (const double part : tilt) net_radians.push_back(static_cast<float>(net_step * part));
+        for (Tilt& tilt : net) tilt = with.step * tilt;
     }
 
     std::vector<const BlochCrystal*> crystals;
     RerankOptions options;
-    double net_step;  // radians: of the net where the rocking score is looked at
-    std::vector<Tilt> net;
-    std::vector<float> net_radians, rocking;
+    std::vector<Tilt> net;  // radians: where the rocking score is looked at
+    std::vector<float> radians, rocking;
     std::vector<std::size_t> order;
     std::vector<double> rocked;
     Depths fine, coarse;
@@ -104,32 +104,68 @@ struct Reranker::State {
         return chosen;
     }
 
-    /// Tilts of the best maxima of the rocking score, best first, none within a step of another.
-    std::vector<Tilt> promising(std::size_t c) {
-        rocking.resize(net.size());
-        nearby[c].rocking(net_radians, rocking);
-        order.resize(net.size());
-        std::iota(order.begin(), order.end(), std::size_t{0});
-        std::ranges::stable_sort(order, std::greater<>{}, [&](std::size_t i) { return rocking[i]; });
+    /// A tilt, and its rocking score.
+    struct Start {
+        std::size_t candidate;
+        Tilt tilt;
+        float rocking;
+    };
+
+    /// Tilts of the best maxima of a candidate's rocking score, best first, none within a step of another.
+    std::vector<Start> promising(std::size_t c) {
+        std::vector<Tilt> tilts = net;
+        sort_by_rocking(c, tilts);
+        tilts.resize(std::min(tilts.size(), static_cast<std::size_t>(around * options.starts)));
+        for (std::size_t i = 0, n = tilts.size(); i < n; ++i)  // maxima are about as wide as the net
+            for (const Tilt& direction : hexagon) tilts.push_back(tilts[i] + 0.5 * options.step * direction);
+        sort_by_rocking(c, tilts);
         rocked[c] = rocking[order[0]];
-        std::vector<Tilt> chosen;
-        for (const std::size_t i : order) {
-            const Tilt tilt = net_step * net[i];
-            const bool new_one = std::ranges::none_of(chosen, [&](const Tilt& t) { return std::hypot(t[0] - tilt[0], t[1] - tilt[1]) < options.step * 0.99; });
-            if (new_one) chosen.push_back(tilt);
-            if (chosen.size() == static_cast<std::size_t>(options.starts)) break;
+        std::vector<Start> chosen;
+        for (std::size_t i = 0; i < tilts.size() && chosen.size() < static_cast<std::size_t>(options.starts); ++i) {
+            const Tilt& tilt = tilts[i];
+            const bool new_one = std::ranges::none_of(
+                chosen, [&](const Start& s) { return std::hypot(s.tilt[0] - tilt[0], s.tilt[1] - tilt[1]) < options.step * 0.99; });
+            if (new_one) chosen.push_back({c, tilt, rocking[order[i]]});
         }
         return chosen;
+    }
+
+    /// The best first.
+    void sort_by_rocking(std::size_t c, std::vector<Tilt>& tilts) {
+        radians.clear();
+        for (const Tilt& tilt : tilts)
+            for (const double part : tilt) radians.push_back(static_cast<float>(part));
+        rocking.resize(tilts.size());
+        nearby[c].rocking(radians, rocking);
+        order.resize(tilts.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::ranges::stable_sort(order, std::greater<>{}, [&](std::size_t i) { return rocking[i]; });
+        std::vector<Tilt> sorted;
+        for (const std::size_t i : order) sorted.push_back(tilts[i]);
+        tilts = std::move(sorted);
     }
 
     void describe(const Point& at, RerankedCandidate& result);
     double orientation_error(const Point& at);
 
+    /// The most promising tilts of all candidates: the best of each, then those whose rocking scores are highest.
+    std::vector<Start> starts() {
+        std::vector<Start> chosen, others;
+        for (std::size_t c = 0; c < nearby.size(); ++c) {
+            const std::vector<Start> of_one = promising(c);
+            const auto sure = of_one.begin() + static_cast<std::ptrdiff_t>(options.each_alone ? of_one.size() : std::min(least_starts, of_one.size()));
+            chosen.insert(chosen.end(), of_one.begin(), sure);
+            others.insert(others.end(), sure, of_one.end());
+        }
+        std::ranges::stable_sort(others, std::greater<>{}, &Start::rocking);
+        const std::size_t room = most_starts - std::min(chosen.size(), most_starts);
+        chosen.insert(chosen.end(), others.begin(), others.begin() + static_cast<std::ptrdiff_t>(std::min(room, others.size())));
+        return chosen;
+    }
+
     std::vector<Point> search() {
         std::vector<Point> points, best(nearby.size());
-        for (std::size_t c = 0; c < nearby.size(); ++c) {
-            for (const Tilt& tilt : promising(c)) points.push_back(look(c, tilt, false));
-        }
+        for (const Start& start : starts()) points.push_back(look(start.candidate, start.tilt, false));
         keep_best(points, best);
         for (int halving = 1; halving <= options.halvings; ++halving) {
             const auto room = static_cast<std::size_t>(std::max(1, options.points >> (halving - 1)));

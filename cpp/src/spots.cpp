@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <numbers>
 #include <vector>
@@ -14,7 +15,8 @@
 namespace nbedex {
 namespace {
 
-constexpr double faintest = 0.01;  // of a pattern's strongest predicted spot
+constexpr double faintest = 0.01;    // of a pattern's strongest predicted spot
+constexpr double least_judged = 8;  // spots: fewer are met by chance too easily
 
 struct Spot {
     double x, y, strength;  ///< 1/angstrom, weight of the score
@@ -82,11 +84,21 @@ std::vector<std::uint8_t> opposite_pairs(const std::vector<Spot>& spots, double 
     return is_paired;
 }
 
+/// Chernoff's bound of the probability that `met` or more of `predicted` spots meet a peak, of which each does by chance with `share`.
+double chance_bound(double predicted, double met, double share) {
+    const double p = met / predicted;
+    if (!(p > share)) return 1.0;
+    const auto times_log = [](double a, double b) { return a > 0 ? a * std::log(a / b) : 0.0; };
+    return std::exp(-predicted * (times_log(p, share) + times_log(1 - p, 1 - share)));
+}
+
+/// `spots`: the strongest first.
 SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spots, double radius) {
     const auto n = static_cast<std::size_t>(grid.n_azimuths);
     const double step = 2 * std::numbers::pi / grid.n_azimuths;
     const std::vector<std::uint8_t> is_paired = opposite_pairs(spots, radius);
     SpotsMet found;
+    double expected = 0;
     for (std::size_t i = 0; i < spots.size(); ++i) {
         const Spot& spot = spots[i];
         const double counts = is_paired[i] ? 0.5 : 1.0;
@@ -94,9 +106,11 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
         const auto a = static_cast<int>(std::lround(std::atan2(spot.y, spot.x) / step)) + grid.n_azimuths;
         found.predicted += counts;
         if (peaks.met(ring, static_cast<std::size_t>(a) % n)) found.met += counts;
-        found.chance += counts * peaks.share(ring);
+        expected += counts * peaks.share(ring);
+        if (found.predicted >= least_judged)
+            found.chance = std::min(found.chance, chance_bound(found.predicted, found.met, expected / found.predicted));
     }
-    if (found.predicted > 0) found.chance /= found.predicted;
+    if (found.predicted > 0 && found.predicted < least_judged) found.chance = chance_bound(found.predicted, found.met, expected / found.predicted);
     return found;
 }
 
@@ -136,6 +150,7 @@ void count_spots_met(const KinematicModel& model, std::span<const float> peaks, 
         for (const Spot& spot : spots) strongest = std::max(strongest, spot.strength);
         const double least = strongest * std::pow(faintest, model.crystals()[of].exponent());
         std::erase_if(spots, [&](const Spot& spot) { return spot.strength < least; });
+        std::ranges::stable_sort(spots, std::greater<>{}, &Spot::strength);
         found->load(peaks.subspan(p * grid.size(), grid.size()));
         out[p] = count(grid, *found, spots, radius);
     });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from nbedex import _core
 from nbedex.calibration import electron_wavelength
@@ -16,7 +17,7 @@ def spots_met(
     g: Array, intensity: Array, orientation: Array, peaks: Array, grid: _core.PolarGrid, *, radius: float, width: float,
     exponent: float, voltage: float = 300.0,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Predicted, met, chance of one orientation (4,) and pattern (rings, azimuths); g (n, 3) in the crystal frame."""
+    """Predicted, met, bound of chance of one orientation (4,) and pattern (rings, azimuths); g (n, 3) crystal frame."""
     step = (grid.k_max - grid.k_min) / grid.n_rings
     k_ring = grid.k_min + (np.arange(grid.n_rings) + 0.5) * step
     angle = 2 * np.pi * np.arange(grid.n_azimuths) / grid.n_azimuths
@@ -45,12 +46,20 @@ def spots_met(
             spots.append((vector[0], vector[1], weight))
     strongest = max(weight for *_, weight in spots)
     spots = [spot for spot in spots if spot[2] >= 0.01**exponent * strongest]
-    predicted = met = chance = 0.0
-    for kx, ky, _ in spots:
+    rows = []
+    for kx, ky, weight in spots:
         counts = 0.5 if any(np.hypot(kx + a, ky + b) < radius for a, b, _ in spots) else 1.0
         ring = int((np.hypot(kx, ky) - grid.k_min) / step)
         a = round(np.arctan2(ky, kx) / (2 * np.pi) * grid.n_azimuths) % grid.n_azimuths
-        predicted += counts
-        met += counts * lit[ring, a]
-        chance += counts * lit[ring].mean()
-    return predicted, met, chance / predicted
+        rows.append((weight, counts, counts * lit[ring, a], counts * lit[ring].mean()))
+    rows.sort(key=lambda row: -row[0])
+    sums = np.array([np.sum([row[1:] for row in rows[: i + 1]], axis=0) for i in range(len(rows))])
+    judged = sums[sums[:, 0] >= 8] if sums[-1, 0] >= 8 else sums[-1:]
+    return sums[-1, 0], sums[-1, 1], min(chance_bound(n, k, expected / n) for n, k, expected in judged)
+
+
+def chance_bound(n: float, k: float, share: float) -> float:
+    """Chernoff's bound that k or more of n are met, each with a probability of `share`."""
+    if k <= share * n:
+        return 1.0
+    return float(np.exp(-(rel_entr(k, share * n) + rel_entr(n - k, (1 - share) * n))))

@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from nbedex import _core
 from nbedex.indexing import IndexingSettings, MatchSettings, index_block, make_engine
-from nbedex.indexing.coincidence import chance_bound, coincidental, explained_light
+from nbedex.indexing.coincidence import coincidental, explained_light
 from nbedex.indexing.engine import EXCITATION_WIDTH, Engine
 from nbedex.library import kinematical_intensities
 from nbedex.maps import Status
@@ -25,7 +25,7 @@ from oracles.small_scan import (
     small_library,
     small_scan,
 )
-from oracles.spots_oracle import spots_met
+from oracles.spots_oracle import chance_bound, spots_met
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def engine() -> Engine:
 
 def prepared(engine: Engine, frames: np.ndarray) -> np.ndarray:
     centers = np.tile(CENTER, (len(frames), 1))
-    _, peaks, _ = _core.prepare_patterns(
+    _, peaks, _, _ = _core.prepare_patterns(
         np.ascontiguousarray(frames), centers, engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
@@ -49,7 +49,7 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
     of = np.array([0, 0, 0, 1, 0, -1], dtype=np.int16)
     truth[2] = truth[0]
     found = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 1)
-    assert (found[5] == 0).all()
+    assert found[5].tolist() == [0, 0, 1]
     for i in (0, 2, 3):
         _, g, intensity = kinematical_intensities(load_phase(PHASES[of[i]]), SIMULATION)
         expected = spots_met(
@@ -57,9 +57,10 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
             width=EXCITATION_WIDTH * SIMULATION.max_excitation_error, exponent=0.25,
         )  # fmt: skip
         np.testing.assert_allclose(found[i, :2], expected[:2], atol=1e-6)
-        assert found[i, 2] == pytest.approx(expected[2], abs=0.004)  # bins on the very rim of the radius
-    assert found[0, 1] > 0.4 * found[0, 0] > 2.5 * found[0, 2] * found[0, 0]  # right: far more than by chance
-    assert found[2, 1] < found[0, 1]
+        # bins on the very rim of the radius
+        assert np.log(found[i, 2]) == pytest.approx(np.log(expected[2]), rel=0.03, abs=0.05)
+    assert found[0, 1] > 0.4 * found[0, 0] and found[0, 2] < 1e-3  # right: far more than by chance
+    assert found[2, 1] < found[0, 1] and found[2, 2] > 0.02
     several = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 3)
     assert several.tobytes() == found.tobytes()
 
@@ -88,11 +89,9 @@ def test_turned_peaks_are_met_by_chance_as_often(n_azimuths: int) -> None:
 def test_the_bound_is_one() -> None:
     """Never below the binomial tail, within a factor of ten."""
     for n, k, q in ((10, 5, 0.1), (40, 12, 0.1), (3, 3, 0.2), (25, 25, 0.5)):
-        bound = chance_bound(*(np.array([float(v)]) for v in (n, k, q)))[0]
         tail = binom.sf(k - 1, n, q)
-        assert tail * (1 - 1e-9) <= bound < 10 * tail
-    nothing = chance_bound(np.array([0.0, 10, 10]), np.array([0.0, 1, 0]), np.array([0.0, 0.1, 0.0]))
-    assert (nothing == 1).all()
+        assert tail * (1 - 1e-9) <= chance_bound(n, k, q) < 10 * tail
+    assert chance_bound(10, 1, 0.1) == chance_bound(10, 0, 0.0) == 1
 
 
 def test_light_under_a_mask(engine: Engine) -> None:

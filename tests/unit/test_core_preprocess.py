@@ -23,14 +23,14 @@ def prepared(
         "remove_background": True, "background_sigma": 1.0, "exponent": 0.25, "saturation": 0.0, "max_saturated": 0.02,
         "max_non_finite": 0.01, **options,
     }  # fmt: skip
-    polar, _, status = _core.prepare_patterns(
+    polar, _, status, _ = _core.prepare_patterns(
         np.ascontiguousarray(frame)[None], np.array([center]), sampler(), _core.Preprocessing(**values), mask, 1
     )
     return polar[0], int(status[0])
 
 
-def sampler() -> _core.PolarSampler:
-    grid = _core.PolarGrid(n_rings=RINGS, n_azimuths=AZIMUTHS, k_min=0.1, k_max=0.7)
+def sampler(azimuths: int = AZIMUTHS) -> _core.PolarSampler:
+    grid = _core.PolarGrid(n_rings=RINGS, n_azimuths=azimuths, k_min=0.1, k_max=0.7)
     return _core.PolarSampler(grid, np.ascontiguousarray(CALIBRATION.detector_from_sample()))
 
 
@@ -154,7 +154,7 @@ def test_one_bad_frame_leaves_its_neighbours_alone() -> None:
         remove_background=True, background_sigma=1.0, exponent=0.25, saturation=0.0, max_saturated=0.02,
         max_non_finite=0.01,
     )  # fmt: skip
-    polar, _, status = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 3)
+    polar, _, status, _ = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 3)
     assert status.tolist() == [Status.OK, Status.BLANK, Status.OK]
     assert _core.skewness(polar, 1)[1] == 0
     for i in (0, 2):
@@ -163,15 +163,20 @@ def test_one_bad_frame_leaves_its_neighbours_alone() -> None:
 
 @pytest.mark.parametrize("exponent", [0.25, 1.0, 2.0])
 @pytest.mark.parametrize("background", [True, False])
-def test_skewness_is_the_sum_of_cubes(exponent: float, background: bool) -> None:
+@pytest.mark.parametrize("azimuths", [88, 90])  # sums go on from ring to ring, or not
+def test_skewness_is_the_sum_of_cubes(exponent: float, background: bool, azimuths: int) -> None:
     frames = np.stack([scene(1), scene(2), scene(3) // 8])
     options = _core.Preprocessing(
         remove_background=background, background_sigma=1.0, exponent=exponent, saturation=0.0, max_saturated=0.02,
         max_non_finite=0.01,
     )  # fmt: skip
-    polar, _, _ = _core.prepare_patterns(frames, np.array([CENTER] * 3), sampler(), options, None, 2)
-    skewness = _core.skewness(polar, 2)
-    np.testing.assert_allclose(skewness, [slow_skewness(pattern) for pattern in polar], rtol=1e-9)
+    polar, peaks, _, skewness = _core.prepare_patterns(
+        frames, np.array([CENTER] * 3), sampler(azimuths), options, None, 2, True
+    )
+    assert peaks is not None
+    for found, patterns in zip(skewness.T, (polar, peaks), strict=True):
+        np.testing.assert_allclose(found, [slow_skewness(pattern) for pattern in patterns], rtol=1e-9)
+        np.testing.assert_array_equal(found, _core.skewness(patterns, 2))
     assert (skewness > 0).all()
 
 
@@ -183,7 +188,7 @@ def test_flat_annulus_has_no_skewness() -> None:
         remove_background=False, background_sigma=1.0, exponent=0.25, saturation=0.0, max_saturated=0.02,
         max_non_finite=0.01,
     )  # fmt: skip
-    polar, _, status = _core.prepare_patterns(image[None], np.array([CENTER]), sampler(), options, None, 1)
+    polar, _, status, _ = _core.prepare_patterns(image[None], np.array([CENTER]), sampler(), options, None, 1)
     assert status[0] == Status.OK and np.ptp(polar) < 1e-6 and _core.skewness(polar, 1)[0] == 0
 
 

@@ -63,8 +63,8 @@ def test_gold_does_not_win_patterns_of_other_crystals(engine, frames) -> None:
 
 def test_rivals_are_those_of_merit(engine, frames) -> None:
     """Against looking for all, and dropping those below the share of the best merit afterwards."""
-    _, peaks, _ = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
-    levels = noise_levels(_core.skewness(peaks, 0), engine)
+    _, peaks, _, skewness = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    levels = noise_levels(skewness[:, 1], engine)
     found = searched(match_phases(peaks, engine, levels), engine, levels)
     match = msgspec.structs.replace(engine.settings.match, rival_share=0.0)
     everything = replace(engine, settings=msgspec.structs.replace(engine.settings, match=match))

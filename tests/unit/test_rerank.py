@@ -150,7 +150,9 @@ def test_records(engine: RerankEngine) -> None:
     assert in_question(records, RerankSettings(mode="all")).tolist() == [True, True, False]
     before = records.copy()
     ambiguous = RerankEngine(engine.crystals, engine.options, RerankSettings(mode="ambiguous", gate=0.9))
-    rerank_records(records, np.stack([shown] * 3), ambiguous, mask=None, n_bins=32000, threads=1)
+    nothing = np.zeros(3, dtype=bool)
+    frames = np.stack([shown] * 3)
+    rerank_records(records, frames, ambiguous, doubtful=nothing, mask=None, n_bins=32000, threads=1)
     assert records["reranked"].tolist() == [True, False, False]
     assert records[1:].tobytes() == before[1:].tobytes()
     now = records[0]
@@ -161,6 +163,23 @@ def test_records(engine: RerankEngine) -> None:
     np.testing.assert_allclose([now["index"], *now["rival_score"][:2]], [0.195, 0.195, 0.2], rtol=1e-6)
     assert now["reliability"] == 0 and now["template_id"] == -1
     assert now["thickness_nm"] == pytest.approx(80, abs=5) and now["probability"] > 0.5
+
+
+def test_refused_answers_that_convince(engine: RerankEngine) -> None:
+    """The right one of two that were refused as coincidental is given, the one that fits badly stays refused."""
+    truth, other = random_quaternions(2, seed=30)
+    frames = np.stack([frame(engine.crystals[0], truth, 80.0)] * 2)
+    records = empty_records(2, IndexingSettings(), 1, Status.NO_MATCH)
+    records["center"] = CENTER
+    records["rival_phase_id"][:, 0] = 0
+    records["rival_orientation"][:, 0] = [truth, other]
+    records["rival_score"][:, 0] = 0.1
+    before = records.copy()
+    ambiguous = RerankEngine(engine.crystals, engine.options, RerankSettings(mode="ambiguous"))
+    rerank_records(records, frames, ambiguous, doubtful=np.ones(2, bool), mask=None, n_bins=32000, threads=1)
+    assert records["status"].tolist() == [Status.OK, Status.NO_MATCH]
+    assert records["phase_id"].tolist() == [0, -1] and records["dynamical_score"][0] > 0.97
+    assert records[1:].tobytes() == before[1:].tobytes()
 
 
 def test_refused(engine: RerankEngine) -> None:

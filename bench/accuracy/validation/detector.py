@@ -89,7 +89,7 @@ def _frames_of_images(patterns: Images, detector: Detector, seed: tuple[str, ...
         blur = np.exp(-2 * (np.pi * detector.blur_px) ** 2 * (rows**2 + columns**2))
         moved = np.fft.fft2(image) * blur * np.exp(-2j * np.pi * (rows * away[0] + columns * away[1]))
         image = np.maximum(np.fft.ifft2(moved).real, 0.0)
-        image += _smooth(center[i], detector_matrix(detector, 0.0), detector)
+        image += smooth(center[i], detector_matrix(detector, 0.0), detector)
         images[i] = counted(rng, image, detector)
     return Frames(images, center, np.zeros(n), (np.arange(n) - 1) % n)
 
@@ -104,7 +104,7 @@ def mean_image(
     """
     k = np.concatenate([patterns.k[i] for i, weight in parts if weight > 0])
     intensity = np.concatenate([weight * _shares(patterns, i, detector) for i, weight in parts if weight > 0])
-    return _elastic(k, intensity, center, to_pixels, detector, radius) + _smooth(center, to_pixels, detector)
+    return _elastic(k, intensity, center, to_pixels, detector, radius) + smooth(center, to_pixels, detector)
 
 
 def counted(rng: np.random.Generator, image: Array, detector: Detector) -> NDArray[np.uint16]:
@@ -168,7 +168,7 @@ def _elastic(k: Array, intensity: Array, center: Array, to_pixels: Array, detect
     return image
 
 
-def _smooth(center: Array, to_pixels: Array, detector: Detector) -> Array:
+def smooth(center: Array, to_pixels: Array, detector: Detector) -> Array:
     """Diffuse scattering and the ring of an amorphous layer."""
     pixels = np.arange(detector.size)
     rows, columns = np.meshgrid(pixels - center[0], pixels - center[1], indexing="ij")

@@ -24,6 +24,12 @@ struct PolarGrid {
     }
 };
 
+/// Values of polar bins: bin (ring, azimuth) is data[ring * stride + azimuth].
+struct Bins {
+    const float* data;
+    std::size_t stride;
+};
+
 /// Where to sample the detector for every polar bin, relative to the direct beam, for detectors of any shape. Each bin is averaged over a mesh of
 /// bilinear samples at most one pixel apart in either direction, so that bins larger than a pixel are area means and
 /// bins smaller than one are interpolated.
@@ -34,10 +40,17 @@ public:
 
     [[nodiscard]] const PolarGrid& grid() const noexcept { return grid_; }
 
-    /// Mean intensity of each bin, out[ring * n_azimuths + azimuth]; NaN where a bin has no usable pixel.
+    /// Room for a frame on its way; one for each thread, for any number of frames.
+    struct Scratch {
+        std::vector<std::uint64_t> pixels;
+        std::vector<std::uint8_t> mask;
+        std::vector<float> bins;
+    };
+
+    /// Mean intensity of each bin, in scratch; NaN where a bin has no usable pixel.
     /// center_row, center_column: the direct beam in pixels, (0, 0) being the middle of the first pixel.
     template <class T>
-    void unwrap(const Frame<T>& frame, double center_row, double center_column, std::span<float> out) const;
+    [[nodiscard]] Bins unwrap(const Frame<T>& frame, double center_row, double center_column, Scratch& scratch) const;
 
 private:
     /// The mean of one bin sample by sample: the definition, and the way for bins with pixels that do not count.
@@ -45,12 +58,18 @@ private:
     [[nodiscard]] float mean_of_bin(const Frame<T>& frame, float center_row, float center_column, std::size_t ring,
                                     std::size_t azimuth) const;
 
-    // A sample lies at radius times direction: see kernels/frames.hpp.
+    /// Samples, the innermost ones, that certainly lie in the frame.
+    [[nodiscard]] std::size_t inside(std::ptrdiff_t rows, std::ptrdiff_t columns, float center_row, float center_column) const;
+
+    // See kernels/frames.hpp.
     PolarGrid grid_;
-    std::size_t across_, stride_, samples_ = 0;
-    std::vector<std::uint32_t> along_;            // by ring
-    std::vector<float> radius_;                   // by ring and sample across
-    std::vector<std::vector<float>> directions_;  // by number of samples along the arc
+    std::size_t stride_;
+    std::vector<std::size_t> first_{0};
+    std::vector<float> share_;              // by ring
+    std::vector<float> radius_;             // by sample
+    std::vector<std::uint32_t> direction_;  // by sample
+    std::vector<float> directions_;
+    std::vector<std::array<float, 2>> reach_;  // by sample: columns and rows from the centre, at most, of it and those before
 };
 
 }  // namespace nbedex

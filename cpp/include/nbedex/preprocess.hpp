@@ -25,26 +25,28 @@ struct Preprocessing {
 template <class T>
 [[nodiscard]] FrameStatus check_frame(const Frame<T>& frame, const Preprocessing& options);
 
-/// Takes mean + sigma * standard deviation of each ring off that ring and clips at zero. Bins without
-/// data (NaN) become zero, that is, background.
-void remove_ring_background(const PolarGrid& grid, float sigma, std::span<float> polar);
-
-/// Raises every bin to `exponent`; negative values become zero first. 1, 1/2 and 1/4 use square roots, which are exact.
-void apply_exponent(float exponent, std::span<float> polar);
-
 /// Sum of cubes of values at zero mean and unit norm; 0 where all are equal. Zero bins count, NaN must not occur.
 [[nodiscard]] double skewness(std::span<const float> values);
 
 /// Fewer bins than this above the background are not a pattern.
 inline constexpr std::size_t fewest_bins = 8;
 
-/// All of the above in order: `polar` with background_sigma, `peaks` with peak_sigma taken off, or left alone if it is empty.
-/// Returns the frame's status; both are all zero unless it is ok.
-template <class T>
-[[nodiscard]] FrameStatus prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
-                                          const Preprocessing& options, std::span<float> polar, std::span<float> peaks);
+/// What a frame was made into, besides the patterns themselves. The skewness is that of each pattern, 0 where it is empty.
+struct Prepared {
+    FrameStatus status = FrameStatus::ok;
+    double skewness = 0, peak_skewness = 0;
+};
 
-/// The same for a pattern that is already unwrapped, in `polar`: background and exponent.
-[[nodiscard]] FrameStatus finish_pattern(const PolarGrid& grid, const Preprocessing& options, std::span<float> polar, std::span<float> peaks);
+/// From bins to patterns: takes mean + sigma * standard deviation of each ring off that ring, clips at zero, and raises what is
+/// left to `exponent` (1, 1/2 and 1/4 by square roots, which are exact). Bins without data (NaN) become zero, that is, background.
+/// `polar` with background_sigma, `peaks` with peak_sigma, or left alone if it is empty. Both are all zero unless the status is ok.
+[[nodiscard]] Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bins bins, std::span<float> polar,
+                                      std::span<float> peaks);
+
+/// All of the above in order.
+template <class T>
+[[nodiscard]] Prepared prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
+                                       const Preprocessing& options, PolarSampler::Scratch& scratch, std::span<float> polar,
+                                       std::span<float> peaks);
 
 }  // namespace nbedex

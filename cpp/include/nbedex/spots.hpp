@@ -24,7 +24,8 @@ void mark_spots(const KinematicModel& model, const Answers& answers, double radi
 struct SpotsMet {
     double predicted = 0.0;  ///< spots stronger than a hundredth of the strongest
     double met = 0.0;        ///< of them, with a peak within `radius`
-    double chance = 0.0;     ///< share of them that would meet one if the peaks were turned about the beam at random
+    double chance = 1.0;     ///< that peaks turned about the beam at random meet as many of the strongest spots: an upper bound, for as
+                             ///< many of the strongest as make it least, at least eight of them
 };
 
 /// Counts them for patterns (n_patterns, rings, azimuths) of which peaks alone are above zero. A peak is where three bins within `radius`

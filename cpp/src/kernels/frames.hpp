@@ -9,21 +9,27 @@
 
 namespace nbedex::kernels {
 
-/// Where the samples of every polar bin lie. Those of ring r and azimuth a are, for every i < across and j < along[r], at
-///     center + radius[r * across + i] * direction[r][(2 j + {0, 1}) * stride + a]     for {column, row}.
-/// Such a product of two short tables stays in the first cache; two coordinates for each of some 66,000 samples would not.
+/// Where the samples of every polar bin lie. Bins of one ring have the same number of them; sample s of azimuth a is at
+///     center + radius[s] * directions[direction[s] + {0, 1} * stride + a]     for {column, row}.
+/// Such a product of two short tables stays in the first cache; two coordinates for each of some 120,000 samples would not.
 struct Mesh {
     std::size_t n_rings, n_azimuths;
-    std::size_t across;             ///< samples of a bin along the radius
-    std::size_t stride;             ///< azimuths with those that fill the last wedge
-    std::size_t samples;            ///< in all bins of one azimuth
-    const std::uint32_t* along;     ///< by ring: samples of a bin along the arc
-    const float* radius;            ///< 1/angstrom
-    const float* const* direction;  ///< by ring, pixels per 1/angstrom
+    std::size_t stride;              ///< azimuths with those that fill the last wedge
+    const std::size_t* first;        ///< by ring: its first sample; one more at the end
+    const float* share;              ///< by ring: of a sample in its bin
+    const float* radius;             ///< by sample, 1/angstrom
+    const std::uint32_t* direction;  ///< by sample: where its directions begin
+    const float* directions;         ///< pixels per 1/angstrom
+    std::size_t inside;              ///< samples, the innermost ones, that certainly lie in the frame
 };
 
-inline constexpr std::size_t widest_wedge = 8;  ///< the most azimuths computed side by side; stride is a multiple of it
-inline constexpr std::size_t scratch_words = 3 * widest_wedge;  ///< per sample of an azimuth
+inline constexpr std::size_t widest_wedge = 16;  ///< the most azimuths computed side by side; stride is a multiple of it
+
+/// Room for what `unwrap` makes of a frame: twice its bytes (none of pixels of 32 bits), and a byte for every pixel (none without mask).
+struct FrameCopy {
+    void* pairs;
+    std::uint8_t* mask;
+};
 
 /// Least and largest of the usable pixels that are finite, and how many are not. low > high: there are none.
 template <class T>
@@ -40,25 +46,38 @@ struct FrameKernels {
     /// Number of usable pixels of at least this value.
     std::ptrdiff_t (*count_from)(const Frame<T>& frame, T value);
 
-    /// out[ring * n_azimuths + azimuth] = mean of the bin's bilinear samples; NaN where one of them lies outside the frame
+    /// out[ring * stride + azimuth] = mean of the bin's bilinear samples; NaN where one of them lies outside the frame
     /// or touches a masked or non-finite pixel. Returns whether there may be such bins. At most 2^31 - 1 pixels.
-    bool (*unwrap)(const Mesh& mesh, const Frame<T>& frame, float center_row, float center_column, std::uint32_t* scratch,
+    bool (*unwrap)(const Mesh& mesh, const Frame<T>& frame, float center_row, float center_column, const FrameCopy& copy,
                    float* out);
 };
 
-/// Sums of powers, in double precision and eight partial sums: element i belongs to partial sum i mod 8.
+/// Sums of powers, in double precision.
 struct PowerSums {
     double first, second, third;
+};
+
+/// The same in eight partial sums: element i belongs to partial sum i mod 8.
+struct PartialSums {
+    double first[8], second[8], third[8];
+
+    [[nodiscard]] PowerSums total() const { return {total(first), total(second), total(third)}; }
+
+private:
+    static double total(const double (&part)[8]) {
+        return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+    }
 };
 
 /// Kernels for the values of polar bins.
 struct ValueKernels {
     PowerSums (*power_sums)(const float* values, std::size_t n);
-    std::size_t (*count_positive)(const float* values, std::size_t n);
     /// Bit i % 64 of bits[i / 64] says whether value i is positive; those beyond n are 0.
     void (*positive_bits)(const float* values, std::size_t n, std::uint64_t* bits);
-    void (*subtract_and_clip)(float* values, std::size_t n, float level);  ///< max(0, value - level); NaN becomes 0
-    void (*root)(float* values, std::size_t n);                            ///< square root, of negative values 0
+
+    /// to[i] = max(0, from[i] - level), of NaN 0, and of that the square root `roots` times, at most twice. Adds the powers of
+    /// `to` to `sums`; returns how many of `to` are positive.
+    std::size_t (*raise)(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums);
 };
 
 struct FrameKernelTable {

@@ -14,8 +14,15 @@ constexpr std::size_t double_lanes = register_bytes / sizeof(double);
 typedef double Doubles __attribute__((vector_size(double_lanes * 8)));
 typedef float Singles __attribute__((vector_size(double_lanes * 4)));
 
-class PartialSums {
+class RunningSums {
 public:
+    RunningSums() = default;
+    explicit RunningSums(const PartialSums& so_far) {
+        __builtin_memcpy(first_, so_far.first, sizeof first_);
+        __builtin_memcpy(second_, so_far.second, sizeof second_);
+        __builtin_memcpy(third_, so_far.third, sizeof third_);
+    }
+
     /// Eight values.
     void add(const float* values) {
         for (std::size_t v = 0; v < vectors; ++v) {
@@ -26,34 +33,40 @@ public:
         }
     }
 
-    [[nodiscard]] PowerSums total() const { return {total(first_), total(second_), total(third_)}; }
+    [[nodiscard]] PartialSums sums() const {
+        PartialSums all;
+        __builtin_memcpy(all.first, first_, sizeof first_);
+        __builtin_memcpy(all.second, second_, sizeof second_);
+        __builtin_memcpy(all.third, third_, sizeof third_);
+        return all;
+    }
 
 private:
     static constexpr std::size_t vectors = parts / double_lanes;
-
-    static double total(const Doubles (&sums)[vectors]) {
-        double part[parts];
-        __builtin_memcpy(part, sums, sizeof part);
-        return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-    }
-
     Doubles first_[vectors] = {}, second_[vectors] = {}, third_[vectors] = {};
 };
 
 PowerSums power_sums(const float* values, std::size_t n) {
-    PartialSums sums;
+    RunningSums sums;
     const std::size_t whole = n - n % parts;
     for (std::size_t i = 0; i < whole; i += parts) sums.add(values + i);
     float rest[parts] = {};
     for (std::size_t i = whole; i < n; ++i) rest[i - whole] = values[i];
     sums.add(rest);
-    return sums.total();
+    return sums.sums().total();
 }
 
-std::size_t count_positive(const float* values, std::size_t n) {
-    std::uint32_t count = 0;
-    for (std::size_t i = 0; i < n; ++i) count += values[i] > 0;
-    return count;
+typedef float Eight __attribute__((vector_size(parts * 4)));
+typedef std::int32_t EightFlags __attribute__((vector_size(parts * 4)));
+
+inline bool any(EightFlags flags) {
+#if defined(__AVX2__)
+    return _mm256_movemask_ps((__m256)flags) != 0;
+#else
+    typedef std::uint64_t Pairs __attribute__((vector_size(parts * 4)));
+    const auto pairs = (Pairs)flags;
+    return ((pairs[0] | pairs[1]) | (pairs[2] | pairs[3])) != 0;
+#endif
 }
 
 void positive_bits(const float* values, std::size_t n, std::uint64_t* bits) {
@@ -68,19 +81,76 @@ void positive_bits(const float* values, std::size_t n, std::uint64_t* bits) {
     }
 }
 
-void subtract_and_clip(float* values, std::size_t n, float level) {
-    for (std::size_t i = 0; i < n; ++i) {
-        const float above = values[i] - level;
-        values[i] = above > 0 ? above : 0;
+/// What becomes of the values of a ring, eight by eight; see ValueKernels::raise.
+template <int roots>
+class Raiser {
+public:
+    Raiser(float level, const PartialSums& so_far) : level_(level), sums_(so_far) {}
+
+    Eight operator()(Eight values) {
+        const Eight above = values - level_;
+        positive_ -= above > 0;  // true is -1
+        Eight raised = above > 0 ? above : Eight{};
+        for (int i = 0; i < roots; ++i)
+            for (std::size_t lane = 0; lane < parts; ++lane) raised[lane] = __builtin_sqrtf(raised[lane]);
+        float kept[parts];
+        store(kept, raised);
+        sums_.add(kept);
+        return raised;
     }
+
+    /// Fewer than eight.
+    void last(const float* from, std::size_t n, float* to) {
+        float rest[parts];
+        for (float& value : rest) value = __builtin_nanf("");
+        __builtin_memcpy(rest, from, n * sizeof(float));
+        const Eight raised = (*this)(load<Eight>(rest));
+        __builtin_memcpy(to, &raised, n * sizeof(float));
+    }
+
+    [[nodiscard]] const RunningSums& sums() const { return sums_; }
+
+    [[nodiscard]] std::size_t positive() const {
+        std::int32_t count = 0;
+        for (std::size_t lane = 0; lane < parts; ++lane) count += positive_[lane];
+        return static_cast<std::size_t>(count);
+    }
+
+private:
+    float level_;
+    RunningSums sums_;
+    EightFlags positive_ = {};
+};
+
+/// Lists first which eights are not all zero, in a sparse pattern one of ten, in the whole one two of three: roots cost more than all
+/// else, and a branch for each would often be foreseen wrongly.
+template <int roots>
+std::size_t raise(const float* from, std::size_t n, float level, float* to, PartialSums& sums) {
+    constexpr std::size_t most = 64;
+    std::uint32_t found[most];
+    Raiser<roots> raiser(level, sums);
+    const std::size_t whole = n - n % parts;
+    for (std::size_t first = 0; first < whole; first += most * parts) {
+        const std::size_t end = whole - first < most * parts ? whole : first + most * parts;
+        std::size_t n_found = 0;
+        for (std::size_t i = first; i < end; i += parts) {
+            found[n_found] = static_cast<std::uint32_t>(i);
+            n_found += any(load<Eight>(from + i) > level);
+            store(to + i, Eight{});
+        }
+        for (std::size_t j = 0; j < n_found; ++j) store(to + found[j], raiser(load<Eight>(from + found[j])));
+    }
+    if (whole < n) raiser.last(from + whole, n - whole, to + whole);
+    sums = raiser.sums().sums();
+    return raiser.positive();
 }
 
-void root(float* values, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) values[i] = __builtin_sqrtf(values[i] > 0 ? values[i] : 0);
+std::size_t raise(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums) {
+    return (roots == 0 ? raise<0> : roots == 1 ? raise<1> : raise<2>)(from, n, level, to, sums);
 }
 
 }  // namespace
 
-extern const ValueKernels value_kernels{power_sums, count_positive, positive_bits, subtract_and_clip, root};
+extern const ValueKernels value_kernels{power_sums, positive_bits, raise};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -29,6 +29,7 @@ from nbedex.grains.unclear import settle_unclear
 from nbedex.indexing.block import index_patterns
 from nbedex.indexing.disks import sharpened
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
 from nbedex.maps import IndexingResult, Status
 from nbedex.progress import Progress, silent
@@ -245,14 +246,13 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
     there = np.flatnonzero(~np.isnan(means).all(axis=(1, 2)))
     if not len(there):
         return records
-    polar, peaks, status = _core.finish_patterns(
+    polar, peaks, status, skewness = _core.finish_patterns(
         np.ascontiguousarray(means[there]), engine.grid, engine.preprocessing, threads
     )
     records["status"][there] = status
     good = np.flatnonzero(status == Status.OK)
     if len(good):
         part = there[good]
-        records[part] = index_patterns(
-            np.ascontiguousarray(polar[good]), np.ascontiguousarray(peaks[good]), records[part], engine, threads
-        )
+        patterns = Patterns(polar, peaks, skewness).taken(good)
+        records[part], _ = index_patterns(patterns, records[part], engine, threads)
     return records

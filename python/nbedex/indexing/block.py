@@ -18,6 +18,7 @@ from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.disks import sharpened
 from nbedex.indexing.engine import Engine, noise_levels
 from nbedex.indexing.overlap import further_crystals
+from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records, fill, refuse
 from nbedex.indexing.rerank_records import rerank_records
 from nbedex.maps.result import Status
@@ -46,71 +47,77 @@ def index_block(
     (n,) structured
         See `record_dtype`.
     """
-    polar, peaks, status = prepared(frames, centers, engine, threads=threads)
+    patterns, status = prepared(frames, centers, engine, threads=threads)
     records = empty_records(len(frames), engine.settings, len(engine.templates), Status.OK)
     records["center"] = centers
     records["status"] = status
     usable = np.flatnonzero(status == Status.OK)
+    doubtful = np.zeros(len(frames), dtype=bool)
     if len(usable):
-        records[usable] = index_patterns(taken(polar, usable), taken(peaks, usable), records[usable], engine, threads)
+        records[usable], doubtful[usable] = index_patterns(patterns.taken(usable), records[usable], engine, threads)
     if engine.rerank is not None:
         rerank_records(
-            records, np.asarray(frames), engine.rerank, mask=engine.mask, n_bins=polar[0].size, threads=threads
+            records,
+            np.asarray(frames),
+            engine.rerank,
+            doubtful=doubtful,
+            mask=engine.mask,
+            n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
+            threads=threads,
         )
     return records
 
 
 def prepared(
     frames: NDArray[Any] | _core.FrameFile, centers: Array, engine: Engine, *, threads: int = 0
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
-    """Polar patterns (n, rings, azimuths) whole and to be searched, and what is wrong with each (n,)."""
+) -> tuple[Patterns, NDArray[np.uint8]]:
+    """Polar patterns, and what is wrong with each (n,)."""
 
-    def unwrapped(
-        shown: NDArray[Any] | _core.FrameFile,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
-        polar, peaks, status = _core.prepare_patterns(
+    def unwrapped(shown: NDArray[Any] | _core.FrameFile) -> tuple[Patterns, NDArray[np.uint8]]:
+        polar, peaks, status, skewness = _core.prepare_patterns(
             shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
         )
         assert peaks is not None
-        return polar, peaks, status
+        return Patterns(polar, peaks, skewness), status
 
     radius = engine.settings.preprocess.disk_radius
     if not radius:
         return unwrapped(frames)
-    of_frames = unwrapped(frames)[2]  # saturated and dead pixels show in frames as they were read only
-    polar, peaks, status = unwrapped(sharpened(np.asarray(frames), radius, mask=engine.mask, threads=threads))
-    return polar, peaks, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
+    of_frames = unwrapped(frames)[1]  # saturated and dead pixels show in frames as they were read only
+    patterns, status = unwrapped(sharpened(np.asarray(frames), radius, mask=engine.mask, threads=threads))
+    return patterns, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
 
 
 def index_patterns(
-    polar: NDArray[np.float32], peaks: NDArray[np.float32], records: NDArray[Any], engine: Engine, threads: int
-) -> NDArray[Any]:
-    """The records (n,) with what is found in polar patterns (n, rings, azimuths): `peaks` searched, `polar` refined."""
+    patterns: Patterns, records: NDArray[Any], engine: Engine, threads: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The records (n,) with what is found in the patterns: `peaks` searched, `whole` refined.
 
-    def solve(whole: NDArray[np.float32], sparse: NDArray[np.float32]) -> tuple[Candidates, Evidence]:
-        levels = noise_levels(_core.skewness(sparse, threads), engine)
-        found = first = searched(match_phases(sparse, engine, levels, threads=threads), engine, levels)
+    And where (n,) an answer above noise is refused because chance would do as well.
+    """
+
+    def solve(some: Patterns) -> tuple[Candidates, Evidence]:
+        levels = noise_levels(some.skewness[:, 1], engine)
+        found = first = searched(match_phases(some.peaks, engine, levels, threads=threads), engine, levels)
         if engine.settings.refine.enabled:
-            levels = noise_levels(_core.skewness(whole, threads), engine)
-            found = refined(first, whole, engine, levels, threads=threads)
+            levels = noise_levels(some.skewness[:, 0], engine)
+            found = refined(first, some.whole, engine, levels, threads=threads)
         found = with_turned_rivals(found, engine)
         return found, gather_evidence(first, found, engine)
 
-    found, evidence = solve(polar, peaks)
+    found, evidence = solve(patterns)
     filled = records.copy()
-    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.match.rival_share)
+    fill(filled, found, n_phases=len(engine.templates), rival_share=engine.settings.rival_share)
     filled["probability"] = evidence.probability()
     filled["uncertainty_deg"] = evidence.uncertainty_deg()
-    wrong = ~evidence.above_noise(engine.settings.match.noise_factor)
-    wrong |= coincidental(found.phase_id[:, 0], found.orientation[:, 0], peaks, engine, threads=threads)
-    refuse(filled, wrong)
+    noise = ~evidence.above_noise(engine.settings.match.noise_factor)
+    chance = coincidental(found.phase_id[:, 0], found.orientation[:, 0], patterns.peaks, engine, threads=threads)
+    refuse(filled, noise | chance)
     if engine.settings.overlap.max_crystals > 1:
-        overlap = further_crystals(
-            filled["phase_id"], filled["orientation"], polar, peaks, engine, solve, threads=threads
-        )
+        overlap = further_crystals(filled["phase_id"], filled["orientation"], patterns, engine, solve, threads=threads)
         for name in ("phase_id", "orientation", "share", "probability"):
             filled[f"overlap_{name}"] = getattr(overlap, name)
-    return filled
+    return filled, chance & ~noise
 
 
 def gather_evidence(first: Candidates, final: Candidates, engine: Engine) -> Evidence:
@@ -134,8 +141,3 @@ def gather_evidence(first: Candidates, final: Candidates, engine: Engine) -> Evi
         spread=final.spread[:, 0].astype(np.float64),
         n_bins=engine.grid.n_rings * engine.grid.n_azimuths,
     )
-
-
-def taken(patterns: NDArray[np.float32], usable: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Some of the patterns, without a copy if they are all."""
-    return patterns if len(usable) == len(patterns) else np.ascontiguousarray(patterns[usable])

@@ -67,7 +67,7 @@ def match_phases(patterns: NDArray[np.float32], engine: Engine, levels: Array, *
     options = _core.MatchOptions(
         n_best=engine.settings.n_candidates,
         distinct_angle=float(np.deg2rad(engine.settings.match.distinct_deg)),
-        rival_share=engine.settings.match.rival_share,
+        rival_share=engine.settings.rival_share,
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned

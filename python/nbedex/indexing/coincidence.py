@@ -9,6 +9,9 @@ Chernoff's bound, n or more do so with a probability of at most
 
     exp(-N D(n/N || q)),   D(p || q) = p ln(p/q) + (1 - p) ln((1 - p)/(1 - q))      (Hoeffding 1963, eq. 2.1)
 
+Where counts are few, faint spots are missing from right answers, too. So the bound is taken for the N strongest of all
+spots predicted, the N from eight on that makes it least; what counts as chance allows for the choice.
+
 Spots opposite each other count half each, since by Friedel's law they are no independent witnesses. A right answer of
 three pairs of spots does not pass this test either, so whoever explains the pattern needs none: most of the peaks'
 light, by an orientation of which a good part is there.
@@ -48,7 +51,7 @@ def coincidental(
     """
     orientation, phase_id = np.require(orientation, None, ["C", "A"]), np.require(phase_id, None, ["C", "A"])
     predicted, met, chance = engine.model.spots_met(peaks, phase_id, orientation, engine.spot_radius, threads).T
-    doubtful = chance_bound(predicted, met, chance) > engine.settings.match.max_chance
+    doubtful = chance > engine.settings.match.max_chance
     open_to_doubt = np.flatnonzero(doubtful & (met >= LEAST_MET * predicted) & (met > 0))
     if len(open_to_doubt):
         mask = engine.model.spot_mask(
@@ -72,17 +75,3 @@ def explained_light(peaks: NDArray[np.float32], mask: NDArray[np.bool_], engine:
         np.bincount(pattern, weights, len(peaks)) for weights in (light, light * mask[pattern, ring, azimuth])
     )
     return np.asarray(under / np.where(total > 0, total, 1.0))
-
-
-def chance_bound(predicted: Array, met: Array, chance: Array) -> Array:
-    """The bound above for N, n and q, each (n,); 1 where no more are met than expected."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = met / predicted
-        divergence = _times_log(p, chance) + _times_log(1 - p, 1 - chance)
-        bound = np.exp(-predicted * divergence)
-    return np.asarray(np.where((predicted > 0) & (p > chance), bound, 1.0))
-
-
-def _times_log(p: Array, q: Array) -> Array:
-    """p ln(p / q), 0 where p is 0."""
-    return np.asarray(np.where(p > 0, p * np.log(p / q), 0.0))

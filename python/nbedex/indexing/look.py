@@ -92,7 +92,9 @@ def look_at(
     frames = scan.read_at([index])
     center = pattern_centers(frames, np.array([index]), centers, engine, threads=threads)
     record = index_block(frames, center, engine, threads=threads)[0]
-    prepared, _, _ = _core.prepare_patterns(frames, center, engine.sampler, engine.preprocessing, engine.mask, threads)
+    prepared, _, _, _ = _core.prepare_patterns(
+        frames, center, engine.sampler, engine.preprocessing, engine.mask, threads
+    )
     return PatternView(
         row=row,
         column=column,

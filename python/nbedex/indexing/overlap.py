@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from nbedex.indexing.candidates import Candidates
 from nbedex.indexing.confidence import Evidence
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.patterns import Patterns
 from nbedex.maps.orientation import disorientation_angle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Solve = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[Candidates, Evidence]]
+    Solve = Callable[[Patterns], tuple[Candidates, Evidence]]
 
-Patterns = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 
@@ -51,37 +51,36 @@ class Overlap:
 def further_crystals(
     phase_id: NDArray[np.int16],
     orientation: Array,
-    polar: Patterns,
-    peaks: Patterns,
+    patterns: Patterns,
     engine: Engine,
     solve: Solve,
     *,
     threads: int = 0,
 ) -> Overlap:
-    """What is left of patterns (n, rings, azimuths) without the crystals found, solved again and again.
+    """What is left of n patterns without the crystals found, solved again and again.
 
     Parameters
     ----------
     phase_id, orientation : (n,), (n, 4)
         The first crystals; -1 where there is none, and then no other is looked for.
-    polar, peaks
-        Patterns as they are refined and as they are searched.
+    patterns
+        With all crystals.
     engine
         From `make_engine`.
     solve
-        From (polar, peaks) to candidates and their evidence.
+        From patterns to candidates and their evidence.
     threads
         0: all this process may use.
     """
     options = engine.settings.overlap
-    n, m = len(polar), options.max_crystals - 1
+    n, m = len(patterns.whole), options.max_crystals - 1
     found = Overlap(
         phase_id=np.full((n, m), -1, dtype=np.int16),
         orientation=np.full((n, m, 4), np.nan),
         share=np.full((n, m), np.nan),
         probability=np.full((n, m), np.nan),
     )
-    intensity = spot_intensity(polar, engine)
+    intensity = spot_intensity(patterns.whole, engine)
     phases, orientations = [phase_id], [orientation]
     masks = [spot_mask(phases[0], orientations[0], engine, threads=threads)]
     todo = np.flatnonzero(phases[0] >= 0)
@@ -89,8 +88,8 @@ def further_crystals(
         if not len(todo):
             break
         taken = np.logical_or.reduce([mask[todo] for mask in masks])
-        rest, rest_peaks = (np.where(taken, np.float32(0), patterns[todo]) for patterns in (polar, peaks))
-        answer, evidence = solve(rest, rest_peaks)
+        rest = (np.where(taken, np.float32(0), all_of[todo]) for all_of in (patterns.whole, patterns.peaks))
+        answer, evidence = solve(Patterns.of(*rest, threads=threads))
         probability = evidence.probability()
         new_phase, new = answer.phase_id[:, 0], answer.orientation[:, 0]
         counts = (new_phase >= 0) & (probability > options.min_probability)
@@ -108,7 +107,7 @@ def further_crystals(
     return found
 
 
-def spot_intensity(polar: Patterns, engine: Engine) -> Array:
+def spot_intensity(polar: NDArray[np.float32], engine: Engine) -> Array:
     """Intensity of every bin (n, rings, azimuths) above the background: the exponent undone, times the bin's area."""
     grid = engine.grid
     rings = grid.k_min + (np.arange(grid.n_rings) + 0.5) * (grid.k_max - grid.k_min) / grid.n_rings

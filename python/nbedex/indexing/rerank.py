@@ -123,31 +123,37 @@ def make_rerank_engine(
     each_alone
         Give every candidate the same effort instead of following those that lead.
     """
-    voltage = calibration.voltage
-    dynamical = DynamicalSettings(voltage=voltage, k_max=_BEAMS_BEYOND * k_max)
-    span = settings.max_thickness_nm - settings.min_thickness_nm
+    dynamical = DynamicalSettings(voltage=calibration.voltage, k_max=_BEAMS_BEYOND * k_max)
     return RerankEngine(
         crystals=tuple(DynamicalCrystal(phase, dynamical) for phase in phases),
-        options=_core.RerankOptions(
-            detector_from_sample=np.ascontiguousarray(calibration.detector_from_sample()),
-            k_min=k_min,
-            k_max=k_max,
-            spot_width=settings.spot_width,
-            wavelength=electron_wavelength(voltage),
-            coarse=COARSE,
-            fine=FINE,
-            reach=float(np.deg2rad(settings.reach_deg)),
-            step=float(np.deg2rad(settings.step_deg)),
-            starts=settings.starts,
-            points=settings.points,
-            halvings=settings.halvings,
-            each_alone=each_alone,
-            thickness=10 * settings.min_thickness_nm,
-            thickness_step=10 * settings.thickness_step_nm,
-            thicknesses=int(span / settings.thickness_step_nm + 1e-9) + 1,
-            faintest=settings.faintest,
-        ),
+        options=rerank_options(calibration, settings, k_min=k_min, k_max=k_max, each_alone=each_alone),
         settings=settings,
+    )
+
+
+def rerank_options(
+    calibration: Calibration, settings: RerankSettings, *, k_min: float, k_max: float, each_alone: bool = False
+) -> _core.RerankOptions:
+    """How candidates are looked for, as the core has it; parameters as of `make_rerank_engine`."""
+    span = settings.max_thickness_nm - settings.min_thickness_nm
+    return _core.RerankOptions(
+        detector_from_sample=np.ascontiguousarray(calibration.detector_from_sample()),
+        k_min=k_min,
+        k_max=k_max,
+        spot_width=settings.spot_width,
+        wavelength=electron_wavelength(calibration.voltage),
+        coarse=COARSE,
+        fine=FINE,
+        reach=float(np.deg2rad(settings.reach_deg)),
+        step=float(np.deg2rad(settings.step_deg)),
+        starts=settings.starts,
+        points=settings.points,
+        halvings=settings.halvings,
+        each_alone=each_alone,
+        thickness=10 * settings.min_thickness_nm,
+        thickness_step=10 * settings.thickness_step_nm,
+        thicknesses=int(span / settings.thickness_step_nm + 1e-9) + 1,
+        faintest=settings.faintest,
     )
 
 

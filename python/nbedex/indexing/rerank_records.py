@@ -13,6 +13,7 @@ from nbedex.errors import ArgumentError
 from nbedex.indexing.rerank import Reranked, RerankEngine, make_rerank_engine, rerank_patterns
 from nbedex.indexing.settings import RerankSettings
 from nbedex.library import TemplateLibrary
+from nbedex.maps.result import Status
 
 Array = NDArray[np.float64]
 
@@ -47,6 +48,7 @@ def rerank_records(
     frames: NDArray[Any],
     engine: RerankEngine,
     *,
+    doubtful: NDArray[np.bool_],
     mask: NDArray[np.uint8] | None,
     n_bins: int,
     threads: int,
@@ -62,6 +64,8 @@ def rerank_records(
         As read.
     engine
         From `rerank_engine_of`.
+    doubtful : (n,) bool
+        Refused because chance would do as well; given an answer where Bloch waves are convinced.
     mask : (det_y, det_x) uint8 or None
         Non-zero where a pixel must not be used.
     n_bins
@@ -69,7 +73,7 @@ def rerank_records(
     threads
         0: all this process may use.
     """
-    where = np.flatnonzero(in_question(records, engine.settings))
+    where = np.flatnonzero(in_question(records, engine.settings) | doubtful)
     if not len(where):
         return
     old = records[where]
@@ -86,7 +90,10 @@ def rerank_records(
         mask=mask,
         threads=threads,
     )
-    records[where] = reordered(old, found)
+    new = reordered(old, found)
+    stays_refused = doubtful[where] & ~(new["dynamical_score"] >= engine.settings.convincing_score)
+    new["status"] = Status.OK
+    records[where] = np.where(stays_refused, old, new)
 
 
 def in_question(records: NDArray[Any], settings: RerankSettings) -> NDArray[np.bool_]:

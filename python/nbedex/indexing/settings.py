@@ -107,8 +107,8 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
         very few counts 0.9 and more; 1.25 suits the search alone.
     max_chance
         A pattern is given the status "no match", too, if its peaks, turned about the beam at random, would meet as many
-        of the best answer's spots with a probability above this, and most of them stay unexplained, or most of the
-        answer's spots are missing (`nbedex.indexing.coincidence`). 1 switches it off.
+        of the best answer's strongest spots with a probability above this, and most of them stay unexplained, or most
+        of the answer's spots are missing (`nbedex.indexing.coincidence`). 1 switches it off.
     exhaustive
         Score every template at every rotation, without pruning. Slower, same result bit for bit: the reference.
     """
@@ -119,7 +119,7 @@ class MatchSettings(Settings, frozen=True, kw_only=True):
     distinct_deg: Annotated[float, Meta(gt=0, le=60)] = 5.0
     rival_share: Annotated[float, Meta(ge=0, le=0.95)] = 0.7
     noise_factor: Annotated[float, Meta(ge=0, le=10)] = 1.0
-    max_chance: Annotated[float, Meta(gt=0, le=1)] = 0.04
+    max_chance: Annotated[float, Meta(gt=0, le=1)] = 0.02
     exhaustive: bool = False
 
 
@@ -173,7 +173,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     gate
         See `mode`.
     candidate_share
-        Candidates that score less than this share of the best are not tried.
+        Candidates that score less than this share of the best are not tried; so far down they are looked for.
     max_candidates
         At most so many are tried, and at least so many looked for.
     min_thickness_nm, max_thickness_nm, thickness_step_nm
@@ -193,12 +193,15 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
         So many of all candidates' are followed together; with each halving of the step, half as many.
     halvings
         How often the step is halved.
+    convincing_score
+        Answers refused for meeting peaks by chance (`MatchSettings.max_chance`) are tried, too, and given where Bloch
+        waves score at least this; 1: never (docs/decisions/no-phase-fits.md).
     """
 
     mode: Literal["off", "ambiguous", "all"] = "off"
     gate: Annotated[float, Meta(gt=0, le=1)] = 0.85
-    candidate_share: Annotated[float, Meta(gt=0, le=1)] = 0.7
-    max_candidates: Annotated[int, Meta(ge=1, le=50)] = 8
+    candidate_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    max_candidates: Annotated[int, Meta(ge=1, le=50)] = 16
     min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
     max_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 200.0
     thickness_step_nm: Annotated[float, Meta(ge=1, le=100)] = 4.0
@@ -209,6 +212,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     starts: Annotated[int, Meta(ge=1, le=50)] = 8
     points: Annotated[int, Meta(ge=1, le=200)] = 12
     halvings: Annotated[int, Meta(ge=1, le=8)] = 4
+    convincing_score: Annotated[float, Meta(gt=0, le=1)] = 0.92
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -239,3 +243,9 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
     def n_candidates(self) -> int:
         """Distinct orientations looked for in each phase, and kept per pixel."""
         return max(self.match.n_best, self.rerank.max_candidates if self.rerank.mode != "off" else 0)
+
+    @property
+    def rival_share(self) -> float:
+        """Share of the pattern's best merit below which orientations are not looked for."""
+        share = self.match.rival_share
+        return share if self.rerank.mode == "off" else min(share, self.rerank.candidate_share)
