@@ -42,8 +42,8 @@ struct Paraboloid {
         return {x + std::clamp((xy * gy - yy * gx) / determinant(), -farthest, farthest),
                 y + std::clamp((xy * gx - xx * gy) / determinant(), -farthest, farthest)};
     }
-    /// Trace of minus the inverse of the second derivatives.
-    [[nodiscard]] double spread() const { return has_maximum() ? -(xx + yy) / determinant() : no_maximum; }
+    /// Trace of minus the inverse of the second derivatives, for steps of this size.
+    [[nodiscard]] double spread(double step) const { return has_maximum() ? -(xx + yy) / determinant() * step * step : no_maximum; }
 };
 
 /// Through the highest score, or the nearest one to it that has neighbours all around, and these.
@@ -126,7 +126,7 @@ private:
         const double norm = pattern_.norm(sums[sums.size() / 2]);
         return {{static_cast<float>(highest[0] * step), static_cast<float>(highest[1] * step)},
                 turn.offset * bin_,
-                of.spread() * step * step + (turn.curvature < 0 ? -bin_ * bin_ * norm / turn.curvature : no_maximum)};
+                of.spread(step) + (turn.curvature < 0 ? -bin_ * bin_ * norm / turn.curvature : no_maximum)};
     }
 
     /// The turn about the beam (bins) that correlates best within `reach`: the vertex through the best of whole bins and its neighbours

@@ -84,12 +84,13 @@ std::vector<std::uint8_t> opposite_pairs(const std::vector<Spot>& spots, double 
     return is_paired;
 }
 
-/// Chernoff's bound of the probability that `met` or more of `predicted` spots meet a peak, of which each does by chance with `share`.
-double chance_bound(double predicted, double met, double share) {
+/// Logarithm of Chernoff's bound of the probability that `met` or more of `predicted` spots meet a peak, of which each does by chance with
+/// `share`.
+double log_chance_bound(double predicted, double met, double share) {
     const double p = met / predicted;
-    if (!(p > share)) return 1.0;
+    if (!(p > share)) return 0.0;
     const auto times_log = [](double a, double b) { return a > 0 ? a * std::log(a / b) : 0.0; };
-    return std::exp(-predicted * (times_log(p, share) + times_log(1 - p, 1 - share)));
+    return -predicted * (times_log(p, share) + times_log(1 - p, 1 - share));
 }
 
 /// `spots`: the strongest first.
@@ -98,7 +99,7 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
     const double step = 2 * std::numbers::pi / grid.n_azimuths;
     const std::vector<std::uint8_t> is_paired = opposite_pairs(spots, radius);
     SpotsMet found;
-    double expected = 0;
+    double expected = 0, log_chance = 0;
     for (std::size_t i = 0; i < spots.size(); ++i) {
         const Spot& spot = spots[i];
         const double counts = is_paired[i] ? 0.5 : 1.0;
@@ -108,9 +109,11 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
         if (peaks.met(ring, static_cast<std::size_t>(a) % n)) found.met += counts;
         expected += counts * peaks.share(ring);
         if (found.predicted >= least_judged)
-            found.chance = std::min(found.chance, chance_bound(found.predicted, found.met, expected / found.predicted));
+            log_chance = std::min(log_chance, log_chance_bound(found.predicted, found.met, expected / found.predicted));
     }
-    if (found.predicted > 0 && found.predicted < least_judged) found.chance = chance_bound(found.predicted, found.met, expected / found.predicted);
+    if (found.predicted > 0 && found.predicted < least_judged)
+        log_chance = log_chance_bound(found.predicted, found.met, expected / found.predicted);
+    found.chance = std::exp(log_chance);
     return found;
 }
 

@@ -13,7 +13,7 @@ from nbedex.indexing import IndexingSettings, MatchSettings, index_block, make_e
 from nbedex.indexing.coincidence import coincidental, explained_light
 from nbedex.indexing.engine import EXCITATION_WIDTH, Engine
 from nbedex.library import kinematical_intensities
-from nbedex.maps import Status
+from nbedex.maps import Status, multiply
 from nbedex.phases import load_phase
 from oracles.small_scan import (
     CALIBRATION,
@@ -63,6 +63,30 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
     assert found[2, 1] < found[0, 1] and found[2, 2] > 0.02
     several = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 3)
     assert several.tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize("n_azimuths", [40, 64, 100, 128, 360])
+def test_a_crystal_turned_with_its_peaks_meets_as_many(n_azimuths: int) -> None:
+    """What is counted does not depend on where rows of bins begin, nor on where words of 64 bins end."""
+    _, g, intensity = kinematical_intensities(load_phase(PHASES[0]), SIMULATION)
+    crystal = _core.KinematicCrystal(g=g, intensity=intensity, template_exponent=0.25, symmetry=np.eye(4)[:1])
+    grid = _core.PolarGrid(n_rings=40, n_azimuths=n_azimuths, k_min=0.1, k_max=1.1)
+    options = _core.RefineOptions(
+        wavelength=0.0197, excitation_width=0.01, precession_angle=0.0, reach=0.03, distinct_angle=0.1
+    )
+    model = _core.KinematicModel([crystal], grid, options)
+    rng = np.random.default_rng(n_azimuths)
+    lit = rng.random((40, n_azimuths)) < 0.08
+    for axis, by in ((1, 1), (0, 1)):
+        lit = lit | np.roll(lit, by, axis=axis)
+    turns = np.arange(0, n_azimuths, 7)
+    peaks = np.stack([np.roll(lit, turn, axis=1) for turn in turns]).astype(np.float32)
+    half = np.pi * turns / n_azimuths
+    about_beam = np.stack([np.cos(half), 0 * half, 0 * half, -np.sin(half)], axis=1)
+    turned = np.ascontiguousarray(multiply(orientations(1), about_beam))
+    found = model.spots_met(peaks, np.zeros(len(turns), np.int16), turned, 0.04, 1)
+    assert 0 < found[0, 1] < found[0, 0]
+    np.testing.assert_allclose(found, np.broadcast_to(found[0], found.shape), rtol=1e-9)
 
 
 def test_the_bound_is_one() -> None:

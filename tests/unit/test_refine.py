@@ -104,6 +104,35 @@ def test_score_is_the_definition(name: str, precession: float) -> None:
         assert found["score"][p, 0] == pytest.approx(slow, abs=2e-4)
 
 
+def test_reflections_without_opposites_count_once() -> None:
+    """Half of the reflections at random: some with, most without their opposite, and of another intensity."""
+    truth = random_orientations(3, 61)
+    shown = patterns("nzsp", truth, noise=0.3)
+    _, g, intensity = crystal("nzsp")
+    rng = np.random.default_rng(62)
+    some = rng.permutation(len(g))[: len(g) // 2]
+    g, intensity = g[some], intensity[some] * rng.uniform(0.5, 2.0, len(some))
+    unpaired = _core.KinematicCrystal(g=g, intensity=intensity, template_exponent=EXPONENT, symmetry=np.eye(4)[:1])
+    found = _core.KinematicModel([unpaired], _core.PolarGrid(**GRID), options()).refine(
+        shown, np.zeros((3, 1), np.int16), truth[:, None], np.ones((3, 1)), 1
+    )
+    for p in range(3):
+        slow = slow_score(
+            shown[p].astype(np.float64), found["orientation"][p, 0], g=g, intensity=intensity, exponent=EXPONENT,
+            k_min=GRID["k_min"], ring_width=0.0125, wavelength=WAVELENGTH, excitation_width=WIDTH,
+        )  # fmt: skip
+        assert found["score"][p, 0] == pytest.approx(slow, abs=2e-4)
+
+
+def test_without_reach_only_the_turn_is_looked_for() -> None:
+    truth = random_orientations(2, 63)
+    found = refine(("na2au",), patterns("na2au", truth), np.zeros((2, 1)), truth[:, None], reach=0.0)
+    apart = multiply(found["orientation"][:, 0], truth * np.array([1.0, -1.0, -1.0, -1.0]))
+    axis = multiply(multiply(truth * np.array([1.0, -1.0, -1.0, -1.0]), apart), truth)[:, 1:]  # in the sample's frame
+    np.testing.assert_allclose(axis[:, :2], 0.0, atol=1e-12)
+    assert np.isinf(found["spread"]).all()
+
+
 @pytest.mark.parametrize("name", PHASES)
 def test_comes_back_to_the_truth(name: str) -> None:
     truth = random_orientations(12, 11)
