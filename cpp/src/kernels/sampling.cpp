@@ -253,7 +253,7 @@ inline Floats finite(Floats mean) {
 template <class T, bool masked>
 [[gnu::noinline]] Ints average(const Mesh& mesh, const Frame<T>& frame, const FrameCopy& copy, const Locator& locator,
                                std::size_t azimuth, float* out) {
-    constexpr std::size_t at_once = 64;
+    constexpr std::size_t at_once = 32;
     Sample samples[at_once + 1];
     const T* pairs = static_cast<T*>(copy.pairs);
     const std::size_t n = mesh.first[mesh.n_rings];
