@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <vector>
 
 #include "distinct_threshold.hpp"
@@ -118,22 +119,32 @@ private:
         return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
     }
 
-    /// Moves the `size` images with the largest bounds from open_ to tier_, and drops those that don't matter any more.
+    /// Moves the images with the `size` largest bounds from open_ to tier_, and drops those that don't matter any more. Both stay in the
+    /// order of templates.
     void take_tier(std::size_t size) {
         std::erase_if(open_, [&](const Open& open) { return open.bound < needed(); });
-        const auto first = open_.end() - static_cast<std::ptrdiff_t>(std::min(size, open_.size()));
-        if (first != open_.begin()) std::nth_element(open_.begin(), first, open_.end(), [](const Open& a, const Open& b) { return best_first(b, a); });
+        if (open_.size() <= size) {
+            tier_.swap(open_);
+            return open_.clear();
+        }
+        bounds_of_open_.clear();
+        for (const Open& open : open_) bounds_of_open_.push_back(open.bound);
+        const auto last = bounds_of_open_.begin() + static_cast<std::ptrdiff_t>(size) - 1;
+        std::nth_element(bounds_of_open_.begin(), last, bounds_of_open_.end(), std::greater<>());
+        const auto first = std::stable_partition(open_.begin(), open_.end(), [&](const Open& open) { return open.bound < *last; });
         tier_.assign(first, open_.end());
         open_.erase(first, open_.end());
     }
 
     static constexpr std::size_t ahead = 4;  // images whose spots are on their way into the cache
 
+    /// Few images are looked at best first, as each may raise the threshold; many in the order of templates, which lie in memory like that.
     void score_tier(std::size_t size) {
         take_tier(size);
-        std::ranges::sort(tier_, best_first);
-        for (std::size_t i = 0; i < tier_.size() && tier_[i].bound >= needed(); ++i) {
+        if (tier_.size() <= static_cast<std::size_t>(16 * options_.n_best)) std::ranges::sort(tier_, best_first);
+        for (std::size_t i = 0; i < tier_.size(); ++i) {
             if (i + ahead < tier_.size()) bounds_.fetch(tier_[i + ahead].image);
+            if (tier_[i].bound < needed()) continue;
             ++statistics_.past_sectors;
             score_image(tier_[i]);
         }
@@ -214,6 +225,7 @@ private:
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
+    std::vector<float> bounds_of_open_;
     bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
     std::vector<std::size_t> rotations_;  // of the image being scored
     std::vector<Hit> hits_;    // all rotations seen that scored what was needed at their time
