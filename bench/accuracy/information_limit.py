@@ -97,16 +97,12 @@ class Case:
     def bloch_waves(self) -> RerankEngine:
         """As `--rerank all` has them."""
         grid = self.engine.grid
-        return make_rerank_engine(
-            self.library.phases, told(self.what), STANDARD, k_min=grid.k_min, k_max=grid.k_max
-        )  # fmt: skip
+        return make_rerank_engine(self.library.phases, told(self.what), STANDARD, k_min=grid.k_min, k_max=grid.k_max)
 
     def with_settings(self, settings: RerankSettings) -> RerankEngine:
         """The same with other options and the same effort for each candidate."""
         grid = self.engine.grid
-        options = rerank_options(
-            told(self.what), settings, k_min=grid.k_min, k_max=grid.k_max, each_alone=True
-        )  # fmt: skip
+        options = rerank_options(told(self.what), settings, k_min=grid.k_min, k_max=grid.k_max, each_alone=True)
         return dataclasses.replace(self.bloch_waves, options=options, settings=settings)
 
     @cached_property
