@@ -81,10 +81,10 @@ inline void bind_frame_file(py::module_& m) {
         }
     });
     py::class_<FrameFile>(m, "FrameFile")
-        .def(py::init<int, const py::array&, py::ssize_t, py::ssize_t, py::dtype>(), py::arg("descriptor"), py::arg("places"),
+        .def(py::init<int, const py::array&, py::ssize_t, py::ssize_t, py::dtype>(), py::kw_only(), py::arg("descriptor"), py::arg("places"),
              py::arg("rows"), py::arg("columns"), py::arg("dtype"))
         .def("__len__", &FrameFile::size)
-        .def("__getitem__", &FrameFile::frame);
+        .def("__getitem__", &FrameFile::frame, py::arg("index"));
 }
 #else
 inline void bind_frame_file(py::module_&) {}

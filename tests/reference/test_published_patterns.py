@@ -87,11 +87,11 @@ def test_forbidden_spots_of_the_whisker_are_there() -> None:
 
 @pytest.mark.parametrize("camera", [Camera(), Camera(halo=0.15)], ids=["plain", "amorphous"])
 def test_the_unassigned_particle_fits_no_phase(library: TemplateLibrary, camera: Camera) -> None:
-    frames = np.array([particle_frame(seed=i, turn_deg=11.0 * i, camera=camera) for i in range(6)])
+    frames = np.array([particle_frame(seed=i, turn_deg=11.0 * i, camera=camera) for i in range(16)])
     result = indexed(frames, library, rerank=False)
     refused = result.status[0] == Status.NO_MATCH
-    assert refused.sum() >= 5 and (result.phase_id[0][refused] == -1).all()
-    assert (result.probability[0] < 0.5).all()  # of the one that is not
+    assert refused.sum() >= 14 and (result.phase_id[0][refused] == -1).all()
+    assert (result.probability[0] < 0.9).all()  # of those that are not: nobody is sure of them
 
 
 def test_the_zone_of_the_published_nzsp_pattern() -> None:
