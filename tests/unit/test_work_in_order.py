@@ -157,7 +157,7 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
     time.sleep(0.5)
     asked = time.monotonic()
     found.close()
-    assert time.monotonic() - asked < 1.5
+    assert time.monotonic() - asked < 3.0  # of some ten seconds
     assert ended and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
     assert not threads_left()
 
