@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 from nbedex.errors import NbedexError
 
@@ -85,11 +87,26 @@ def _other_signals() -> Iterator[None]:
         with contextlib.suppress(ValueError):
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 before[number] = signal.signal(number, stop)
+    hook, sys.unraisablehook = sys.unraisablehook, _ask_again(sys.unraisablehook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ask_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], object]:
+    """A signal may come while Python runs a callback whose exceptions it drops, and the stop with them: send it anew."""
+
+    def hook(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            otherwise(dropped)
+            return
+        number = getattr(dropped.exc_value, "exit_code", INTERRUPTED) - 128
+        threading.Timer(0.02, os.kill, (os.getpid(), number)).start()  # after the callback
+
+    return hook
 
 
 def _complain(message: str) -> None:
