@@ -97,7 +97,7 @@ def _other_signals() -> Iterator[None]:
 
 
 def _ask_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], object]:
-    """A signal may come while Python runs a callback whose exceptions it drops, and the stop with them: send it anew."""
+    """A signal may come while Python runs a callback whose exceptions it drops, the stop with them: send it again."""
 
     def hook(dropped: sys.UnraisableHookArgs) -> None:
         if not isinstance(dropped.exc_value, KeyboardInterrupt):
