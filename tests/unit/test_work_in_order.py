@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from nbedex import _core
 from nbedex.indexing.pipeline import Frames, Unread, whole, work_in_order
-from nbedex.scan import Block, Scan
-
-FRAMES = np.arange(42, dtype=np.uint16).repeat(17 * 19).reshape(42, 17, 19)
-
-
-class Source:
-    """Source of frames that notes what was read."""
-
-    scan_shape, frame_shape, dtype, tile, parallel = (6, 7), (17, 19), FRAMES.dtype, (1, 1), False
-
-    def __init__(self, broken: int | None = None) -> None:
-        self.started: list[int] = []
-        self.broken = broken
-
-    def read_block(self, block: Block, workers: Any = None) -> np.ndarray:
-        self.started.append(block.first)
-        if self.broken is not None and block.first <= self.broken <= block.last:
-            raise MemoryError("no room")
-        return FRAMES[block.patterns]
-
-    def close(self) -> None:
-        pass
-
-
-def scan_of(source: Any) -> Scan:
-    return Scan(source, path=Path("watched"), format="test")
-
-
-def threads_left() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("nbedex-")]
+from oracles.watched_scan import FRAMES, Watched, reading_threads, scan_of
 
 
 class Crowd:
@@ -67,16 +36,16 @@ class Crowd:
 )
 def test_in_order_and_no_more_at_once(at_once: int, threads: int, most: int, each: int) -> None:
     crowd = Crowd()
-    scan = scan_of(Source())
+    scan = scan_of(Watched())
     found = list(work_in_order(scan, whole(scan.blocks(2)), crowd, at_once=at_once, threads=threads))
     assert found == list(range(0, 42, 2))
     assert crowd.most == most
     assert crowd.threads == {each}
-    assert not threads_left()
+    assert not reading_threads()
 
 
 def test_one_more_is_read_meanwhile() -> None:
-    source, go = Source(), threading.Event()
+    source, go = Watched(), threading.Event()
     scan = scan_of(source)
 
     def wait(frames: Frames | Unread, threads: int) -> None:
@@ -97,12 +66,12 @@ def test_one_more_is_read_meanwhile() -> None:
 
 
 def test_no_jobs() -> None:
-    assert list(work_in_order(scan_of(Source()), [], Crowd(), at_once=2, threads=2)) == []
+    assert list(work_in_order(scan_of(Watched()), [], Crowd(), at_once=2, threads=2)) == []
 
 
 @pytest.mark.parametrize("where", ["reading", "work"])
 def test_an_error_comes_in_its_place_and_nothing_stays(where: str) -> None:
-    scan = scan_of(Source(broken=12 if where == "reading" else None))
+    scan = scan_of(Watched(broken=12 if where == "reading" else None))
 
     def work(frames: Frames | Unread, threads: int) -> int:
         if where == "work" and 12 in frames.patterns:
@@ -114,7 +83,7 @@ def test_an_error_comes_in_its_place_and_nothing_stays(where: str) -> None:
         for first in work_in_order(scan, whole(scan.blocks(5)), work, at_once=3, threads=3):
             got.append(first)
     assert got == [0, 5]
-    assert not threads_left()
+    assert not reading_threads()
 
 
 def long_job() -> None:
@@ -138,7 +107,7 @@ def long_job() -> None:
 
 
 def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
-    scan = scan_of(Source())
+    scan = scan_of(Watched())
     ended: list[BaseException | None] = []
 
     def work(frames: Frames | Unread, threads: int) -> int:
@@ -159,7 +128,7 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
     found.close()
     assert time.monotonic() - asked < 3.0  # of some ten seconds
     assert ended and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
-    assert not threads_left()
+    assert not reading_threads()
 
 
 def test_a_thread_that_does_not_watch_is_not_stopped() -> None:

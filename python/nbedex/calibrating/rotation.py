@@ -119,9 +119,8 @@ def curl_share(beam: Array, rotation_deg: Array) -> Array:
     angle = np.deg2rad(np.asarray(rotation_deg, dtype=np.float64))
     shares = []
     for curl, divergence in _derivatives(beam)[1]:
-        curl2, divergence2, both = (curl**2).sum(), (divergence**2).sum(), (curl * divergence).sum()
-        left = curl2 * np.cos(angle) ** 2 + divergence2 * np.sin(angle) ** 2 + both * np.sin(2 * angle)
-        shares.append(left / max(curl2 + divergence2, 1e-300))
+        sums = np.array([(curl**2).sum(), (divergence**2).sum(), (curl * divergence).sum()])
+        shares.append(_share_of_curl(sums, angle))
     return np.stack(shares)
 
 
@@ -141,8 +140,14 @@ def _least_curl(sums: Array) -> tuple[float, float]:
     """
     curl2, divergence2, both = sums
     angle = 0.5 * np.arctan2(-2 * both, divergence2 - curl2)
-    least = curl2 * np.cos(angle) ** 2 + divergence2 * np.sin(angle) ** 2 + both * np.sin(2 * angle)
-    return float(angle), float(least / max(curl2 + divergence2, 1e-300))
+    return float(angle), float(_share_of_curl(sums, angle))
+
+
+def _share_of_curl(sums: Array, angle: Array) -> Array:
+    """Of both, vectors turned by an angle (radians); sums of curl^2, of divergence^2 and of their product."""
+    curl2, divergence2, both = sums
+    left = curl2 * np.cos(angle) ** 2 + divergence2 * np.sin(angle) ** 2 + both * np.sin(2 * angle)
+    return np.asarray(left / max(curl2 + divergence2, 1e-300))
 
 
 def half_turns(angle: float) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbedex.calibrating import RingCalibration, SpotCalibration
 from nbedex.calibrating.geometry import DetectorFit, distortion
 from nbedex.report.panels import FONT, wrapped
-from nbedex.report.style import WIDTH, FigureStyle, write_figure
+from nbedex.report.style import TWO_COLUMNS, WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
 _SHOWN_RINGS = 0.03  # of the brightest, of those drawn
 
 
@@ -112,7 +111,7 @@ def _panels(width: float, first: str, second: str, below: str) -> tuple[Figure, 
     """Two square panels side by side, or one above the other where the page is narrow, and a flat one below."""
     from matplotlib.figure import Figure
 
-    if width >= _TWO_COLUMNS:
+    if width >= TWO_COLUMNS:
         figure = Figure(figsize=(width, 0.78 * width), layout="constrained")
         axes = figure.subplot_mosaic([[first, second], [below, below]], height_ratios=(3, 2))
     else:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
 from nbedex.report.panels import FONT, MapScale, scale_bar, wrapped
-from nbedex.report.style import WIDTH, FigureStyle, write_figure
+from nbedex.report.style import TWO_COLUMNS, WIDTH, FigureStyle, write_figure
 from nbedex.transport import BoundaryCurrents, OrientationSpread, Solution, Sweep, stream_function
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _ARROWS = 22  # along the longer side
 _LINES = 15
 _BARS = 25
 _ELECTRODE = "#d1495b"
-_TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
 _MOST_EDGES = 20_000  # edges drawn as lines in vector formats
 
 
@@ -96,7 +95,7 @@ def draw_current(
     ny, nx = solution.potential.shape
     dy, dx = solution.problem.structure.step
     aspect = float(np.clip(ny * dy / (nx * dx), 0.3, 1.8))
-    columns = 2 if width >= _TWO_COLUMNS else 1
+    columns = 2 if width >= TWO_COLUMNS else 1
     draw = {"current": _current, "potential": _potential, "field": _field}
     if kind == "overview":
         high = 0.82 * aspect * width / columns + 0.55
@@ -145,7 +144,7 @@ def draw_sweep(result: Sweep, *, width: float = WIDTH) -> Figure:
     """Conductivity, and blocking, over what was varied; `width` in inches."""
     from matplotlib.figure import Figure
 
-    columns = 2 if width >= _TWO_COLUMNS else 1
+    columns = 2 if width >= TWO_COLUMNS else 1
     figure = Figure(figsize=(width, 3.0 if columns == 2 else 5.2), layout="constrained")
     first, second = figure.subplots(2 // columns, columns)
     if result.what == "direction":

@@ -12,9 +12,7 @@ import numpy as np
 from nbedex.indexing.look import PatternView
 from nbedex.maps.orientation import to_euler
 from nbedex.report.panels import FONT
-from nbedex.report.style import WIDTH, FigureStyle, write_figure
-
-_TWO_COLUMNS = 4.5  # inches from which on panels stand side by side
+from nbedex.report.style import TWO_COLUMNS, WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +43,7 @@ def draw_pattern(view: PatternView, *, width: float = WIDTH) -> Figure:
     """Frame with annulus and the best orientation's spots; polar pattern as unwrapped and as matched; scores."""
     from matplotlib.figure import Figure
 
-    columns = 2 if width >= _TWO_COLUMNS else 1
+    columns = 2 if width >= TWO_COLUMNS else 1
     high = 0.75 * width if columns == 2 else 3.2 * width
     figure = Figure(figsize=(width, high), layout="constrained")
     raw, table, unwrapped, prepared = figure.subplots(4 // columns, columns).ravel()

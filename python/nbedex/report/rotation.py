@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbedex.calibrating.edge_rotation import EdgeRotation
 from nbedex.calibrating.rotation import BeamRotation, curl_share, deflections
 from nbedex.report.panels import FONT, wrapped
-from nbedex.report.style import WIDTH, FigureStyle, write_figure
+from nbedex.report.style import TWO_COLUMNS, WIDTH, FigureStyle, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _ARROWS = 24  # along the longer side of the scan
-_TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
 
 
 def plot_deflections(
@@ -142,7 +141,7 @@ def _value(found: BeamRotation | EdgeRotation) -> str:
 def _two_panels(width: float) -> tuple[Figure, tuple[Axes, Axes]]:
     from matplotlib.figure import Figure
 
-    side_by_side = width >= _TWO_COLUMNS
+    side_by_side = width >= TWO_COLUMNS
     figure = Figure(figsize=(width, 0.5 * width if side_by_side else 1.8 * width), layout="constrained")
     axes = figure.subplots(*((1, 2) if side_by_side else (2, 1)))
     for each in axes:

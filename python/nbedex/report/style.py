@@ -23,6 +23,7 @@ FORMATS = ("png", "svg", "pdf")
 WIDTHS_MM = {"single": 85.0, "double": 178.0}  # columns of most journals
 MM = 1 / 25.4  # inches
 WIDTH = WIDTHS_MM["double"] * MM  # inches, where nothing else is asked for
+TWO_COLUMNS = 4.5  # inches from which on two panels stand side by side
 
 _LEAST_MM, _MOST_MM = 60.0, 500.0
 _PAD = 0.04  # inches around everything drawn
