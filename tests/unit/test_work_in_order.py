@@ -121,7 +121,7 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
                 raise
         return first
 
-    found = work_in_order(scan, whole(scan.blocks(20)), work, at_once=2, threads=2)
+    found = work_in_order(scan, whole(scan.blocks(20)), work, at_once=3, threads=3)  # a place for each of the three
     assert next(found) == 0
     time.sleep(0.5)
     asked = time.monotonic()
