@@ -122,18 +122,25 @@ private:
     /// Moves the images with the `size` largest bounds from open_ to tier_, and drops those that don't matter any more. Both stay in the
     /// order of templates.
     void take_tier(std::size_t size) {
-        std::erase_if(open_, [&](const Open& open) { return open.bound < needed(); });
-        if (open_.size() <= size) {
-            tier_.swap(open_);
-            return open_.clear();
+        const float wanted = needed(), least = std::max(wanted, bound_of_rank(size, wanted));
+        tier_.clear();
+        auto stays = open_.begin();
+        for (const Open& open : open_) {
+            if (open.bound >= least) tier_.push_back(open);
+            else if (open.bound >= wanted) *stays++ = open;
         }
+        open_.erase(stays, open_.end());
+    }
+
+    /// The `rank`-th largest of the bounds that reach what is wanted; least of all if there are not as many.
+    [[nodiscard]] float bound_of_rank(std::size_t rank, float wanted) {
         bounds_of_open_.clear();
-        for (const Open& open : open_) bounds_of_open_.push_back(open.bound);
-        const auto last = bounds_of_open_.begin() + static_cast<std::ptrdiff_t>(size) - 1;
+        for (const Open& open : open_)
+            if (open.bound >= wanted) bounds_of_open_.push_back(open.bound);
+        if (bounds_of_open_.size() <= rank) return -infinity;
+        const auto last = bounds_of_open_.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
         std::nth_element(bounds_of_open_.begin(), last, bounds_of_open_.end(), std::greater<>());
-        const auto first = std::stable_partition(open_.begin(), open_.end(), [&](const Open& open) { return open.bound < *last; });
-        tier_.assign(first, open_.end());
-        open_.erase(first, open_.end());
+        return *last;
     }
 
     static constexpr std::size_t ahead = 4;  // images whose spots are on their way into the cache

@@ -77,7 +77,8 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
         LaneSums sums;
-        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
+        const auto end = static_cast<std::size_t>(spots.offset[first + t + 1]);
+        for (auto i = static_cast<std::size_t>(spots.offset[first + t]); i < end; i += 8) {
             const std::uint16_t* place = spots.place + i;
             const auto two = [&](std::size_t k) { return two_added(table.direct, table.mirrored, place[2 * k], place[2 * k + 1]); };
             sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
@@ -109,8 +110,8 @@ std::int32_t bound_pairs(const std::uint8_t* even, const std::uint8_t* odd, cons
         [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); }, spots, sums);
 }
 
-std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<FewSums>([values, other](std::uint32_t place) { return eights_at(values + place, other + place); }, spots, sums);
+std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<FewSums>([values](std::uint32_t place) { return sixteen_at(values + 2 * std::size_t{place}); }, spots, sums);
 }
 
 #define NBEDEX_TEXT_OF(x) #x
