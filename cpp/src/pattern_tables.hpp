@@ -5,6 +5,7 @@
 #include <span>
 
 #include "bound_tables.hpp"
+#include "half_sectors.hpp"
 #include "pattern.hpp"
 
 namespace nbedex {
@@ -15,10 +16,12 @@ public:
         : pattern(any),
           rounded(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
-          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
+          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          halves_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
-        pairs_loaded_ = false;
+        pairs_loaded_ = halves_loaded_ = false;
+        n_asked_ = n_looked_ = n_left_ = 0;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
@@ -32,13 +35,32 @@ public:
         return pairs_;
     }
 
+    /// Whether it pays to bound halves of sectors of one more image: not for the first, as the table must be made, nor where most halves are left, as in
+    /// noise.
+    [[nodiscard]] bool halves_pay() noexcept {
+        constexpr std::size_t first = 256, tried = 32;
+        return ++n_asked_ > first && (n_looked_ < tried || 2 * n_left_ <= n_looked_ * halves_.size());
+    }
+    const HalfSectorMaxima& halves() {
+        if (!halves_loaded_) halves_.load(rounded);
+        halves_loaded_ = true;
+        return halves_;
+    }
+    /// How many halves were left of an image.
+    void left(int halves) noexcept {
+        ++n_looked_;
+        n_left_ += static_cast<std::size_t>(halves);
+    }
+
     NormalisedPattern pattern;
     RoundedPattern rounded;
     SectorMaxima sectors;
 
 private:
     PairMaxima pairs_;
-    bool pairs_loaded_ = false;
+    HalfSectorMaxima halves_;
+    bool pairs_loaded_ = false, halves_loaded_ = false;
+    std::size_t n_asked_ = 0, n_looked_ = 0, n_left_ = 0;
 };
 
 }  // namespace nbedex

@@ -66,7 +66,8 @@ private:
 SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) noexcept {
     images += other.images;
     past_sectors += other.past_sectors;
-    sectors += other.sectors;
+    halved += other.halved;
+    halves += other.halves;
     scored += other.scored;
     hits += other.hits;
     return *this;

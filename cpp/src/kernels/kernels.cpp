@@ -69,6 +69,19 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
+/// Sums of 64 values for a template: of spots with place p, 32 from first[scale * p] on, and 32 from second[scale * p] on.
+template <std::size_t scale>
+inline LaneSums sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
+    LaneSums sums;
+    const auto end = static_cast<std::size_t>(spots.offset[template_id + 1]);
+    for (auto i = static_cast<std::size_t>(spots.offset[template_id]); i < end; i += 8) {
+        const std::uint16_t* place = spots.place + i;
+        const auto two = [&](std::size_t k) { return two_added(first, second, scale * place[2 * k], scale * place[2 * k + 1]); };
+        sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
+    }
+    return sums;
+}
+
 std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::uint32_t templates,
                             const std::int32_t* cut, SectorBounds* bounds) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
@@ -76,13 +89,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     std::uint32_t reaching = 0;
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
-        LaneSums sums;
-        const auto end = static_cast<std::size_t>(spots.offset[first + t + 1]);
-        for (auto i = static_cast<std::size_t>(spots.offset[first + t]); i < end; i += 8) {
-            const std::uint16_t* place = spots.place + i;
-            const auto two = [&](std::size_t k) { return two_added(table.direct, table.mirrored, place[2 * k], place[2 * k + 1]); };
-            sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
-        }
+        const LaneSums sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -91,6 +98,10 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
         bounds[t].reaching[1] = static_cast<std::uint32_t>(lanes >> 32);
     }
     return reaching;
+}
+
+std::uint64_t half_sectors(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut) {
+    return sums_of<2>(table, table + sector_lanes, spots, template_id).reaching(cut);
 }
 
 /// Sums of what `lanes` finds at the places of the spots; returns the largest.
@@ -119,7 +130,7 @@ std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, st
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_pairs, bound_few,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, half_sectors, bound_pairs, bound_few,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

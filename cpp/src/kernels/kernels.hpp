@@ -74,6 +74,10 @@ struct Kernels {
     std::uint32_t (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::uint32_t templates,
                                    const std::int32_t* cut, SectorBounds* bounds);
 
+    /// The same for one of the templates over halves of sectors, in a table where the value of a spot for half h is table[2 * place + h]. Returns
+    /// the bits of those that reach the cut.
+    std::uint64_t (*half_sectors)(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut);
+
     /// sums[p] = sum_i weight[i] * (what spot i finds in the pair of rotations p) for p = 0 … many_pairs - 1; returns the largest. It finds
     /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
     std::int32_t (*bound_pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums);
