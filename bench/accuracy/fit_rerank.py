@@ -98,9 +98,7 @@ def collected(name: str, phase: str, library: TemplateLibrary, arguments: argpar
     misfit = np.log(np.maximum(1 - found["score"], LEAST_MISFIT))
     terms = np.stack([-0.5 * np.maximum(found["spots"] - FITTED_FREELY, 1) * misfit, found["score"], likely], axis=2)
     if not np.allclose((terms @ IN_USE)[tried], found["evidence"][tried]):
-        raise SystemExit(
-            "the evidence is not what IN_USE says: compare this file with nearby_crystal.hpp"
-        )
+        raise SystemExit("the evidence is not what IN_USE says: compare this file with nearby_crystal.hpp")
     truth = np.repeat(spots.orientation[asked][:, None], tried.shape[1], axis=1)
     error = disorientation_angle(truth, found["orientation"], load_phase(phase).symmetry_quaternions)
     own = tried & (records["rival_phase_id"][asked] == MAIN.index(phase))

@@ -43,8 +43,8 @@ RIGHT_DEG = 3.0
 SURE = 3.0  # difference of log likelihoods from which they tell two orientations apart
 STANDARD = RerankSettings(mode="all")
 THOROUGH = replace(STANDARD, starts=20, points=20, halvings=5)
-# where a candidate is, and nowhere else
-EXACT = replace(STANDARD, starts=1, points=1, halvings=1, reach_deg=0.0, step_deg=0.05)
+# where a candidate is: steps this small do not move it
+EXACT = replace(STANDARD, starts=1, points=1, halvings=1, reach_deg=0.0, step_deg=0.001)
 
 
 @dataclass(frozen=True, eq=False)
