@@ -43,8 +43,8 @@ RIGHT_DEG = 3.0
 SURE = 3.0  # difference of log likelihoods from which they tell two orientations apart
 STANDARD = RerankSettings(mode="all")
 THOROUGH = replace(STANDARD, starts=20, points=20, halvings=5)
-# where a candidate is: steps this small do not move it
-EXACT = replace(STANDARD, starts=1, points=1, halvings=1, reach_deg=0.0, step_deg=0.001)
+# where a candidate is, and nowhere else
+EXACT = replace(STANDARD, starts=1, points=1, halvings=1, reach_deg=0.0, step_deg=0.05)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,11 +146,12 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
     judged = []
     for orientation, phase, settings in ((truth, case.own, there), (answer, answer_phase, THOROUGH)):
         of = np.array([[phase]], dtype=np.int16)
-        matched = case.engine.model.refine(patterns.whole, of, orientation[None, None], levels, 1)
+        one = np.ascontiguousarray(orientation)[None, None]  # may be a field of records
+        matched = case.engine.model.refine(patterns.whole, of, one, levels, 1)
         likely = log_likelihood(matched["score"].astype(np.float64), patterns.whole[0].size)
         judged.append(
             rerank_patterns(
-                image, center, orientation[None, None], of, likely,
+                image, center, one, of, likely,
                 case.with_settings(settings), threads=1,
             )
         )  # fmt: skip

@@ -208,7 +208,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     spot_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0126
     faintest: Annotated[float, Meta(ge=0, le=20)] = 2.0
     reach_deg: Annotated[float, Meta(ge=0, le=5)] = 2.5
-    step_deg: Annotated[float, Meta(ge=0.001, le=2)] = 0.2
+    step_deg: Annotated[float, Meta(ge=0.05, le=2)] = 0.2
     starts: Annotated[int, Meta(ge=1, le=50)] = 8
     points: Annotated[int, Meta(ge=1, le=200)] = 12
     halvings: Annotated[int, Meta(ge=1, le=8)] = 4
