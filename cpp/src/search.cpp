@@ -26,10 +26,10 @@ public:
             share_limit();
             phase.look_at_rings();
         }
-        for (const bool sample : {true, false}) {
+        for (const auto stage : {PhaseSearch::Stage::sample, PhaseSearch::Stage::promising, PhaseSearch::Stage::rest}) {
             for (PhaseSearch& phase : phases_) {
                 share_limit();
-                phase.look_at_sectors(sample);
+                phase.look_at_sectors(stage);
                 phase.score_promising();
             }
         }
@@ -65,6 +65,7 @@ private:
 
 SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) noexcept {
     images += other.images;
+    past_groups += other.past_groups;
     past_sectors += other.past_sectors;
     sectors += other.sectors;
     scored += other.scored;

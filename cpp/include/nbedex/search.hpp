@@ -18,6 +18,7 @@ namespace nbedex {
 /// How much of the work was done, over all patterns of a call; for benchmarks.
 struct SearchStatistics {
     std::int64_t images = 0;        ///< templates and mirror images
+    std::int64_t past_groups = 0;   ///< images whose sectors were bounded: neither ring bounds nor those of groups settled them
     std::int64_t past_sectors = 0;  ///< images that the sector bound did not settle
     std::int64_t sectors = 0;       ///< sectors of theirs whose rotations were bounded singly
     std::int64_t scored = 0;        ///< rotations scored exactly

@@ -69,6 +69,15 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
     of_templates.store(bounds);
 }
 
+/// Adds what the spots of one list find, two at a time.
+template <class Sums, class Two>
+inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two&& two) {
+    for (std::int64_t i = spots.offset[list]; i < spots.offset[list + 1]; i += 8) {
+        const std::uint16_t* place = spots.place + i;
+        sums.add(two(place[0], place[1]), two(place[2], place[3]), two(place[4], place[5]), two(place[6], place[7]), spots.weight + i / 2);
+    }
+}
+
 std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::uint32_t templates,
                             const std::int32_t* cut, SectorBounds* bounds) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
@@ -77,11 +86,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
         LaneSums sums;
-        for (std::int64_t i = spots.offset[first + t]; i < spots.offset[first + t + 1]; i += 8) {
-            const std::uint16_t* place = spots.place + i;
-            const auto two = [&](std::size_t k) { return two_added(table.direct, table.mirrored, place[2 * k], place[2 * k + 1]); };
-            sums.add(two(0), two(1), two(2), two(3), spots.weight + i / 2);
-        }
+        add_list(sums, spots, first + t, [&](std::size_t place, std::size_t other) { return two_added(table.direct, table.mirrored, place, other); });
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -90,6 +95,16 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
         bounds[t].reaching[1] = static_cast<std::uint32_t>(lanes >> 32);
     }
     return reaching;
+}
+
+void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size_t first, std::uint32_t groups, std::int32_t* bounds) {
+    const SectorSpots spots = given;
+    for (; groups != 0; groups &= groups - 1) {
+        const auto g = static_cast<std::size_t>(__builtin_ctz(groups));
+        HalfSums sums;
+        add_list(sums, spots, first + g, [&](std::size_t place, std::size_t other) { return half_added(table + 2 * place, table + 2 * other); });
+        bounds[g] = sums.largest();
+    }
 }
 
 /// Sums of what `lanes` finds at the places of the spots; returns the largest.
@@ -118,7 +133,7 @@ std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, co
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, bound_pairs, bound_few,
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, bound_pairs, bound_few,
                              &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA
