@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -14,34 +14,35 @@
 
 namespace nbedex {
 
-/// A pattern and its mirror image, rounded up to whole multiples of unit(), at most 126. Every ring is stored twice in a row, so that no
-/// azimuth wraps.
+/// A pattern and its mirror image, rounded up to whole multiples of unit(), at most 126. Beside the value of each bin stands that of the bin half a
+/// turn further: who looks at one looks at the other. Every ring is stored twice in a row, so that no azimuth wraps.
 class RoundedPattern {
 public:
     RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
         : n_azimuths_(n_azimuths),
-          direct_(2 * n_rings * n_azimuths + kernels::few_rotations),  // from the end of the last ring all lanes are read
+          direct_(4 * n_rings * n_azimuths),
           mirrored_(direct_.size()),
           ring_maxima_((n_rings + 3) / 4 * 4, 0),
-          first_(n_rings + 1, 0) {}
+          first_(n_rings + 1, 0),
+          positive_((n_azimuths + 63) / 64) {}
 
     void load(const NormalisedPattern& pattern) {
+        clear();
         unit_ = unit_of(std::max(pattern.largest(), 1e-30F), most_whole);
         per_unit_ = 1 / double{unit_};
-        std::ranges::fill(mirrored_, std::uint8_t{0});
+        const float per_unit = 1 / unit_;
         not_zero_.clear();
-        for (std::size_t r = 0; r + 1 < first_.size(); ++r) {
-            std::uint8_t* direct = direct_.data() + 2 * n_azimuths_ * r;
-            std::uint8_t* mirrored = mirrored_.data() + 2 * n_azimuths_ * r;
-            ring_maxima_[r] = kernels::active().tables->rounded_up(pattern.ring(r), n_azimuths_, 1 / unit_, direct);
-            std::copy_n(direct, n_azimuths_, direct + n_azimuths_);
-            find_not_zero(direct);
+        for (std::size_t r = 0; r < n_rings(); ++r) {
+            const float* values = pattern.ring(r);
+            find_positive(values);
             first_[r + 1] = not_zero_.size();
+            std::uint8_t most = 0;
             for (const std::uint16_t a : not_zero(r)) {
-                const std::size_t opposite = n_azimuths_ - a;
-                mirrored[opposite] = direct[a];
-                mirrored[a == 0 ? 0 : opposite + n_azimuths_] = direct[a];
+                const std::uint8_t whole = rounded_up(values[a], per_unit, most_whole);
+                put(r, a, whole);
+                most = std::max(most, whole);
             }
+            ring_maxima_[r] = most;
         }
     }
 
@@ -50,25 +51,40 @@ public:
         return {not_zero_.data() + first_[r], first_[r + 1] - first_[r]};
     }
 
-    /// Ring r starts at rows(…) + r * 2 * n_azimuths().
+    [[nodiscard]] std::uint8_t value(std::size_t r, std::size_t a) const noexcept { return direct_[2 * (2 * n_azimuths_ * r + a)]; }
+    /// Two values for each bin; ring r starts at rows(…) + r * 4 * n_azimuths().
     [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
-    [[nodiscard]] const std::uint8_t* ring(std::size_t r) const noexcept { return direct_.data() + 2 * n_azimuths_ * r; }
     /// Maximum of each ring, then zeros up to a multiple of four.
     [[nodiscard]] const std::uint8_t* ring_maxima() const noexcept { return ring_maxima_.data(); }
+    [[nodiscard]] std::size_t n_rings() const noexcept { return first_.size() - 1; }
     [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
+    /// The bin of the mirror image that bin a is.
+    [[nodiscard]] std::size_t mirrored(std::size_t a) const noexcept { return a > 0 ? n_azimuths_ - a : 0; }
     [[nodiscard]] float unit() const noexcept { return unit_; }
     [[nodiscard]] double per_unit() const noexcept { return per_unit_; }
 
 private:
-    void find_not_zero(const std::uint8_t* ring) {
-        constexpr std::size_t together = 8;
-        for (std::size_t first = 0; first < n_azimuths_; first += together) {
-            std::uint64_t some;
-            std::memcpy(&some, ring + first, sizeof some);  // the second copy follows
-            if (some == 0) continue;
-            for (std::size_t a = first; a < std::min(first + together, n_azimuths_); ++a)
-                if (ring[a] != 0) not_zero_.push_back(static_cast<std::uint16_t>(a));
-        }
+    /// Takes the last pattern out again.
+    void clear() {
+        for (std::size_t r = 0; r < n_rings(); ++r)
+            for (const std::uint16_t a : not_zero(r)) put(r, a, 0);
+    }
+
+    void find_positive(const float* ring) {
+        kernels::active().values->positive_bits(ring, n_azimuths_, positive_.data());
+        for (std::size_t word = 0; word < positive_.size(); ++word)
+            for (std::uint64_t bits = positive_[word]; bits != 0; bits &= bits - 1)
+                not_zero_.push_back(static_cast<std::uint16_t>(64 * word + static_cast<std::size_t>(std::countr_zero(bits))));
+    }
+
+    void put(std::size_t r, std::size_t a, std::uint8_t value) {
+        put(direct_.data() + 4 * n_azimuths_ * r, a, value);
+        put(mirrored_.data() + 4 * n_azimuths_ * r, mirrored(a), value);
+    }
+
+    void put(std::uint8_t* ring, std::size_t a, std::uint8_t value) {
+        const std::size_t half = n_azimuths_ / 2, before = a < half ? a + half : a - half;
+        for (const std::size_t copy : {std::size_t{0}, n_azimuths_}) ring[2 * (a + copy)] = ring[2 * (before + copy) + 1] = value;
     }
 
     std::size_t n_azimuths_;
@@ -76,7 +92,8 @@ private:
     double per_unit_ = 1;
     std::vector<std::uint8_t> direct_, mirrored_, ring_maxima_;
     std::vector<std::uint16_t> not_zero_;
-    std::vector<std::size_t> first_;  // of each ring in not_zero_
+    std::vector<std::size_t> first_;        // of each ring in not_zero_
+    std::vector<std::uint64_t> positive_;  // bins of a ring, a bit for each
 };
 
 /// What spots find in pairs of rotations: for an even bin, a ring has the maxima over the bins 0 and 1, 2 and 3, …, twice; for an odd bin those
@@ -86,15 +103,12 @@ public:
     PairMaxima(std::size_t n_rings, std::size_t n_azimuths) : n_(n_rings * n_azimuths), values_(4 * n_) {}
 
     void load(const RoundedPattern& pattern) {
-        for (const bool mirrored : {false, true}) {
-            const std::uint8_t* rows = pattern.rows(mirrored);
-            std::uint8_t *to_even = even_of(mirrored), *to_odd = to_even + n_;
-            for (std::size_t pair = 0; pair < n_; ++pair) {
-                const std::uint8_t middle = rows[2 * pair + 1];
-                to_even[pair] = std::max(rows[2 * pair], middle);
-                to_odd[pair] = std::max(middle, rows[2 * pair + 2]);
-            }
-        }
+        std::ranges::fill(values_, std::uint8_t{0});
+        const std::size_t n = pattern.n_azimuths();
+        for (std::size_t r = 0; r < pattern.n_rings(); ++r)
+            for (const std::uint16_t a : pattern.not_zero(r))
+                for (const bool mirrored : {false, true})
+                    for (const std::size_t copy : {std::size_t{0}, n}) put(mirrored, r * n, copy + (mirrored ? pattern.mirrored(a) : a), pattern.value(r, a));
     }
 
     /// Ring r starts at r * n_azimuths.
@@ -102,7 +116,12 @@ public:
     [[nodiscard]] const std::uint8_t* odd(bool mirrored) const noexcept { return even(mirrored) + n_; }
 
 private:
-    std::uint8_t* even_of(bool mirrored) noexcept { return values_.data() + (mirrored ? 2 * n_ : 0); }
+    void put(bool mirrored, std::size_t ring, std::size_t bin, std::uint8_t value) {
+        std::uint8_t *even = values_.data() + (mirrored ? 2 * n_ : 0) + ring, *odd = even + n_;
+        even[bin / 2] = std::max(even[bin / 2], value);
+        if (bin > 0) odd[(bin - 1) / 2] = std::max(odd[(bin - 1) / 2], value);
+    }
+
     std::size_t n_;
     std::vector<std::uint8_t> values_;
 };
@@ -140,11 +159,11 @@ private:
     };
 
     void load(const RoundedPattern& pattern, std::size_t ring, bool mirrored, std::vector<Row>& rows) {
-        const std::size_t n = pattern.n_azimuths(), n_columns = 2 * layout_.n_sectors();
+        const std::size_t n_columns = 2 * layout_.n_sectors();
         std::ranges::fill(columns_, std::uint8_t{0});
         for (const std::uint16_t a : pattern.not_zero(ring)) {
-            const std::size_t at = column_[mirrored && a > 0 ? n - a : a];
-            columns_[at] = columns_[at + n_columns] = pattern.ring(ring)[a];
+            const std::size_t at = column_[mirrored ? pattern.mirrored(a) : a];
+            columns_[at] = columns_[at + n_columns] = pattern.value(ring, a);
         }
         kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.step(), 1},
                                               rows[layout_.first_row(ring, false)].values, rows[layout_.first_row(ring, true)].values);
@@ -170,12 +189,12 @@ public:
     }
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t n = pattern.n_azimuths(), turn = 4 * layout_.n_sectors();  // bytes
+        const std::size_t turn = 4 * layout_.n_sectors();  // bytes
         for (std::size_t ring = 0; ring < n_rings_; ++ring) {
             std::ranges::fill(columns_, std::uint8_t{0});
             for (const std::uint16_t a : pattern.not_zero(ring)) {
-                const std::size_t at = column_[a], mirrored = column_[a > 0 ? n - a : a] + std::size_t{1};
-                columns_[at] = columns_[at + turn] = columns_[mirrored] = columns_[mirrored + turn] = pattern.ring(ring)[a];
+                const std::size_t at = column_[a], mirrored = column_[pattern.mirrored(a)] + std::size_t{1};
+                columns_[at] = columns_[at + turn] = columns_[mirrored] = columns_[mirrored + turn] = pattern.value(ring, a);
             }
             kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.span(), 2},
                                                   rows_[layout_.first_row(ring, false)].values, rows_[layout_.first_row(ring, true)].values);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <functional>
 #include <vector>
@@ -127,21 +128,28 @@ private:
         return a.bound != b.bound ? a.bound > b.bound : a.image < b.image;
     }
 
-    /// Moves the images with the `size` largest bounds from open_ to tier_, and drops those that don't matter any more. Both stay in the
-    /// order of templates.
+    /// Moves the images with the `size` largest bounds, and few more, from open_ to tier_, and drops those that don't matter any more. Both stay
+    /// in the order of templates. Bounds are counted in classes: to put them in order takes longer than it saves.
     void take_tier(std::size_t size) {
-        std::erase_if(open_, [&](const Open& open) { return open.bound < needed(); });
-        if (open_.size() <= size) {
-            tier_.swap(open_);
-            return open_.clear();
-        }
-        bounds_of_open_.clear();
-        for (const Open& open : open_) bounds_of_open_.push_back(open.bound);
-        const auto last = bounds_of_open_.begin() + static_cast<std::ptrdiff_t>(size) - 1;
-        std::nth_element(bounds_of_open_.begin(), last, bounds_of_open_.end(), std::greater<>());
-        const auto first = std::stable_partition(open_.begin(), open_.end(), [&](const Open& open) { return open.bound < *last; });
-        tier_.assign(first, open_.end());
-        open_.erase(first, open_.end());
+        constexpr std::size_t n_classes = 512;
+        const float wanted = needed();
+        float most = wanted;
+        std::erase_if(open_, [&](const Open& open) {
+            most = std::max(most, open.bound);
+            return open.bound < wanted;
+        });
+        const float lowest = std::max(wanted, most - 1), per_class = static_cast<float>(n_classes - 1) / std::max(most - lowest, 1e-6F);
+        const auto class_of = [&](const Open& open) { return static_cast<std::size_t>(std::max(open.bound - lowest, 0.0F) * per_class); };
+        std::array<std::uint32_t, n_classes> count{};
+        for (const Open& open : open_) ++count[class_of(open)];
+        std::size_t least = n_classes;
+        for (std::size_t taken = 0; least > 0 && taken < size;) taken += count[--least];
+        tier_.clear();
+        std::erase_if(open_, [&](const Open& open) {
+            if (class_of(open) < least) return false;
+            tier_.push_back(open);
+            return true;
+        });
     }
 
     static constexpr std::size_t ahead = 4;  // images whose spots are on their way into the cache
@@ -149,7 +157,7 @@ private:
     /// Few images are looked at best first, as each may raise the threshold; many in the order of templates, which lie in memory like that.
     void score_tier(std::size_t size) {
         take_tier(size);
-        if (tier_.size() <= static_cast<std::size_t>(16 * options_.n_best)) std::ranges::sort(tier_, best_first);
+        if (tier_.size() <= static_cast<std::size_t>(24 * options_.n_best)) std::ranges::sort(tier_, best_first);
         for (std::size_t i = 0; i < tier_.size(); ++i) {
             if (i + ahead < tier_.size()) bounds_.fetch(tier_[i + ahead].image);
             if (tier_[i].bound < needed()) continue;
@@ -277,7 +285,6 @@ private:
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
-    std::vector<float> bounds_of_open_;
     bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
     bool groups_pay_ = false;  // whether bounds of groups settle enough on this one
     TemplateBits chosen_, done_, past_rings_;

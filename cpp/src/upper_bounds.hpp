@@ -87,10 +87,8 @@ public:
         const Rotations rotations = rotations_of(number, wanted);
         for (; sectors != 0; sectors &= sectors - 1) {
             const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
-            for (std::size_t first = begin; first < end; first += kernels::few_rotations) {
-                const std::size_t n = std::min(kernels::few_rotations, end - first);
-                look_at_few(rotations, first, first + layout.half(), n, found);
-            }
+            for (std::size_t first = begin; first < end; first += kernels::few_rotations)
+                look_at_few(rotations, first, std::min(kernels::few_rotations, end - first), found);
         }
     }
 
@@ -100,17 +98,23 @@ public:
         const Rotations rotations = rotations_of(number, wanted);
         const bool mirrored = Image(number).mirrored;
         const PairMaxima& table = tables_.pairs();
-        const std::size_t n = tables_.rounded.n_azimuths() / 2;
+        const std::size_t half = tables_.rounded.n_azimuths() / 2;  // as many as there are pairs
         std::int32_t sums[lanes];
-        pairs_.clear();
-        for (std::size_t first = 0; first < n; first += lanes) {
-            const std::size_t from = std::min(first, n - lanes);  // later ones would pass the end of the second copy of a ring
+        firsts_.clear();
+        for (std::size_t first = 0; first < half; first += lanes) {
+            const std::size_t from = std::min(first, half - lanes);  // later ones would pass the end of the second copy of a ring
             if (scorer_.kernels().bound_pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, sums) < rotations.cut) continue;
-            for (std::size_t pair = first; pair < std::min(first + lanes, n); ++pair)
-                if (sums[pair - from] >= rotations.cut) pairs_.push_back(2 * pair);
+            for (std::size_t pair = first; pair < std::min(first + lanes, half); ++pair)
+                if (sums[pair - from] >= rotations.cut) firsts_.push_back(2 * pair % half);  // of it and the one half a turn further
         }
-        if (pairs_.size() % 2 != 0) pairs_.push_back(pairs_.back());
-        for (std::size_t i = 0; i < pairs_.size(); i += 2) look_at_few(rotations, pairs_[i], pairs_[i + 1], 2, found);
+        std::ranges::sort(firsts_);
+        std::size_t next = 0;
+        for (const std::size_t first : firsts_) {
+            if (first + 2 <= next) continue;
+            const std::size_t from = std::max(first, next);
+            next = std::min(first + 2, half);
+            look_at_few(rotations, from, next - from, found);
+        }
     }
 
     /// The least bounds in whole numbers with which n templates, or groups of them, from `first` on can reach a score, given what one in whole numbers is worth:
@@ -180,23 +184,21 @@ private:
         return {spots(image.template_id), tables_.rounded.rows(image.mirrored), cut_of(image.template_id, wanted)};
     }
 
-    /// Adds those of the n rotations from `one` on, and of the n from `other` on, that reach the cut, each once.
-    void look_at_few(const Rotations& rotations, std::size_t one, std::size_t other, std::size_t n, std::vector<std::size_t>& found) const {
-        constexpr std::size_t lanes = kernels::few_rotations;
-        std::int32_t sums[2 * lanes];
-        const std::size_t first[] = {one, other}, last = tables_.rounded.n_azimuths() - lanes;
-        const std::size_t from[] = {std::min(one, last), std::min(other, last)};  // later ones would pass the end of the second copy of a ring
-        if (scorer_.kernels().bound_few(rotations.rows + from[0], rotations.rows + from[1], rotations.spots, sums) < rotations.cut) return;
-        for (std::size_t half = 0; half < (one == other ? 1 : 2); ++half)
-            for (std::size_t at = first[half]; at < first[half] + n; ++at)
-                if (sums[half * lanes + at - from[half]] >= rotations.cut) found.push_back(at);
+    /// Adds those of the n rotations from `first` on, and of those half a turn further, that reach the cut.
+    void look_at_few(const Rotations& rotations, std::size_t first, std::size_t n, std::vector<std::size_t>& found) const {
+        std::int32_t sums[2 * kernels::few_rotations];
+        if (scorer_.kernels().bound_few(rotations.rows + 2 * first, rotations.spots, sums) < rotations.cut) return;
+        const std::size_t half = tables_.rounded.n_azimuths() / 2;
+        for (std::size_t turned = 0; turned < 2; ++turned)
+            for (std::size_t i = 0; i < n; ++i)
+                if (sums[2 * i + turned] >= rotations.cut) found.push_back(first + i + turned * half);
     }
 
     const TemplateSet& templates_;
     PatternTables& tables_;
     const Scorer& scorer_;
     std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
-    std::vector<std::size_t> pairs_;   // first rotations of those that reach what is wanted
+    std::vector<std::size_t> firsts_;  // first rotations of pairs that reach what is wanted, or do so half a turn further
 };
 
 }  // namespace nbedex

@@ -72,7 +72,8 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
 /// Adds what the spots of one list find, two at a time.
 template <class Sums, class Two>
 inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two&& two) {
-    for (std::int64_t i = spots.offset[list]; i < spots.offset[list + 1]; i += 8) {
+    const auto end = static_cast<std::size_t>(spots.offset[list + 1]);
+    for (auto i = static_cast<std::size_t>(spots.offset[list]); i < end; i += 8) {
         const std::uint16_t* place = spots.place + i;
         sums.add(two(place[0], place[1]), two(place[2], place[3]), two(place[4], place[5]), two(place[6], place[7]), spots.weight + i / 2);
     }
@@ -124,8 +125,8 @@ std::int32_t bound_pairs(const std::uint8_t* even, const std::uint8_t* odd, cons
         [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); }, spots, sums);
 }
 
-std::int32_t bound_few(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<FewSums>([values, other](std::uint32_t place) { return eights_at(values + place, other + place); }, spots, sums);
+std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
+    return bound_rotations<FewSums>([values](std::uint32_t place) { return sixteen_at(values + 2 * std::size_t{place}); }, spots, sums);
 }
 
 #define NBEDEX_TEXT_OF(x) #x

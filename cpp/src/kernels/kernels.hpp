@@ -82,8 +82,9 @@ struct Kernels {
     /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
     std::int32_t (*bound_pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums);
 
-    /// sums[phi] = sum_i weight[i] * values[place[i] + phi] for phi = 0 … few_rotations - 1, and then with other[place[i] + phi]; returns the largest.
-    std::int32_t (*bound_few)(const std::uint8_t* values, const std::uint8_t* other, const RoundedSpots& spots, std::int32_t* sums);
+    /// sums[j] = sum_i weight[i] * values[2 * place[i] + j] for j = 0 … 2 * few_rotations - 1; returns the largest. Each place has two values, one for
+    /// a rotation and one for that half a turn further.
+    std::int32_t (*bound_few)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;

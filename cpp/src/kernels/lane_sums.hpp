@@ -149,17 +149,8 @@ using Lanes = const std::uint8_t*;
 
 inline Lanes lanes_at(const std::uint8_t* from) { return from; }
 
-/// Eight values from one place on, and eight from another.
-struct Eights {
-    std::uint8_t value[16];
-    std::uint8_t operator[](std::size_t lane) const { return value[lane]; }
-};
-inline Eights eights_at(const std::uint8_t* from, const std::uint8_t* other) {
-    Eights eights;
-    __builtin_memcpy(eights.value, from, 8);
-    __builtin_memcpy(eights.value + 8, other, 8);
-    return eights;
-}
+/// 16 values of one spot.
+inline const std::uint8_t* sixteen_at(const std::uint8_t* from) { return from; }
 
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 struct TwoAdded {
@@ -228,10 +219,8 @@ using FewSums = PlainSums<2 * few_rotations>;
 #endif
 
 #if defined(__AVX2__)
-/// Eight values from one place on, and eight from another.
-inline __m128i eights_at(const std::uint8_t* from, const std::uint8_t* other) {
-    return _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(other)));
-}
+/// 16 values of one spot.
+inline __m128i sixteen_at(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
 
 /// Sums of 16 lanes, added up like those of LaneSums.
 class FewSums {

@@ -2,7 +2,6 @@
 #include "kernels/tables.hpp"
 
 #include "kernels/kernels.hpp"
-#include "rounded.hpp"
 
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
@@ -22,16 +21,6 @@ float scaled_twice(const float* __restrict from, std::size_t n, float factor, fl
     float result;
     __builtin_memcpy(&result, &largest, sizeof result);
     return result;
-}
-
-std::uint8_t round_all_up(const float* __restrict values, std::size_t n, float per_unit, std::uint8_t* __restrict out) {
-    std::int32_t largest = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        const std::int32_t whole = rounded_up(values[i], per_unit, most_whole);
-        out[i] = static_cast<std::uint8_t>(whole);
-        largest = whole > largest ? whole : largest;
-    }
-    return static_cast<std::uint8_t>(largest);
 }
 
 typedef std::uint8_t Bytes __attribute__((vector_size(64)));
@@ -72,6 +61,6 @@ void sector_rows(const std::uint8_t* columns, const SectorShape& given, std::uin
 
 }  // namespace
 
-extern const TableKernels table_kernels{scaled_twice, round_all_up, sector_rows};
+extern const TableKernels table_kernels{scaled_twice, sector_rows};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

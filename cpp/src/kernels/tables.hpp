@@ -18,9 +18,6 @@ struct TableKernels {
     /// to[i] = to[n + i] = from[i] * factor; returns the largest of them, without sign.
     float (*scaled_twice)(const float* from, std::size_t n, float factor, float* to);
 
-    /// out[i] = rounded_up(values[i], per_unit, most_whole) (src/rounded.hpp); returns the largest.
-    std::uint8_t (*rounded_up)(const float* values, std::size_t n, float per_unit, std::uint8_t* out);
-
     /// The rows of a ring in a table of sector maxima (src/sector_layout.hpp). The bytes from columns[e * column_bytes + bytes * j] on are bin
     /// j * length + e of the ring, for bytes * j = 0 … column_bytes / 2, beyond the end of the ring from its beginning again.
     void (*sector_rows)(const std::uint8_t* columns, const SectorShape& shape, std::uint8_t* both, std::uint8_t* alone);
