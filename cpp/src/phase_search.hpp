@@ -84,7 +84,7 @@ public:
     }
 
     /// Bounds of single rotations, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
-    void score_promising() { score_tier(static_cast<std::size_t>(8 * options_.n_best)); }
+    void score_promising() { score_tier(static_cast<std::size_t>(options_.n_best) + 3); }
 
     /// The same for all that are left, in tiers of falling bounds, each four times as large as the one before.
     void finish() {
