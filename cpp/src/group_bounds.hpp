@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "pattern_tables.hpp"
@@ -15,7 +16,7 @@ namespace nbedex {
 /// A set of templates, a bit for each.
 class TemplateBits {
 public:
-    explicit TemplateBits(std::ptrdiff_t n_templates) : words_(static_cast<std::size_t>((n_templates + size - 1) / size)) {}
+    explicit TemplateBits(std::ptrdiff_t n_templates) : n_(n_templates), words_(static_cast<std::size_t>((n_templates + size - 1) / size)) {}
     void clear() { std::ranges::fill(words_, 0); }
     void insert(std::ptrdiff_t t) { words_[static_cast<std::size_t>(t / size)] |= std::uint64_t{1} << (t % size); }
     void insert(const TemplateBits& others) {
@@ -24,8 +25,8 @@ public:
     /// All but some.
     void set_to_others_than(const TemplateBits& some) {
         for (std::size_t i = 0; i < words_.size(); ++i) words_[i] = ~some.words_[i];
+        if (n_ % size != 0) words_.back() &= (std::uint64_t{1} << (n_ % size)) - 1;
     }
-    [[nodiscard]] bool contains(std::ptrdiff_t t) const { return (words_[static_cast<std::size_t>(t / size)] >> (t % size) & 1) != 0; }
 
     /// Calls f(first, bits) with those templates that are in the set, n at a time, n a divisor of 64.
     template <std::ptrdiff_t n, class F>
@@ -42,6 +43,7 @@ public:
 
 private:
     static constexpr std::ptrdiff_t size = 64;
+    std::ptrdiff_t n_;
     std::vector<std::uint64_t> words_;
 };
 
@@ -56,12 +58,10 @@ public:
     /// Forgets the last pattern: no group can reach anything.
     void clear() { std::ranges::fill(of_group_, settled); }
 
-    /// Computes bounds of every eighth group, or of the others; if `templates` are given, only of the groups that have one of these.
-    void compute(bool sample, const TemplateBits* templates) {
+    /// Computes bounds of every eighth group, or of the others.
+    void compute(bool sample) {
         for_blocks([&](std::ptrdiff_t first, std::ptrdiff_t n) {
-            std::uint32_t wanted = (sample ? sampled : ~sampled) & ~std::uint32_t{0} >> (block - n);
-            for (std::ptrdiff_t g = 0; templates != nullptr && g < n; ++g)
-                if (std::ranges::none_of(members(first + g), [&](std::int32_t t) { return templates->contains(t); })) wanted &= ~(std::uint32_t{1} << g);
+            const std::uint32_t wanted = (sample ? sampled : ~sampled) & ~std::uint32_t{0} >> (block - n);
             if (wanted != 0)
                 kernels::active().union_bounds(tables_.unions().table(), {groups_.offset.data(), groups_.place.data(), groups_.weight.data()},
                                                static_cast<std::size_t>(first), wanted, of_group_.data() + first);
@@ -92,7 +92,21 @@ public:
         });
     }
 
-    /// The groups that can reach a score.
+    /// Calls f(group, template) for all that are in a group.
+    template <class F>
+    void for_members(F&& f) const {
+        for (std::ptrdiff_t group = 0; group < groups_.size(); ++group)
+            for (const std::int32_t t : members(group)) f(group, t);
+    }
+
+    /// Whether a template of a group can reach a score.
+    [[nodiscard]] bool reaches(std::ptrdiff_t group, float wanted) const {
+        std::int32_t cut;
+        bounds_.cuts(group, 1, wanted, groups_.per_unit, zero_mean(), 2, &cut);
+        return of_group_[static_cast<std::size_t>(group)] >= cut;
+    }
+
+    /// How many groups can reach a score.
     [[nodiscard]] std::ptrdiff_t n_reaching(float wanted) const {
         std::ptrdiff_t n = 0;
         for_reaching(wanted, [&](std::ptrdiff_t) { ++n; });

@@ -29,8 +29,7 @@ public:
           groups_(templates, tables, bounds_),
           threshold_(templates, options),
           chosen_(templates.size()),
-          done_(templates.size()),
-          past_rings_(templates.size()) {}
+          done_(templates.size()) {}
     PhaseSearch(const PhaseSearch&) = delete;  // the bounds refer to the scorer
     PhaseSearch& operator=(const PhaseSearch&) = delete;
 
@@ -63,8 +62,8 @@ public:
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
-    /// Sector bounds of the images that neither rings nor groups settled. First of a sample, which is enough to find what scores well: then most of the
-    /// others are below what is needed.
+    /// Sector bounds of the images that groups or rings did not settle; then bounds of single rotations, and exact scores, of the images with the largest of them, which
+    /// raises the threshold for the others. First of a sample, which is enough to find what scores well: then most of the others are below what is needed.
     void look_at_sectors(Stage stage) {
         if (stage == Stage::sample) {
             open_.clear();
@@ -73,18 +72,17 @@ public:
         choose_templates(stage);
         const float wanted = needed();
         chosen_.for_bits<UpperBounds::sector_group>([&](std::ptrdiff_t first, std::uint32_t templates) {
-            const std::ptrdiff_t n = std::min(UpperBounds::sector_group, templates_.size() - first);
-            templates &= (std::uint32_t{1} << n) - 1;
-            if (rings_pay_) templates &= bounds_.rings_reaching(first, n, wanted);
+            if (rings_pay_) templates &= bounds_.rings_reaching(first, std::min(UpperBounds::sector_group, templates_.size() - first), wanted);
             statistics_.past_groups += 2 * std::popcount(templates);
             bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) {
                 open_.push_back({bound, image, sectors, wanted});
             });
         });
+        if (stage == Stage::promising && !groups_pay_) return;
+        // whether groups pay, and which reach what is needed, goes by what the sample found
+        const int promising = stage == Stage::sample && !groups_.none() ? 4 * options_.n_best : options_.n_best;
+        score_tier(static_cast<std::size_t>(promising) + 3);
     }
-
-    /// Bounds of single rotations, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
-    void score_promising() { score_tier(static_cast<std::size_t>(options_.n_best) + 3); }
 
     /// The same for all that are left, in tiers of falling bounds, each four times as large as the one before.
     void finish() {
@@ -170,7 +168,7 @@ private:
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
     static constexpr std::size_t sample_stride = 8;
-    static constexpr std::size_t promising_groups = 16;  // for each of the n best
+    static constexpr std::size_t promising_groups = 8;  // for each of the n best
 
     /// Calls f with the templates of every eighth group of those whose ring bounds are computed together.
     template <class F>
@@ -182,6 +180,7 @@ private:
 
     /// With today's final threshold, would ring bounds have settled a fair share of the templates?
     void see_whether_rings_pay() {
+        if (!groups_.none()) return;
         if (!rings_pay_) bounds_.compute_rings(sample_stride);
         std::ptrdiff_t seen = 0, settled = 0;
         for_sampled_templates([&](std::ptrdiff_t t) {
@@ -205,13 +204,13 @@ private:
                     for (std::ptrdiff_t t = first; t < std::min(first + size, templates_.size()); ++t) chosen_.insert(t);
             } else {
                 groups_.clear();
-                groups_.compute(true, past_rings());
+                groups_.compute(true);
                 groups_.take_promising(needed(), most, chosen_);
             }
         } else if (stage == Stage::promising) {
-            groups_pay_ = !groups_.none() && 4 * groups_.n_reaching(needed()) < 3 * groups_.n_sampled();
+            groups_pay_ = !groups_.none() && 8 * groups_.n_reaching(needed()) < 7 * groups_.n_sampled();
             if (groups_pay_) {
-                groups_.compute(false, past_rings());
+                groups_.compute(false);
                 groups_.take_promising(needed(), most, chosen_);
             }
         } else if (groups_pay_) {
@@ -220,17 +219,6 @@ private:
             chosen_.set_to_others_than(done_);
         }
         done_.insert(chosen_);
-    }
-
-    /// The templates that rings did not settle; none if rings were not looked at.
-    const TemplateBits* past_rings() {
-        if (!rings_pay_) return nullptr;
-        past_rings_.clear();
-        for (std::ptrdiff_t first = 0; first < templates_.size(); first += UpperBounds::sector_group) {
-            std::uint32_t reaching = bounds_.rings_reaching(first, std::min(UpperBounds::sector_group, templates_.size() - first), needed());
-            for (; reaching != 0; reaching &= reaching - 1) past_rings_.insert(first + std::countr_zero(reaching));
-        }
-        return &past_rings_;
     }
 
     /// Exact scores of the rotations in the open sectors of an image whose own bounds are high enough.
@@ -285,9 +273,9 @@ private:
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
-    bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
+    bool rings_pay_ = groups_.none();  // whether ring bounds settled enough on the last pattern; bounds of groups are better
     bool groups_pay_ = false;  // whether bounds of groups settle enough on this one
-    TemplateBits chosen_, done_, past_rings_;
+    TemplateBits chosen_, done_;  // templates whose sectors are to be bounded, and have been
     std::vector<std::size_t> rotations_;  // of the image being scored
     std::vector<Hit> hits_;    // all rotations seen that scored what was needed at their time
     std::vector<Hit> recent_;  // winners of the last pattern

@@ -111,16 +111,18 @@ public:
 private:
     [[nodiscard]] bool left(std::int32_t t) const { return left_[static_cast<std::size_t>(t)]; }
 
-    /// A template and those of its neighbours that add least to its spots.
+    /// A template and those of its neighbours that add least to its spots: as many as don't make them too many.
     void collect(std::int32_t first) {
         together_.clear();
         members_.clear();
         take({first, 0});
+        const std::size_t alone = together_.spots().size();
         near_.find(first, candidates_);
         std::erase_if(candidates_, [&](std::int32_t t) { return !left(t); });
         std::ranges::sort(candidates_);
         while (members_.size() < most_members && !candidates_.empty()) {
             const Turned next = cheapest();
+            if (static_cast<double>(together_.spots().size() + next.cost) > most_spots * static_cast<double>(alone)) break;
             take(next);
             std::erase(candidates_, next.template_id);
         }
@@ -171,7 +173,8 @@ private:
         out_.largest_sum_per_unit.push_back(sum(largest) / unit);
     }
 
-    static constexpr std::size_t most_members = 4;
+    static constexpr std::size_t most_members = 16;
+    static constexpr double most_spots = 1.6;  ///< of a group, for each of its first template
 
     const TemplateSet& templates_;
     UnionLayout layout_;
@@ -188,7 +191,10 @@ private:
 TemplateGroups group_templates(const TemplateSet& templates) {
     const UnionLayout layout(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
     if (!layout.usable() || templates.grouped.offset.empty()) return {};
-    return Grouping(templates, layout).groups();
+    TemplateGroups groups = Grouping(templates, layout).groups();
+    // a place costs half of what it does in sector bounds; where groups are few and small, too little is settled
+    if (3 * groups.place.size() > templates.grouped.place.size()) return {};
+    return groups;
 }
 
 }  // namespace nbedex
