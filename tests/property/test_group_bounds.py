@@ -38,25 +38,34 @@ def spots_of(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
 
 
 def clusters(
-    seed: int, *, n_azimuths: int = 360, equal: bool = False, one_cluster: bool = False
+    seed: int, *, n_azimuths: int = 360, equal: bool = False, one_cluster: bool = False, at_the_seam: bool = False
 ) -> tuple[Any, list[Any]]:
-    """A library, and its templates each in a library of its own. Equal: all spots as strong, none missing or moved."""
+    """A library, and its templates each in a library of its own.
+
+    Equal: all spots as strong, none missing. One cluster: and nothing else. At the seam: few spots, in bins next to
+    each other, on both sides of 0 and of 180 degrees, where half a turn ends.
+    """
     rng = np.random.default_rng(seed)
     lists, turns = [], []
     for _ in range(1 if one_cluster else 9):
-        first = spots_of(rng, int(rng.integers(8, 40)))
+        first = spots_of(rng, int(rng.integers(2, 5) if at_the_seam else rng.integers(8, 40)))
+        if at_the_seam:
+            first[:, 0] = 0.11 + 0.9 / N_RINGS * rng.integers(2, 5, len(first))
+            first[:, 1] = np.pi * rng.integers(0, 2, len(first)) + rng.integers(-2, 3, len(first)) * np.pi / 180
+            across = np.array([[0.4, np.pi - np.pi / 180, 1], [0.4, np.pi, 1]])  # in one row of the table
+            first = np.concatenate([first[: len(first) // 2], across])
         beam = rng.normal(size=4)
         beam /= np.linalg.norm(beam)
         for _ in range(12):
-            angle = rng.uniform(0, 2 * np.pi)
+            angle = 0.0 if at_the_seam else rng.uniform(0, 2 * np.pi)
             spots = np.add(first, [0, angle, 0])
             if equal:
                 spots[:, 2] = 1
-            else:
+            elif not at_the_seam:
                 spots[:, 1] += rng.normal(0, 0.4 * 2 * np.pi / n_azimuths, len(spots))
                 spots[:, 2] *= rng.uniform(0.7, 1.0, len(spots))
                 spots = spots[rng.random(len(spots)) > 0.05]
-            tilt = np.array([1, *rng.normal(0, 0.004, 2), 0])
+            tilt = np.array([1, *rng.normal(0, 0.0 if at_the_seam else 0.004, 2), 0])
             turned = np.array([np.cos(angle / 2), 0, 0, -np.sin(angle / 2)])
             turns.append(product(product(beam, tilt / np.linalg.norm(tilt)), turned))
             lists.append(spots)
@@ -78,15 +87,15 @@ def packed(lists: list[NDArray[np.float64]], turns: list[NDArray[np.float64]], n
     return _core.pack_templates(offset, kx, ky, weight, grid(n_azimuths), 0.5, np.array(turns), identity)
 
 
-def like_templates(templates: Any, n: int, shape: tuple[int, int], seed: int) -> Patterns:
-    """Few bright spots of a template in dark patterns, turned, every second one mirrored."""
+def like_templates(templates: Any, n: int, shape: tuple[int, int], seed: int, noise: float = 0.5) -> Patterns:
+    """The spots of a template in dark patterns with some noise, turned, every second one mirrored."""
     rng = np.random.default_rng(seed)
-    patterns = (rng.random((n, *shape)) < 0.02).astype(np.float32) * rng.random((n, *shape), dtype=np.float32) / 2
+    patterns = (rng.random((n, *shape)) < 0.02) * rng.random((n, *shape), dtype=np.float32) * np.float32(noise)
     for number, pattern in enumerate(patterns):
-        t = int(rng.integers(templates.size))
+        t = int(rng.choice(np.flatnonzero(np.diff(templates.offset))))
         part = slice(templates.offset[t], templates.offset[t + 1])
         azimuth = templates.azimuth[part].astype(int) * (1 - 2 * (number % 2)) + int(rng.integers(shape[1]))
-        pattern[templates.ring[part], azimuth % shape[1]] += templates.weight[part] / templates.weight.max()
+        pattern[templates.ring[part], azimuth % shape[1]] += templates.weight[part]
     return patterns
 
 
@@ -97,6 +106,7 @@ def patterns_of(templates: Any, n_azimuths: int, seed: int) -> dict[str, Pattern
     blocks = np.repeat(rng.random((8, N_RINGS, n_azimuths // 12), dtype=np.float32), 12, axis=2)
     return {
         "alike": alike,
+        "nothing else": like_templates(templates, 40, shape[1:], seed, noise=0.0),
         "below": alike - np.float32(0.7),  # the mean is negative
         "few": (rng.random(shape) < 0.03).astype(np.float32),
         "levels": rng.integers(0, 3, shape).astype(np.float32),
@@ -114,6 +124,8 @@ LIBRARIES: dict[str, Callable[[], tuple[Any, list[Any]]]] = {
     "132 azimuths": lambda: clusters(4, n_azimuths=132),
     "720 azimuths": lambda: clusters(5, n_azimuths=720),
     "one group": lambda: clusters(6, one_cluster=True),
+    "seam": lambda: clusters(7, at_the_seam=True, equal=True),
+    "seam, one group": lambda: clusters(8, at_the_seam=True, one_cluster=True),
 }
 
 
