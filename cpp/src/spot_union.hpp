@@ -27,7 +27,11 @@ public:
 
     /// Rows of the table begin at multiples of `step` bins and stand for `span` of them.
     SpotUnion(const TemplateSet& templates, std::size_t step, std::size_t span)
-        : templates_(templates), step_(step), span_(span), half_(static_cast<std::size_t>(templates.n_azimuths) / 2), at_(static_cast<std::size_t>(templates.n_rings) * half_, none) {}
+        : templates_(templates),
+          step_(step),
+          span_(span),
+          half_(static_cast<std::size_t>(templates.n_azimuths) / 2),
+          at_(static_cast<std::size_t>(templates.n_rings) * half_, none) {}
 
     void clear() {
         for (const Spot& spot : spots_)

@@ -2,8 +2,8 @@
 //
 // The score of an image (a template or its mirror image) at rotation phi is S(phi) = sum_i w_i P[r_i, theta_i + phi] - z, w_i >= 0. With D the maximum of
 // P over a range of bins, sum_i w_i D[r_i][theta_i + first phi of the range] - z bounds S for all rotations of the range.
-//   1. Bounds of groups of neighbouring templates (GroupBounds): ranges of 12 degrees and those half a turn further, where templates are so close that groups are of use and
-//      patterns such that they settle enough. Else ring bounds (compute_rings): all rotations at once; where patterns are such that it pays.
+//   1. Bounds of groups of neighbouring templates (GroupBounds): ranges of 12 degrees and those half a turn further; where templates are close, and
+//      patterns such that it pays. Where they are not close, ring bounds (compute_rings): all rotations at once; where patterns are such that it pays.
 //   2. Sector bound (sectors): ranges of 6 degrees and those half a turn further, of a template and its mirror image at once, in which two spots half a
 //      turn apart cost as much as one. Settles nearly all images.
 //   3. Bounds of single rotations (rotations_reaching) in the sectors that are left, best image first.

@@ -35,9 +35,9 @@ struct GroupedSpots {
     float largest_sum = 0, largest_rounding = 0;  ///< over all templates: of the sums of weights, and of RoundedSpots::rounding
 };
 
-/// Groups of neighbouring templates, each turned until its spots meet those of the others, and for each group one list of places that holds the spots of all of
-/// them: for bounds that hold for the whole group (how, is in src/spot_union.hpp). Laid out like GroupedSpots. Templates without spots are in no group. Empty if groups would not
-/// be worth their work, or places don't fit 16 bits.
+/// Groups of neighbouring templates, each turned until its spots meet those of the others, and for each group one list of places that holds the
+/// spots of all of them: for bounds that hold for the whole group (how, is in src/spot_union.hpp). Laid out like GroupedSpots. Templates without
+/// spots are in no group. Empty if groups would not be worth their work, or places don't fit 16 bits.
 struct TemplateGroups {
     std::vector<std::int64_t> first_member;   ///< by group, and the end of the last one
     std::vector<std::int32_t> member;         ///< templates, group by group
