@@ -40,6 +40,7 @@ BASELINE = Path(__file__).with_name("baseline.json")
 MOST = {"counters": 1.1, "ratios": 1.6, "reference": 2.0}
 FEW = 100  # counts below this may grow by this much
 STEP, PATTERNS, FRAMES = 4.0, 4, 16
+FINE_STEP, FINE_PHASES = 1.0, ("na2au",)  # where neighbouring templates form groups
 ROUNDS = 9
 Numbers = dict[str, dict[str, float]]
 
@@ -48,15 +49,17 @@ def counters() -> dict[str, float]:
     """Sums over patterns of all phases of what the search counts, by settings, kind of pattern and counter."""
     found: dict[str, float] = {}
     default = MatchSettings().rival_share
-    for name_of_case, case in {
-        "mild": Case("mild", step=STEP),
-        "accuracy": Case("accuracy", step=STEP),
-        "default": Case("accuracy", step=STEP, rival_share=default),
+    for name_of_case, (case, phases) in {
+        "mild": (Case("mild", step=STEP), PHASES),
+        "accuracy": (Case("accuracy", step=STEP), PHASES),
+        "default": (Case("accuracy", step=STEP, rival_share=default), PHASES),
+        "mild 1 deg": (Case("mild", step=FINE_STEP), FINE_PHASES),
+        "default 1 deg": (Case("accuracy", step=FINE_STEP, rival_share=default), FINE_PHASES),
     }.items():
         for kind in KINDS:
-            for phase in PHASES:
+            for phase in phases:
                 patterns = case.polar(kind, phase, PATTERNS)
-                _, statistics = _core.match_pruned(list(case.engine().templates), patterns, case.options())
+                _, statistics = _core.match_pruned(list(case.engine(phases).templates), patterns, case.options())
                 for name, count in statistics.items():
                     key = f"{name_of_case} {kind} {name}"
                     found[key] = found.get(key, 0) + int(count)

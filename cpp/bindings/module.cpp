@@ -236,7 +236,7 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
 }
 
 py::dict as_dict(const SearchStatistics& s) {
-    return py::dict(py::arg("images") = s.images, py::arg("past_sectors") = s.past_sectors,
+    return py::dict(py::arg("images") = s.images, py::arg("past_groups") = s.past_groups, py::arg("past_sectors") = s.past_sectors,
                     py::arg("halved") = s.halved, py::arg("halves") = s.halves, py::arg("scored") = s.scored,
                     py::arg("hits") = s.hits);
 }
@@ -300,6 +300,25 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
     py::list found;
     for (const PhaseResult& result : results) found.append(result.as_dict());
     return py::make_tuple(found, as_dict(statistics));
+}
+
+/// The group of each template; -1: none.
+py::array_t<std::int32_t> group_of(const TemplateSet& templates) {
+    NewArray<std::int32_t> out({static_cast<py::ssize_t>(templates.size())});
+    std::ranges::fill(out.span, -1);
+    const TemplateGroups& groups = templates.groups;
+    for (std::size_t g = 0; g + 1 < groups.first_member.size(); ++g)
+        for (auto i = groups.first_member[g]; i < groups.first_member[g + 1]; ++i)
+            out.span[static_cast<std::size_t>(groups.member[static_cast<std::size_t>(i)])] = static_cast<std::int32_t>(g);
+    return out.array;
+}
+
+/// For each template, whether the bound of its group is at least a score.
+py::array_t<bool> groups_reach(const TemplateSet& templates, const py::array& pattern, const py::array& scores) {
+    NewArray<bool> out({static_cast<py::ssize_t>(templates.size())});
+    groups_reaching(templates, view<float>(pattern, "pattern", {templates.n_rings, templates.n_azimuths}),
+                    view<float>(scores, "scores", {static_cast<py::ssize_t>(templates.size())}), out.span);
+    return out.array;
 }
 
 ShapeFactor shape_factor_named(const std::string& name) {
@@ -369,6 +388,7 @@ PYBIND11_MODULE(_core, m) {
     py::class_<TemplateSet>(m, "TemplateSet")
         .def_property_readonly("size", &TemplateSet::size)
         .def_property_readonly("n_spots", [](const TemplateSet& t) { return t.weight.size(); })
+        .def_property_readonly("group", &group_of)
         .def_property_readonly("offset", [](const TemplateSet& t) { return copy_out(t.offset); })
         .def_property_readonly("ring", [](const TemplateSet& t) { return copy_out(t.ring); })
         .def_property_readonly("azimuth", [](const TemplateSet& t) { return copy_out(t.azimuth); })
@@ -400,6 +420,7 @@ PYBIND11_MODULE(_core, m) {
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
                            const std::optional<py::array>& levels) { return match(phases, patterns, options, levels, exhaustive); },
               py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none());
+    m.def("groups_reach", &groups_reach, py::arg("templates"), py::arg("pattern"), py::arg("scores"));
     bind_grains(m);
     bind_refinement(m);
     bind_rerank(m);

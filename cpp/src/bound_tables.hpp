@@ -165,13 +165,52 @@ private:
             const std::size_t at = column_[mirrored ? pattern.mirrored(a) : a];
             columns_[at] = columns_[at + n_columns] = pattern.value(ring, a);
         }
-        kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step()},
+        kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.step(), 1},
                                               rows[layout_.first_row(ring, false)].values, rows[layout_.first_row(ring, true)].values);
     }
 
     SectorLayout layout_;
     std::size_t n_rings_;
     std::vector<Row> direct_, mirrored_;  // and a last row where nothing is found
+    std::vector<std::uint8_t> columns_;   // of a ring, for sector_rows
+    std::vector<std::uint16_t> column_;   // of a bin
+};
+
+/// The same for groups of templates, of the pattern and its mirror image side by side.
+class UnionMaxima {
+public:
+    UnionMaxima(std::size_t n_rings, std::size_t n_azimuths)
+        : layout_(n_rings, n_azimuths),
+          n_rings_(n_rings),
+          rows_(layout_.n_rows()),
+          columns_(layout_.length() * kernels::column_bytes) {
+        for (std::size_t a = 0; a < n_azimuths; ++a)
+            column_.push_back(static_cast<std::uint16_t>(a % layout_.length() * kernels::column_bytes + 2 * (a / layout_.length())));
+    }
+
+    void load(const RoundedPattern& pattern) {
+        const std::size_t turn = 4 * layout_.n_sectors();  // bytes
+        for (std::size_t ring = 0; ring < n_rings_; ++ring) {
+            std::ranges::fill(columns_, std::uint8_t{0});
+            for (const std::uint16_t a : pattern.not_zero(ring)) {
+                const std::size_t at = column_[a], mirrored = column_[pattern.mirrored(a)] + std::size_t{1};
+                columns_[at] = columns_[at + turn] = columns_[mirrored] = columns_[mirrored + turn] = pattern.value(ring, a);
+            }
+            kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.span(), 2},
+                                                  rows_[layout_.first_row(ring, false)].values, rows_[layout_.first_row(ring, true)].values);
+        }
+    }
+
+    [[nodiscard]] const std::uint8_t* table() const { return rows_.front().values; }
+
+private:
+    struct alignas(UnionLayout::width) Row {
+        std::uint8_t values[UnionLayout::width] = {};
+    };
+
+    UnionLayout layout_;
+    std::size_t n_rings_;
+    std::vector<Row> rows_;               // and a last one where nothing is found
     std::vector<std::uint8_t> columns_;   // of a ring, for sector_rows
     std::vector<std::uint16_t> column_;   // of a bin
 };

@@ -16,11 +16,12 @@ public:
         : pattern(any),
           rounded(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          unions_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           halves_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
-        pairs_loaded_ = halves_loaded_ = false;
+        unions_loaded_ = pairs_loaded_ = halves_loaded_ = false;
         n_asked_ = n_looked_ = n_left_ = 0;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
@@ -33,6 +34,13 @@ public:
         if (!pairs_loaded_) pairs_.load(rounded);
         pairs_loaded_ = true;
         return pairs_;
+    }
+
+    /// Only of use where there are groups of templates.
+    const UnionMaxima& unions() {
+        if (!unions_loaded_) unions_.load(rounded);
+        unions_loaded_ = true;
+        return unions_;
     }
 
     /// Whether it pays to bound halves of sectors of one more image: not for the first, as the table must be made, nor where most halves are left, as in
@@ -57,9 +65,10 @@ public:
     SectorMaxima sectors;
 
 private:
+    UnionMaxima unions_;
     PairMaxima pairs_;
     HalfSectorMaxima halves_;
-    bool pairs_loaded_ = false, halves_loaded_ = false;
+    bool unions_loaded_ = false, pairs_loaded_ = false, halves_loaded_ = false;
     std::size_t n_asked_ = 0, n_looked_ = 0, n_left_ = 0;
 };
 

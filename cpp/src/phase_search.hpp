@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "distinct_threshold.hpp"
+#include "group_bounds.hpp"
 #include "nbedex/search.hpp"
 #include "upper_bounds.hpp"
 
@@ -16,13 +17,19 @@ namespace nbedex {
 /// Branch and bound over the templates of one phase.
 class PhaseSearch {
 public:
+    /// In which order templates are looked at.
+    enum class Stage { sample, promising, rest };
+
     PhaseSearch(const TemplateSet& templates, const MatchOptions& options, PatternTables& tables)
         : templates_(templates),
           options_(options),
           tables_(tables),
           scorer_(templates, tables.pattern),
           bounds_(templates, tables, scorer_),
-          threshold_(templates, options) {}
+          groups_(templates, tables, bounds_),
+          threshold_(templates, options),
+          chosen_(templates.size()),
+          done_(templates.size()) {}
     PhaseSearch(const PhaseSearch&) = delete;  // the bounds refer to the scorer
     PhaseSearch& operator=(const PhaseSearch&) = delete;
 
@@ -55,28 +62,27 @@ public:
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
-    /// Sector bounds of the images that rings did not settle: of every eighth group of templates, which is enough to find what scores
-    /// well, or of the others, most of which are then below what is needed.
-    void look_at_sectors(bool sample) {
-        if (sample) {
+    /// Sector bounds of the images that groups or rings did not settle; then bounds of single rotations, and exact scores, of the images with the largest of them, which
+    /// raises the threshold for the others. First of a sample, which is enough to find what scores well: then most of the others are below what is needed.
+    void look_at_sectors(Stage stage) {
+        if (stage == Stage::sample) {
             open_.clear();
             statistics_.images += 2 * templates_.size();
         }
-        constexpr std::ptrdiff_t size = UpperBounds::sector_group;
+        choose_templates(stage);
         const float wanted = needed();
-        for (std::ptrdiff_t first = 0, group = 0; first < templates_.size(); first += size, ++group) {
-            if ((group % std::ptrdiff_t{sample_stride} == 0) != sample) continue;
-            const std::ptrdiff_t n = std::min(size, templates_.size() - first);
-            std::uint32_t templates = (std::uint32_t{1} << n) - 1;
-            if (rings_pay_) templates = bounds_.rings_reaching(first, n, wanted);
+        chosen_.for_bits<UpperBounds::sector_group>([&](std::ptrdiff_t first, std::uint32_t templates) {
+            if (rings_pay_) templates &= bounds_.rings_reaching(first, std::min(UpperBounds::sector_group, templates_.size() - first), wanted);
+            statistics_.past_groups += 2 * std::popcount(templates);
             bounds_.sectors(first, templates, wanted, [&](std::int32_t image, float bound, std::uint32_t sectors) {
                 open_.push_back({bound, image, sectors, wanted});
             });
-        }
+        });
+        if (stage == Stage::promising && !groups_pay_) return;
+        // whether groups pay, and which reach what is needed, goes by what the sample found
+        const int promising = stage == Stage::sample && !groups_.none() ? 4 * options_.n_best : options_.n_best;
+        score_tier(static_cast<std::size_t>(promising) + 3);
     }
-
-    /// Bounds of single rotations, then exact scores, of the images with the largest sector bounds, which raises the threshold for the others.
-    void score_promising() { score_tier(static_cast<std::size_t>(options_.n_best) + 3); }
 
     /// The same for all that are left, in tiers of falling bounds, each four times as large as the one before.
     void finish() {
@@ -162,6 +168,7 @@ private:
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
     static constexpr std::size_t sample_stride = 8;
+    static constexpr std::size_t promising_groups = 8;  // for each of the n best
 
     /// Calls f with the templates of every eighth group of those whose ring bounds are computed together.
     template <class F>
@@ -173,6 +180,7 @@ private:
 
     /// With today's final threshold, would ring bounds have settled a fair share of the templates?
     void see_whether_rings_pay() {
+        if (!groups_.none()) return;
         if (!rings_pay_) bounds_.compute_rings(sample_stride);
         std::ptrdiff_t seen = 0, settled = 0;
         for_sampled_templates([&](std::ptrdiff_t t) {
@@ -180,6 +188,37 @@ private:
             settled += bounds_.ring(t) < needed();
         });
         rings_pay_ = 4 * settled > seen;
+    }
+
+    /// Sets chosen_ to the templates whose sectors are to be bounded now, each of them once. Without groups, every eighth of those that are bounded together is the
+    /// sample. With groups, it is the most promising of every eighth of them. If their bounds then turn out to settle a fair share, they are computed for the others;
+    /// again the most promising come first, and the rest is what can still reach what is needed.
+    void choose_templates(Stage stage) {
+        chosen_.clear();
+        const std::size_t most = promising_groups * static_cast<std::size_t>(options_.n_best);
+        if (stage == Stage::sample) {
+            done_.clear();
+            if (groups_.none()) {
+                constexpr std::ptrdiff_t size = UpperBounds::sector_group;
+                for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{sample_stride} * size)
+                    for (std::ptrdiff_t t = first; t < std::min(first + size, templates_.size()); ++t) chosen_.insert(t);
+            } else {
+                groups_.clear();
+                groups_.compute(true);
+                groups_.take_promising(needed(), most, chosen_);
+            }
+        } else if (stage == Stage::promising) {
+            groups_pay_ = !groups_.none() && 8 * groups_.n_reaching(needed()) < 7 * groups_.n_sampled();
+            if (groups_pay_) {
+                groups_.compute(false);
+                groups_.take_promising(needed(), most, chosen_);
+            }
+        } else if (groups_pay_) {
+            groups_.take_reaching(needed(), chosen_);
+        } else {
+            chosen_.set_to_others_than(done_);
+        }
+        done_.insert(chosen_);
     }
 
     /// The halves of the open sectors of an image in which it can still reach what is wanted, as far as it pays to know.
@@ -242,10 +281,13 @@ private:
     PatternTables& tables_;
     Scorer scorer_;
     UpperBounds bounds_;
+    GroupBounds groups_;
     DistinctThreshold threshold_;
     float limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
-    bool rings_pay_ = true;  // whether ring bounds settled enough on the last pattern
+    bool rings_pay_ = groups_.none();  // whether ring bounds settled enough on the last pattern; bounds of groups are better
+    bool groups_pay_ = false;  // whether bounds of groups settle enough on this one
+    TemplateBits chosen_, done_;  // templates whose sectors are to be bounded, and have been
     std::vector<std::size_t> rotations_;  // of the image being scored
     std::vector<Hit> hits_;    // all rotations seen that scored what was needed at their time
     std::vector<Hit> recent_;  // winners of the last pattern

@@ -26,11 +26,10 @@ public:
             share_limit();
             phase.look_at_rings();
         }
-        for (const bool sample : {true, false}) {
+        for (const auto stage : {PhaseSearch::Stage::sample, PhaseSearch::Stage::promising, PhaseSearch::Stage::rest}) {
             for (PhaseSearch& phase : phases_) {
                 share_limit();
-                phase.look_at_sectors(sample);
-                phase.score_promising();
+                phase.look_at_sectors(stage);
             }
         }
         for (PhaseSearch& phase : phases_) {
@@ -65,6 +64,7 @@ private:
 
 SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) noexcept {
     images += other.images;
+    past_groups += other.past_groups;
     past_sectors += other.past_sectors;
     halved += other.halved;
     halves += other.halves;
@@ -76,6 +76,17 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
 bool can_prune(const TemplateSet& templates) noexcept {
     const auto n = static_cast<std::size_t>(templates.n_azimuths);
     return n >= 2 * kernels::many_pairs && SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
+}
+
+void groups_reaching(const TemplateSet& templates, std::span<const float> pattern, std::span<const float> scores, std::span<bool> reach) {
+    std::ranges::fill(reach, false);
+    PatternTables tables(templates);
+    if (templates.groups.size() == 0 || !tables.load(pattern)) return;
+    const Scorer scorer(templates, tables.pattern);
+    const UpperBounds upper(templates, tables, scorer);
+    GroupBounds bounds(templates, tables, upper);
+    for (const bool sample : {true, false}) bounds.compute(sample);
+    bounds.for_members([&](std::ptrdiff_t group, std::int32_t t) { reach[static_cast<std::size_t>(t)] = bounds.reaches(group, scores[static_cast<std::size_t>(t)]); });
 }
 
 SearchStatistics match_pruned(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,

@@ -10,6 +10,7 @@
 #include "rounded.hpp"
 #include "kernels/kernels.hpp"
 #include "sector_layout.hpp"
+#include "template_groups.hpp"
 
 namespace nbedex {
 namespace {
@@ -173,6 +174,7 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
     out.rounded = rounded_spots(out);
     out.grouped = grouped_spots(out);
     out.rings = ring_sums(out);
+    out.groups = group_templates(out);
     return out;
 }
 

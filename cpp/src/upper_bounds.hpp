@@ -137,6 +137,23 @@ public:
         }
     }
 
+    /// The least bounds in whole numbers with which n templates, or groups of them, from `first` on can reach a score, given what one in whole numbers is worth:
+    /// `values` times that of the pattern, and 1 / per_unit of the template or group. Like cut_of in single precision, with the largest rounding of all
+    /// templates; what single precision may lose, five roundings of 2^-24, is taken off.
+    void cuts(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, const std::vector<float>& per_unit, const std::vector<float>& sum_per_unit,
+              int values, std::int32_t* cut) const {
+        const GroupedSpots& all = templates_.grouped;
+        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / values);
+        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
+        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
+        for (std::ptrdiff_t t = 0; t < n; ++t) {
+            const auto of = static_cast<std::size_t>(first + t);
+            const float score = least * per_unit[of], shift = zero * sum_per_unit[of];
+            const float whole = score + shift - 5e-7F * (std::abs(score) + std::abs(shift)) - 1;
+            cut[t] = static_cast<std::int32_t>(whole > 0 ? (whole < 1e9F ? whole : 1e9F) : 0.0F);
+        }
+    }
+
     /// More than the exact score of a template can exceed the sum of its terms by rounding.
     [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
@@ -162,23 +179,6 @@ private:
         const auto first = static_cast<std::size_t>(all.offset[t]);
         return {all.place.data() + first, all.weight.data() + first,
                 static_cast<std::size_t>(all.offset[t + 1]) - first};
-    }
-
-    /// The least bounds in whole numbers with which n templates from `first` on can reach a score, given what one in whole numbers is worth:
-    /// `values` times that of the pattern, and 1 / per_unit of the template. Like cut_of in single precision, with the largest rounding of all
-    /// templates; what single precision may lose, five roundings of 2^-24, is taken off.
-    void cuts(std::ptrdiff_t first, std::ptrdiff_t n, float wanted, const std::vector<float>& per_unit, const std::vector<float>& sum_per_unit,
-              int values, std::int32_t* cut) const {
-        const GroupedSpots& all = templates_.grouped;
-        const float mean = tables_.pattern.mean(), per_value = static_cast<float>(tables_.rounded.per_unit() / values);
-        const float rounding = all.largest_rounding * (all.largest_sum * (tables_.pattern.largest() + std::abs(mean)) + 1);
-        const float least = (wanted - rounding) * per_value, zero = mean * per_value;
-        for (std::ptrdiff_t t = 0; t < n; ++t) {
-            const auto of = static_cast<std::size_t>(first + t);
-            const float score = least * per_unit[of], shift = zero * sum_per_unit[of];
-            const float whole = score + shift - 5e-7F * (std::abs(score) + std::abs(shift)) - 1;
-            cut[t] = static_cast<std::int32_t>(whole > 0 ? (whole < 1e9F ? whole : 1e9F) : 0.0F);
-        }
     }
 
     /// Upper bound of a score from a bound in whole numbers, each worth `unit`.

@@ -376,10 +376,7 @@ if len(sys.argv) > 1:
 
 def test_every_instruction_set_agrees_with_its_own_exhaustive_search_and_with_all_others(tmp_path: Path) -> None:
     """Those that this machine has; which ones the core knows, its message for an unknown one says."""
-    known = in_isa("none-of-this-name").stderr
-    assert "expected" in known
-    names = known.rsplit("expected", 1)[1].split("\n")[0].replace(" or ", ",").replace(" ", "").split(",")
-    assert len(names) > 1
+    names = known_isas()
     patterns = tmp_path / "patterns.npy"
     np.save(patterns, np.concatenate([polar(kind, phase, "mild")[:3] for kind in ALL_KINDS for phase in PHASES]))
     digests = {}
@@ -394,11 +391,20 @@ def test_every_instruction_set_agrees_with_its_own_exhaustive_search_and_with_al
     assert len(set(digests.values())) == 1, digests
 
 
-def in_isa(name: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    """The script above in a process of its own where NBEDEX_ISA is `name`."""
+def known_isas() -> list[str]:
+    """Names of all instruction sets that the core is compiled for."""
+    known = in_isa("none-of-this-name").stderr
+    assert "expected" in known
+    names = known.rsplit("expected", 1)[1].split("\n")[0].replace(" or ", ",").replace(" ", "").split(",")
+    assert len(names) > 1
+    return names
+
+
+def in_isa(name: str, *arguments: Path, script: str = IN_ONE_ISA) -> subprocess.CompletedProcess[str]:
+    """A script, the one above unless told, in a process of its own where NBEDEX_ISA is `name`."""
     path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
     return subprocess.run(
-        [sys.executable, "-c", IN_ONE_ISA, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         env=os.environ | {"NBEDEX_ISA": name, "PYTHONPATH": path},
         capture_output=True,
         text=True,

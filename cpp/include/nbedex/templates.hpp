@@ -35,6 +35,21 @@ struct GroupedSpots {
     float largest_sum = 0, largest_rounding = 0;  ///< over all templates: of the sums of weights, and of RoundedSpots::rounding
 };
 
+/// Groups of neighbouring templates, each turned until its spots meet those of the others, and for each group one list of places that holds the
+/// spots of all of them: for bounds that hold for the whole group (how, is in src/spot_union.hpp). Laid out like GroupedSpots. Templates without
+/// spots are in no group. Empty if groups would not be worth their work, or places don't fit 16 bits.
+struct TemplateGroups {
+    std::vector<std::int64_t> first_member;   ///< by group, and the end of the last one
+    std::vector<std::int32_t> member;         ///< templates, group by group
+    std::vector<std::int64_t> offset;         ///< of places
+    std::vector<std::uint16_t> place;         ///< of sector maxima for groups (src/sector_layout.hpp)
+    std::vector<std::uint8_t> weight;         ///< of two places
+    std::vector<float> per_unit;              ///< 1 / unit, by group
+    std::vector<float> least_sum_per_unit, largest_sum_per_unit;  ///< over the group's templates: sum of the template's weights / unit
+
+    [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(per_unit.size()); }
+};
+
 /// Sums of a template's weights by ring, as whole numbers 0 … 126, rounded up, for upper bounds: a sum is at most its value here * unit of
 /// the template. Four rings of sixteen templates lie together: value of ring 4 q + j of template 16 g + lane at
 /// ((g * n_quads + q) * 16 + lane) * 4 + j.
@@ -60,6 +75,7 @@ struct TemplateSet {
     RoundedSpots rounded;
     GroupedSpots grouped;
     RingSums rings;
+    TemplateGroups groups;
 
     [[nodiscard]] std::ptrdiff_t size() const noexcept { return static_cast<std::ptrdiff_t>(orientation.size()); }
 };

@@ -58,10 +58,12 @@ inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
 // must first be put together.
 #if defined(__AVX2__)
 
-/// 64 values of one spot.
-struct Lanes {
-    __m256i half[2];
+/// 32 values of one spot, or two times as many.
+template <std::size_t Halves>
+struct HalfLanes {
+    __m256i half[Halves];
 };
+using Lanes = HalfLanes<2>;
 
 inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
@@ -71,13 +73,18 @@ inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, st
     return {{_mm256_add_epi8(half_at(first + place), half_at(first + other)), _mm256_add_epi8(half_at(second + place), half_at(second + other))}};
 }
 
-class LaneSums {
+/// The sums of 32 values from one place on, and of 32 from another.
+inline HalfLanes<1> half_added(const std::uint8_t* first, const std::uint8_t* second) { return {{_mm256_add_epi8(half_at(first), half_at(second))}}; }
+
+template <std::size_t Halves>
+class SumsOf {
 public:
-    void add(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d, const std::uint8_t* weights) {
+    using Values = HalfLanes<Halves>;
+    void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
         int four;
         __builtin_memcpy(&four, weights, 4);
         const __m256i w = _mm256_set1_epi32(four);
-        for (std::size_t half = 0; half < 2; ++half) {
+        for (std::size_t half = 0; half < Halves; ++half) {
             const __m256i ab0 = _mm256_unpacklo_epi8(a.half[half], b.half[half]);
             const __m256i ab1 = _mm256_unpackhi_epi8(a.half[half], b.half[half]);
             const __m256i cd0 = _mm256_unpacklo_epi8(c.half[half], d.half[half]);
@@ -90,23 +97,22 @@ public:
     }
 
     [[nodiscard]] std::int32_t largest() const {
-        return largest_of(_mm256_max_epi32(over_quarters(0), over_quarters(1)));
+        return largest_of(over_halves());
     }
     [[nodiscard]] bool any_reaches(std::int32_t cut) const {
-        const __m256i best = _mm256_max_epi32(over_quarters(0), over_quarters(1)), below = _mm256_cmpgt_epi32(_mm256_set1_epi32(cut), best);
-        return _mm256_movemask_epi8(below) != -1;
+        return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(cut), over_halves())) != -1;
     }
 
     /// Largest of the first 32 lanes and of the others.
-    void largest(std::int32_t (&halves)[2]) const {
-        for (std::size_t half = 0; half < 2; ++half) halves[half] = largest_of(over_quarters(half));
+    void largest(std::int32_t (&halves)[Halves]) const {
+        for (std::size_t half = 0; half < Halves; ++half) halves[half] = largest_of(over_quarters(half));
     }
 
     /// Bit by lane: its sum reaches `cut`.
     [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
         const __m256i below = _mm256_set1_epi32(cut);
         std::uint64_t lanes = 0;
-        for (std::size_t half = 0; half < 2; ++half)
+        for (std::size_t half = 0; half < Halves; ++half)
             for (std::size_t k = 0; k < 4; ++k) {
                 const __m256i less = _mm256_cmpgt_epi32(below, sum_[half][k]);
                 const std::uint64_t of_quarter = static_cast<std::uint64_t>(~_mm256_movemask_ps(_mm256_castsi256_ps(less)) & 0xFF);
@@ -116,7 +122,7 @@ public:
     }
 
     void store(std::int32_t* lanes) const {
-        for (std::size_t half = 0; half < 2; ++half) {
+        for (std::size_t half = 0; half < Halves; ++half) {
             for (std::size_t k = 0; k < 4; ++k) {
                 alignas(32) std::int32_t quarter[8];
                 _mm256_store_si256(reinterpret_cast<__m256i*>(quarter), sum_[half][k]);
@@ -130,8 +136,11 @@ private:
     [[nodiscard]] __m256i over_quarters(std::size_t half) const {
         return _mm256_max_epi32(_mm256_max_epi32(sum_[half][0], sum_[half][1]), _mm256_max_epi32(sum_[half][2], sum_[half][3]));
     }
-    __m256i sum_[2][4] = {};
+    [[nodiscard]] __m256i over_halves() const { return Halves == 1 ? over_quarters(0) : _mm256_max_epi32(over_quarters(0), over_quarters(Halves - 1)); }
+    __m256i sum_[Halves][4] = {};
 };
+using LaneSums = SumsOf<2>;
+using HalfSums = SumsOf<1>;
 
 #else
 
@@ -155,6 +164,17 @@ inline TwoAdded two_added(const std::uint8_t* first, const std::uint8_t* second,
         two.sum[32 + lane] = static_cast<std::uint8_t>(second[place + lane] + second[other + lane]);
     }
     return two;
+}
+
+/// The sums of 32 values from one place on, and of 32 from another.
+struct HalfAdded {
+    std::uint8_t sum[32];
+    std::uint8_t operator[](std::size_t lane) const { return sum[lane]; }
+};
+inline HalfAdded half_added(const std::uint8_t* first, const std::uint8_t* second) {
+    HalfAdded added;
+    for (std::size_t lane = 0; lane < 32; ++lane) added.sum[lane] = static_cast<std::uint8_t>(first[lane] + second[lane]);
+    return added;
 }
 
 /// Sums of N lanes.
@@ -193,6 +213,7 @@ private:
     std::int32_t sum_[N] = {};
 };
 using LaneSums = PlainSums<many_pairs>;
+using HalfSums = PlainSums<sector_lanes>;
 using FewSums = PlainSums<2 * few_rotations>;
 
 #endif

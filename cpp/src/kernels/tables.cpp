@@ -46,15 +46,16 @@ inline void store_twice(HalfBytes sectors, std::size_t n, std::uint8_t* row) {
 
 void sector_rows(const std::uint8_t* columns, const SectorShape& given, std::uint8_t* both, std::uint8_t* alone) {
     const SectorShape shape = given;
+    const std::size_t half_turn = shape.n_sectors * shape.bytes;
     for (std::size_t first = 0; first < shape.length; first += shape.step, both += 64, alone += 64) {
         Bytes most = load<Bytes>(columns + first * column_bytes);
         for (std::size_t e = first + 1; e < shape.length; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes));
-        for (std::size_t e = 0; e + 1 < first + shape.step; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes + 1));
+        for (std::size_t e = 0; e + 1 < first + shape.span; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes + shape.bytes));
         std::uint8_t values[64];
         __builtin_memcpy(values, &most, sizeof values);
-        const HalfBytes one = load<HalfBytes>(values), other = load<HalfBytes>(values + shape.n_sectors), none = {};
-        store_twice(mean_of(one, other), shape.n_sectors, both);
-        store_twice(mean_of(one > other ? one : other, none), shape.n_sectors, alone);
+        const HalfBytes one = load<HalfBytes>(values), other = load<HalfBytes>(values + half_turn), none = {};
+        store_twice(mean_of(one, other), half_turn, both);
+        store_twice(mean_of(one > other ? one : other, none), half_turn, alone);
     }
 }
 
