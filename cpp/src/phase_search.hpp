@@ -80,7 +80,7 @@ public:
         });
         if (stage == Stage::promising && !groups_pay_) return;
         // whether groups pay, and which reach what is needed, goes by what the sample found
-        const int promising = stage == Stage::sample && !groups_.none() ? 4 * options_.n_best : options_.n_best;
+        const int promising = stage == Stage::sample && !groups_.none() ? 2 * options_.n_best : options_.n_best;
         score_tier(static_cast<std::size_t>(promising) + 3);
     }
 
@@ -168,7 +168,7 @@ private:
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
     static constexpr std::size_t sample_stride = 8;
-    static constexpr std::size_t promising_groups = 8;  // for each of the n best
+    static constexpr std::size_t promising_groups = 4;  // for each of the n best
 
     /// Calls f with the templates of every eighth group of those whose ring bounds are computed together.
     template <class F>
