@@ -146,11 +146,12 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
     judged = []
     for orientation, phase, settings in ((truth, case.own, there), (answer, answer_phase, THOROUGH)):
         of = np.array([[phase]], dtype=np.int16)
-        matched = case.engine.model.refine(patterns.whole, of, orientation[None, None], levels, 1)
+        one = np.ascontiguousarray(orientation)[None, None]  # may be a field of records
+        matched = case.engine.model.refine(patterns.whole, of, one, levels, 1)
         likely = log_likelihood(matched["score"].astype(np.float64), patterns.whole[0].size)
         judged.append(
             rerank_patterns(
-                image, center, orientation[None, None], of, likely,
+                image, center, one, of, likely,
                 case.with_settings(settings), threads=1,
             )
         )  # fmt: skip

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "bound_tables.hpp"
+#include "half_sectors.hpp"
 #include "pattern.hpp"
 
 namespace nbedex {
@@ -16,10 +17,12 @@ public:
           rounded(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           sectors(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           unions_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
-          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
+          pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
+          halves_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
     [[nodiscard]] bool load(std::span<const float> polar) {
-        pairs_loaded_ = unions_loaded_ = false;
+        unions_loaded_ = pairs_loaded_ = halves_loaded_ = false;
+        n_asked_ = n_looked_ = n_left_ = 0;
         if (!pattern.load(polar)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
@@ -40,6 +43,23 @@ public:
         return unions_;
     }
 
+    /// Whether it pays to bound halves of sectors of one more image: not for the first, as the table must be made, nor where most halves are left, as in
+    /// noise.
+    [[nodiscard]] bool halves_pay() noexcept {
+        constexpr std::size_t first = 256, tried = 32;
+        return ++n_asked_ > first && (n_looked_ < tried || 2 * n_left_ <= n_looked_ * halves_.size());
+    }
+    const HalfSectorMaxima& halves() {
+        if (!halves_loaded_) halves_.load(rounded);
+        halves_loaded_ = true;
+        return halves_;
+    }
+    /// How many halves were left of an image.
+    void left(int halves) noexcept {
+        ++n_looked_;
+        n_left_ += static_cast<std::size_t>(halves);
+    }
+
     NormalisedPattern pattern;
     RoundedPattern rounded;
     SectorMaxima sectors;
@@ -47,7 +67,9 @@ public:
 private:
     UnionMaxima unions_;
     PairMaxima pairs_;
-    bool unions_loaded_ = false, pairs_loaded_ = false;
+    HalfSectorMaxima halves_;
+    bool unions_loaded_ = false, pairs_loaded_ = false, halves_loaded_ = false;
+    std::size_t n_asked_ = 0, n_looked_ = 0, n_left_ = 0;
 };
 
 }  // namespace nbedex

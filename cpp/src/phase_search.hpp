@@ -221,17 +221,29 @@ private:
         done_.insert(chosen_);
     }
 
-    /// Exact scores of the rotations in the open sectors of an image whose own bounds are high enough.
-    void score_image(Open open) {
-        constexpr int few = 2, many = 8;  // sectors
-        const Image image(open.image);
+    /// The halves of the open sectors of an image in which it can still reach what is wanted, as far as it pays to know.
+    [[nodiscard]] std::uint64_t open_halves(const Open& open, float wanted) {
+        constexpr int few = 2, many = 4;  // sectors
+        const int n = std::popcount(open.sectors);
+        if (n > many && wanted > -infinity && tables_.halves_pay()) {
+            ++statistics_.halved;
+            return bounds_.halves_reaching(wanted, open.image);
+        }
         // Once more, if more is needed by now, and therefore a fair share of the sectors is settled.
-        if (std::popcount(open.sectors) > few && 4 * needed() > open.bound + 3 * open.wanted)
-            open.sectors = bounds_.sectors_reaching(needed(), open.image);
+        if (n > few && 4 * wanted > open.bound + 3 * open.wanted) return bounds_.halves_of(bounds_.sectors_reaching(wanted, open.image));
+        return bounds_.halves_of(open.sectors);
+    }
+
+    /// Exact scores of the rotations in the open sectors of an image whose own bounds are high enough.
+    void score_image(const Open& open) {
+        const Image image(open.image);
+        const float wanted = needed();
+        const std::uint64_t halves = open_halves(open, wanted);
+        statistics_.halves += std::popcount(halves);
         rotations_.clear();
-        statistics_.sectors += std::popcount(open.sectors);
-        if (std::popcount(open.sectors) > many) bounds_.rotations_reaching(needed(), open.image, rotations_);
-        else bounds_.rotations_reaching(needed(), open.image, open.sectors, rotations_);
+        constexpr int many = 16;  // halves, for which pairs of all rotations are quicker
+        if (std::popcount(halves) > many) bounds_.rotations_reaching(wanted, open.image, rotations_);
+        else bounds_.rotations_reaching(wanted, open.image, halves, rotations_);
         if (image.mirrored) {  // it met the mirrored pattern turned the other way
             const std::size_t n = tables_.pattern.n_azimuths();
             for (std::size_t& at : rotations_) at = (n - at) % n;

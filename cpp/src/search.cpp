@@ -66,7 +66,8 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
     images += other.images;
     past_groups += other.past_groups;
     past_sectors += other.past_sectors;
-    sectors += other.sectors;
+    halved += other.halved;
+    halves += other.halves;
     scored += other.scored;
     hits += other.hits;
     return *this;

@@ -33,6 +33,8 @@ public:
     [[nodiscard]] std::size_t length() const noexcept { return length_; }
     [[nodiscard]] std::size_t half() const noexcept { return half_; }
     [[nodiscard]] std::size_t step() const noexcept { return step_; }
+    /// First rotation of a half of a sector, two for each; that of 2 n_sectors() is half a turn.
+    [[nodiscard]] std::size_t first_of_half(std::size_t i) const noexcept { return i / 2 * length_ + i % 2 * (length_ / 2); }
     [[nodiscard]] std::size_t rows() const noexcept { return length_ / step_; }
     [[nodiscard]] std::size_t window() const noexcept { return length_ + step_ - 1; }
     [[nodiscard]] std::size_t first_row(std::size_t ring, bool alone) const noexcept { return (2 * ring + alone) * rows(); }

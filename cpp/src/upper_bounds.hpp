@@ -80,14 +80,34 @@ public:
         return found;
     }
 
+    /// The halves of sectors in which an image can reach a score, a bit for each.
+    [[nodiscard]] std::uint64_t halves_reaching(float wanted, std::int32_t number) {
+        const Image image(number);
+        const GroupedSpots& all = templates_.grouped;
+        const HalfSectorMaxima& halves = tables_.halves();
+        std::int32_t cut;
+        cuts(image.template_id, 1, wanted, all.per_unit, all.sum_per_unit, 2, &cut);
+        const std::uint64_t found = halves.lanes() & scorer_.kernels().half_sectors(
+            halves.rows(image.mirrored), {all.offset.data(), all.place.data(), all.weight.data()}, static_cast<std::size_t>(image.template_id), cut);
+        tables_.left(std::popcount(found));
+        return found;
+    }
+
+    /// Those of some sectors.
+    [[nodiscard]] std::uint64_t halves_of(std::uint32_t sectors) const {
+        std::uint64_t halves = 0;
+        for (sectors &= tables_.sectors.lanes(); sectors != 0; sectors &= sectors - 1) halves |= std::uint64_t{3} << (2 * std::countr_zero(sectors));
+        return halves;
+    }
+
     /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of
-    /// RoundedPattern: those of some sectors
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) const {
+    /// RoundedPattern: those of some halves of sectors
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint64_t halves, std::vector<std::size_t>& found) const {
         const SectorLayout& layout = tables_.sectors.layout();
         const Rotations rotations = rotations_of(number, wanted);
-        for (; sectors != 0; sectors &= sectors - 1) {
-            const std::size_t begin = static_cast<std::size_t>(std::countr_zero(sectors)) * layout.length(), end = begin + layout.length();
-            for (std::size_t first = begin; first < end; first += kernels::few_rotations)
+        for (; halves != 0; halves &= halves + (halves & -halves)) {  // together as far as they follow each other
+            const auto one = static_cast<std::size_t>(std::countr_zero(halves)), others = one + static_cast<std::size_t>(std::countr_one(halves >> one));
+            for (std::size_t first = layout.first_of_half(one), end = layout.first_of_half(others); first < end; first += kernels::few_rotations)
                 look_at_few(rotations, first, std::min(kernels::few_rotations, end - first), found);
         }
     }

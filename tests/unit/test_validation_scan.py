@@ -124,6 +124,15 @@ def test_splits_have_specimens_of_their_own(truth: Truth) -> None:
     assert SPECIMEN.key("tuning", ["a"]) != replace(SPECIMEN, depths=7.0).key("tuning", ["a"])
 
 
+def test_ordinary_specimens_have_no_traps_and_keys_of_their_own(truth: Truth) -> None:
+    plain = make(replace(SPECIMEN, near_zone=0, related=False), "tuning", "test", BASES)
+    assert not plain.grain_kind.any() and (plain.grain_partner == -1).all()
+    assert truth.grain_kind.any()
+    assert np.array_equal(np.bincount(plain.grain_phase), np.bincount(truth.grain_phase))
+    named = [scans.SCANS[name] for name in ("polycrystal", "ordinary 1", "ordinary 2")]
+    assert len({one.key("tuning", []) for one in named}) == 3
+
+
 def test_product_is_nbedex_s() -> None:
     a, b = np.random.default_rng(1).normal(size=(2, 4))
     np.testing.assert_allclose(product(a, b), np.array(multiply(a, b)))

@@ -253,6 +253,10 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
     apart = sum(bool(right[g] and right[truth.grain_partner[g]]) for g in special)
     twins = sum(w in ("turned", "half turn", "120° about c*") for w in how)
     same = how.count(SAME)
+    wrong_ones = [
+        f"{int(size[i])} px of {phases[truth.grain_phase[mostly[i]]].name}: {relative}"
+        for i, relative in zip(wrong, how, strict=True)
+    ]
     alike = right.copy()  # or as right as one can be
     for g in big[~right[big]]:
         answer = int(owner[g])
@@ -271,7 +275,7 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
         ["pieces too many", str(extra)],
         ["true twins and pseudo-variants kept apart", f"{apart} of {len(special)}"],
         ["pixels in a right grain, %", f"{100 * ok.mean():.1f}"],
-        ["wrong ones", "; ".join(f"{int(size[i])} px: {w}" for i, w in zip(wrong, how, strict=True)) or "–"],
+        ["wrong ones", "; ".join(wrong_ones) or "–"],
     ]
 
 

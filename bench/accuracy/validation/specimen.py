@@ -48,6 +48,10 @@ class Specimen:
         The points of the cells lie up to so many steps above and below the middle of the lamella.
     near_zone
         So many grains of each phase in `ZONES` look 1 to 3 degrees off a zone axis along the beam.
+    related
+        Whether some neighbours are twins, half a turn about the beam or 120° about c* apart.
+    number
+        Tells specimens of the same parameters and different names apart.
     descan_px
         The direct beam wanders by this much across the scan.
     crystal
@@ -64,12 +68,17 @@ class Specimen:
     depths: float = 6.0
     slices: int = 24
     near_zone: int = 3
+    related: bool = True
+    number: int = 0
     descan_px: float = 1.0
     crystal: Crystal = field(default_factory=Crystal)
 
     def key(self, split: Split, cifs: list[str]) -> str:
         content = {"geometry": GEOMETRY, "split": split, "cifs": [sha256(text) for text in cifs], **asdict(self)}
         content["crystal"] = self.crystal.key("", split, "")
+        for name, value in {"related": True, "number": 0}.items():  # specimens are older than these
+            if content[name] == value:
+                del content[name]
         return sha256(json.dumps(content, sort_keys=True))[:20]
 
 
@@ -198,7 +207,7 @@ def _crystals(
         for name, what, turn in (
             ("beta2-alumina", TWIN, "c"), ("beta2-alumina", HALF_TURN, "Z"), ("nzsp", PSEUDO, "c"),
         )
-        if left.get(name, 0) >= 4
+        if specimen.related and left.get(name, 0) >= 4
     ]  # fmt: skip
     for a, b in pairs[np.argsort(-length, kind="stable")]:
         if relations and phase[a] < 0 and phase[b] < 0:

@@ -21,7 +21,8 @@ struct SearchStatistics {
     std::int64_t images = 0;        ///< templates and mirror images
     std::int64_t past_groups = 0;   ///< images whose sectors were bounded: neither ring bounds nor those of groups settled them
     std::int64_t past_sectors = 0;  ///< images that the sector bound did not settle
-    std::int64_t sectors = 0;       ///< sectors of theirs whose rotations were bounded singly
+    std::int64_t halved = 0;        ///< of these, those whose halves of sectors were bounded
+    std::int64_t halves = 0;        ///< halves of sectors whose rotations were bounded singly, or by pairs
     std::int64_t scored = 0;        ///< rotations scored exactly
     std::int64_t hits = 0;          ///< rotations that scored at least the final threshold
 
