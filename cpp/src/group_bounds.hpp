@@ -22,6 +22,9 @@ public:
     void insert(const TemplateBits& others) {
         for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= others.words_[i];
     }
+    void remove(const TemplateBits& others) {
+        for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= ~others.words_[i];
+    }
     /// All but some.
     void set_to_others_than(const TemplateBits& some) {
         for (std::size_t i = 0; i < words_.size(); ++i) words_[i] = ~some.words_[i];

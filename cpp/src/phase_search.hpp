@@ -78,9 +78,9 @@ public:
                 open_.push_back({bound, image, sectors, wanted});
             });
         });
-        if (stage == Stage::promising && !groups_pay_) return;
+        if (stage == Stage::promising && groups_.none()) return;
         // whether groups pay, and which reach what is needed, goes by what the sample found
-        const int promising = stage == Stage::sample && !groups_.none() ? 4 * options_.n_best : options_.n_best;
+        const int promising = stage == Stage::sample && !groups_.none() ? 2 * options_.n_best : options_.n_best;
         score_tier(static_cast<std::size_t>(promising) + 3);
     }
 
@@ -168,7 +168,7 @@ private:
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
     static constexpr std::size_t sample_stride = 8;
-    static constexpr std::size_t promising_groups = 8;  // for each of the n best
+    static constexpr std::size_t promising_groups = 4;  // for each of the n best
 
     /// Calls f with the templates of every eighth group of those whose ring bounds are computed together.
     template <class F>
@@ -190,18 +190,22 @@ private:
         rings_pay_ = 4 * settled > seen;
     }
 
+    void choose_every_eighth() {
+        constexpr std::ptrdiff_t size = UpperBounds::sector_group;
+        for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{sample_stride} * size)
+            for (std::ptrdiff_t t = first; t < std::min(first + size, templates_.size()); ++t) chosen_.insert(t);
+    }
+
     /// Sets chosen_ to the templates whose sectors are to be bounded now, each of them once. Without groups, every eighth of those that are bounded together is the
     /// sample. With groups, it is the most promising of every eighth of them. If their bounds then turn out to settle a fair share, they are computed for the others;
-    /// again the most promising come first, and the rest is what can still reach what is needed.
+    /// again the most promising come first, and the rest is what can still reach what is needed. Else every eighth template comes before the rest, as without groups.
     void choose_templates(Stage stage) {
         chosen_.clear();
         const std::size_t most = promising_groups * static_cast<std::size_t>(options_.n_best);
         if (stage == Stage::sample) {
             done_.clear();
             if (groups_.none()) {
-                constexpr std::ptrdiff_t size = UpperBounds::sector_group;
-                for (std::ptrdiff_t first = 0; first < templates_.size(); first += std::ptrdiff_t{sample_stride} * size)
-                    for (std::ptrdiff_t t = first; t < std::min(first + size, templates_.size()); ++t) chosen_.insert(t);
+                choose_every_eighth();
             } else {
                 groups_.clear();
                 groups_.compute(true);
@@ -212,6 +216,9 @@ private:
             if (groups_pay_) {
                 groups_.compute(false);
                 groups_.take_promising(needed(), most, chosen_);
+            } else if (!groups_.none()) {
+                choose_every_eighth();
+                chosen_.remove(done_);
             }
         } else if (groups_pay_) {
             groups_.take_reaching(needed(), chosen_);

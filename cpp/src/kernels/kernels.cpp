@@ -79,6 +79,14 @@ inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two
     }
 }
 
+/// Sums of 64 values for a template: of spots with place p, 32 from first[scale * p] on, and 32 from second[scale * p] on.
+template <std::size_t scale>
+inline LaneSums sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
+    LaneSums sums;
+    add_list(sums, spots, template_id, [=](std::size_t place, std::size_t other) { return two_added(first, second, scale * place, scale * other); });
+    return sums;
+}
+
 std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& given_spots, std::size_t first, std::uint32_t templates,
                             const std::int32_t* cut, SectorBounds* bounds) {
     const SectorTable table = given_table;  // copies stay in registers; what is given by reference might overlap `bounds`
@@ -86,8 +94,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     std::uint32_t reaching = 0;
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
-        LaneSums sums;
-        add_list(sums, spots, first + t, [&](std::size_t place, std::size_t other) { return two_added(table.direct, table.mirrored, place, other); });
+        const LaneSums sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -98,13 +105,6 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     return reaching;
 }
 
-std::uint64_t half_sectors(const std::uint8_t* table, const SectorSpots& given, std::size_t template_id, std::int32_t cut) {
-    const SectorSpots spots = given;
-    LaneSums sums;
-    add_list(sums, spots, template_id, [&](std::size_t place, std::size_t other) { return two_added(table, table + sector_lanes, 2 * place, 2 * other); });
-    return sums.reaching(cut);
-}
-
 void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size_t first, std::uint32_t groups, std::int32_t* bounds) {
     const SectorSpots spots = given;
     for (; groups != 0; groups &= groups - 1) {
@@ -113,6 +113,10 @@ void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size
         add_list(sums, spots, first + g, [&](std::size_t place, std::size_t other) { return half_added(table + 2 * place, table + 2 * other); });
         bounds[g] = sums.largest();
     }
+}
+
+std::uint64_t half_sectors(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut) {
+    return sums_of<2>(table, table + sector_lanes, spots, template_id).reaching(cut);
 }
 
 /// Sums of what `lanes` finds at the places of the spots; returns the largest.
@@ -141,7 +145,7 @@ std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, st
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, half_sectors, union_bounds, bound_pairs, bound_few,
-                             &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, half_sectors, bound_pairs,
+                             bound_few, &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

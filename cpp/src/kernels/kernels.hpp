@@ -74,13 +74,13 @@ struct Kernels {
     std::uint32_t (*sector_bounds)(const SectorTable& table, const SectorSpots& spots, std::size_t first, std::uint32_t templates,
                                    const std::int32_t* cut, SectorBounds* bounds);
 
-    /// The same for one of the templates over halves of sectors, in a table where the value of a spot for half h is table[2 * place + h]. Returns
-    /// the bits of those that reach the cut.
-    std::uint64_t (*half_sectors)(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut);
-
     /// The same for groups of templates: spot i finds table[2 place[i] + lane] in lane 0 … sector_lanes - 1, half of the lanes for the images and half for their
     /// mirror images. Writes the largest lane of those of the groups first, first + 1, … whose bits are set: bounds[0], bounds[1], ….
     void (*union_bounds)(const std::uint8_t* table, const SectorSpots& spots, std::size_t first, std::uint32_t groups, std::int32_t* bounds);
+
+    /// The same for one of the templates over halves of sectors, in a table where the value of a spot for half h is table[2 * place + h]. Returns
+    /// the bits of those that reach the cut.
+    std::uint64_t (*half_sectors)(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut);
 
     /// sums[p] = sum_i weight[i] * (what spot i finds in the pair of rotations p) for p = 0 … many_pairs - 1; returns the largest. It finds
     /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
