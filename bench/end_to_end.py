@@ -2,11 +2,13 @@
 
     python bench/end_to_end.py               # 2,048 patterns: mild, accuracy, and the package's defaults
     python bench/end_to_end.py --rows 512 --columns 512        # 34 GB are written to --folder first
+    python bench/end_to_end.py --grain 16    # grains of 16 x 16 patterns that differ by their noise
     python bench/end_to_end.py --quick
 
-Every pattern is of another orientation than its neighbours, so nothing is gained from those. Each combination runs in a
-process of its own; "indexing" leaves out what happens once for a scan (hot pixels, beam centres, packing of templates),
-"all" does not. Building the library is in neither. The file was just written, so small ones come from memory.
+Without --grain every pattern is of another orientation than its neighbours, so nothing is gained from those. Each
+combination runs in a process of its own; "indexing" leaves out what happens once for a scan (hot pixels, beam centres,
+packing of templates), "all" does not. Building the library is in neither. The file was just written, so small ones come
+from memory.
 """
 
 from __future__ import annotations
@@ -39,13 +41,17 @@ LEAST_RIGHT = {
 }  # share of patterns of the kind "easy" whose phase must come out
 
 
-def layout(rows: int, columns: int) -> np.ndarray:
-    """Number in the pool of every pattern (rows, columns); modulo the phases it is the phase."""
-    return np.random.default_rng(5).integers(0, POOL * len(PHASES), size=(rows, columns))
+def layout(rows: int, columns: int, grain: int) -> np.ndarray:
+    """Number in the pool of every pattern (rows, columns), alike in squares; modulo the phases it is the phase."""
+    some = np.random.default_rng(5).integers(0, POOL * len(PHASES), size=(-(-rows // grain), -(-columns // grain)))
+    return some.repeat(grain, axis=0).repeat(grain, axis=1)[:rows, :columns]
 
 
-def write_scan(path: Path, *, rows: int, columns: int, kind: str) -> None:
-    """Contiguous HDF5 (rows, columns, 256, 256) of 16-bit integers."""
+def write_scan(path: Path, *, rows: int, columns: int, kind: str, grain: int) -> None:
+    """Contiguous HDF5 (rows, columns, 256, 256) of 16-bit integers, and the number in the pool of every pattern.
+
+    In grains every pattern is counted once more, so that no two have the same noise (and all have more of it).
+    """
     import h5py
 
     shape = (rows, columns, DETECTOR.size, DETECTOR.size)
@@ -56,12 +62,16 @@ def write_scan(path: Path, *, rows: int, columns: int, kind: str) -> None:
     pool = np.stack(by_phase, axis=1).reshape(-1, DETECTOR.size, DETECTOR.size)
     with h5py.File(path, "w") as file:
         data = file.create_dataset("data", shape, dtype="u2")
-        for row, numbers in enumerate(layout(rows, columns)):
-            data[row] = pool[numbers]
+        numbers = file["numbers"] = layout(rows, columns, grain)
+        rng = np.random.default_rng(6)
+        for row in range(rows):
+            data[row] = pool[numbers[row]] if grain == 1 else rng.poisson(pool[numbers[row]])
 
 
 def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dict[str, Any]:
     """Index the scan in this process."""
+    import h5py
+
     from nbedex.calibration import Calibration
     from nbedex.indexing import IndexingSettings, index_scan
     from nbedex.library import SimulationSettings
@@ -74,6 +84,8 @@ def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dic
         case = Case(settings, geometry)
         indexing, templates = case.indexing, library(PHASES, case.step, case.k_max)
     stages: list[tuple[str, float]] = []
+    with h5py.File(path) as file:
+        numbers = file["numbers"][...]
     with open_scan(path, dataset="/data") as scan:
         started = time.perf_counter()
         result = index_scan(
@@ -89,7 +101,7 @@ def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dic
         digest = hashlib.sha256()
         for values in (result.phase_id, result.orientation, result.index, result.rival_score, result.status):
             digest.update(np.ascontiguousarray(values).tobytes())
-        right = result.phase_id == layout(*scan.scan_shape) % len(PHASES)
+        right = result.phase_id == numbers % len(PHASES)
         return {
             "settings": settings,
             "n_best": indexing.match.n_best,
@@ -121,7 +133,8 @@ def write_table() -> None:
         one = {run["settings"]: run["indexing"] for run in data["runs"] if run["threads"] == 1}
         for run in data["runs"]:
             times = f"{run['indexing'] / one[run['settings']]:.2f}" if run["settings"] in one else ""
-            scan = f"{data['rows']} × {data['columns']}, {data['kind']}"
+            grains = f", grains of {data['grain']} × {data['grain']}" if data["grain"] > 1 else ""
+            scan = f"{data['rows']} × {data['columns']}, {data['kind']}{grains}"
             rates = (f"{run['indexing']:,.0f}", f"{run['all']:,.0f}", times)
             rest = (f"{run['memory'] / 2**20:.0f} MiB", f"{run['right']:.0%}")
             rows.append([f"{run['settings']} (k = {run['n_best']})", scan, run["threads"], *rates, *rest])
@@ -138,6 +151,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--columns", type=int, default=64)
     parser.add_argument("--kind", choices=KINDS, default="easy")
+    parser.add_argument("--grain", type=int, default=1, help="side of square grains, in patterns")
     parser.add_argument("--settings", nargs="+", choices=(*SETTINGS, DEFAULTS), default=[*SETTINGS, DEFAULTS])
     parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -158,7 +172,7 @@ def main() -> None:
         runs = []
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             path = Path(folder) / "scan.h5"
-            write_scan(path, rows=rows, columns=columns, kind=arguments.kind)
+            write_scan(path, rows=rows, columns=columns, kind=arguments.kind, grain=arguments.grain)
             for settings in arguments.settings:
                 for threads in arguments.threads:
                     run = in_a_process(path, settings=settings, geometry=arguments.geometry, threads=threads)
@@ -170,8 +184,10 @@ def main() -> None:
         if arguments.kind == "easy" and any(run["right"] < LEAST_RIGHT[run["settings"]] for run in runs):
             raise SystemExit(f"phases came out wrong: {[run['right'] for run in runs]}")
         RESULTS.mkdir(exist_ok=True)
-        about = {"rows": rows, "columns": columns, "kind": arguments.kind, "machine": machine(), "runs": runs}
-        name = f"end_to_end-{arguments.geometry}-{arguments.kind}-{rows}x{columns}.json"
+        about = {"rows": rows, "columns": columns, "kind": arguments.kind, "grain": arguments.grain}
+        about |= {"machine": machine(), "runs": runs}
+        grains = f"-grain{arguments.grain}" if arguments.grain > 1 else ""
+        name = f"end_to_end-{arguments.geometry}-{arguments.kind}-{rows}x{columns}{grains}.json"
         (RESULTS / name).write_text(json.dumps(about, indent=1))
     write_table()
 
