@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex import _core
+from nbedex.maps import multiply
 from property.test_search_identity import compare, in_isa, known_isas, match
 
 Patterns = NDArray[np.float32]
@@ -22,12 +23,6 @@ N_RINGS, K_MIN, K_MAX = 24, 0.1, 1.0
 
 def grid(n_azimuths: int = 360) -> Any:
     return _core.PolarGrid(n_rings=N_RINGS, n_azimuths=n_azimuths, k_min=K_MIN, k_max=K_MAX)
-
-
-def product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of quaternions (4,)."""
-    scalar = a[0] * b[0] - a[1:] @ b[1:]
-    return np.concatenate([[scalar], a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])])
 
 
 def spots_of(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
@@ -67,7 +62,7 @@ def clusters(
                 spots = spots[rng.random(len(spots)) > 0.05]
             tilt = np.array([1, *rng.normal(0, 0.0 if at_the_seam else 0.004, 2), 0])
             turned = np.array([np.cos(angle / 2), 0, 0, -np.sin(angle / 2)])
-            turns.append(product(product(beam, tilt / np.linalg.norm(tilt)), turned))
+            turns.append(multiply(multiply(beam, tilt / np.linalg.norm(tilt)), turned))
             lists.append(spots)
     if not one_cluster:
         lists += [np.zeros((0, 3)), spots_of(rng, 1), lists[0], spots_of(rng, 5), lists[30] * [1, -1, 1]]
