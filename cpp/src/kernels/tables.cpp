@@ -23,12 +23,10 @@ float scaled_twice(const float* __restrict from, std::size_t n, float factor, fl
     return result;
 }
 
-typedef std::uint8_t Bytes __attribute__((vector_size(64)));
-typedef std::uint8_t HalfBytes __attribute__((vector_size(32)));
+typedef std::uint8_t Bytes __attribute__((vector_size(32)));  // 32 sectors
 
-template <class V>
-inline V load(const std::uint8_t* from) {
-    V value;
+inline Bytes load(const std::uint8_t* from) {
+    Bytes value;
     __builtin_memcpy(&value, from, sizeof value);
     return value;
 }
@@ -36,10 +34,10 @@ inline V load(const std::uint8_t* from) {
 inline Bytes larger(Bytes a, Bytes b) { return a > b ? a : b; }
 
 /// (a + b) / 2, rounded up.
-inline HalfBytes mean_of(HalfBytes a, HalfBytes b) { return (a | b) - ((a ^ b) >> 1); }
+inline Bytes mean_of(Bytes a, Bytes b) { return (a | b) - ((a ^ b) >> 1); }
 
 /// 32 sectors, of which those beyond n repeat the first ones, and then the same from sector n on.
-inline void store_twice(HalfBytes sectors, std::size_t n, std::uint8_t* row) {
+inline void store_twice(Bytes sectors, std::size_t n, std::uint8_t* row) {
     __builtin_memcpy(row, &sectors, sizeof sectors);
     __builtin_memcpy(row + n, &sectors, sizeof sectors);
 }
@@ -48,14 +46,15 @@ void sector_rows(const std::uint8_t* columns, const SectorShape& given, std::uin
     const SectorShape shape = given;
     const std::size_t half_turn = shape.n_sectors * shape.bytes;
     for (std::size_t first = 0; first < shape.length; first += shape.step, both += 64, alone += 64) {
-        Bytes most = load<Bytes>(columns + first * column_bytes);
-        for (std::size_t e = first + 1; e < shape.length; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes));
-        for (std::size_t e = 0; e + 1 < first + shape.span; ++e) most = larger(most, load<Bytes>(columns + e * column_bytes + shape.bytes));
-        std::uint8_t values[64];
-        __builtin_memcpy(values, &most, sizeof values);
-        const HalfBytes one = load<HalfBytes>(values), other = load<HalfBytes>(values + half_turn), none = {};
-        store_twice(mean_of(one, other), half_turn, both);
-        store_twice(mean_of(one > other ? one : other, none), half_turn, alone);
+        Bytes here = {}, further = {};
+        const auto look_at = [&](const std::uint8_t* column) {
+            here = larger(here, load(column));
+            further = larger(further, load(column + half_turn));
+        };
+        for (std::size_t e = first; e < shape.length; ++e) look_at(columns + e * column_bytes);
+        for (std::size_t e = 0; e + 1 < first + shape.span; ++e) look_at(columns + e * column_bytes + shape.bytes);
+        store_twice(mean_of(here, further), half_turn, both);
+        store_twice(mean_of(larger(here, further), Bytes{}), half_turn, alone);
     }
 }
 
