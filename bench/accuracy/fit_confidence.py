@@ -44,13 +44,13 @@ def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, N
     """Evidence, phases and orientations of the winners."""
     middle = (np.array(images.shape[1:]) - 1) / 2
     centers = locate(images, CenterSettings(search_radius=7.0), middle, None, finder="beam", threads=1)
-    polar, peaks, _, skewness = _core.prepare_patterns(
+    polar, peaks, _, sums = _core.prepare_patterns(
         np.ascontiguousarray(images), np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, None, 1, True
     )
     assert peaks is not None
-    levels = noise_levels(skewness[:, 1], engine)
+    levels = noise_levels(sums[1], engine)
     first = searched(match_phases(peaks, engine, levels), engine, levels)
-    final = refined(first, polar, engine, noise_levels(skewness[:, 0], engine))
+    final = refined(first, polar, engine, noise_levels(sums[0], engine))
     evidence = gather_evidence(first, final, engine)
     return evidence, final.phase_id[:, 0], final.orientation[:, 0]
 

@@ -141,7 +141,7 @@ def compared(case: Case, number: int, answer: Array, answer_phase: int) -> tuple
     thickness = float(case.truth.thickness_nm[number])
     image, center = case.shown.images[number : number + 1], case.found["center"][number : number + 1].astype(np.float64)
     patterns, _ = prepared(image, center, case.engine, threads=1)
-    levels = noise_levels(patterns.skewness[:, 0], case.engine)
+    levels = noise_levels(patterns.sums[0], case.engine)
     there = replace(EXACT, min_thickness_nm=thickness, max_thickness_nm=thickness)
     judged = []
     for orientation, phase, settings in ((truth, case.own, there), (answer, answer_phase, THOROUGH)):

@@ -58,8 +58,8 @@ def main() -> None:
 def alike_with(noise_levels):  # type: ignore[no-untyped-def]
     """Levels of all phases set to the lowest of them: then phases compete by scores."""
 
-    def alike(skewness: NDArray[np.float64], engine: block.Engine) -> NDArray[np.float64]:
-        levels = noise_levels(skewness, engine)
+    def alike(sums: NDArray[np.float64], engine: block.Engine) -> NDArray[np.float64]:
+        levels = noise_levels(sums, engine)
         return np.asarray(np.broadcast_to(levels.min(axis=1, keepdims=True), levels.shape))
 
     return alike

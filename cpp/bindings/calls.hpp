@@ -5,10 +5,12 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "arrays.hpp"
 #include "nbedex/parallel.hpp"
+#include "nbedex/power_sums.hpp"
 #include "nbedex/rotation.hpp"
 
 namespace nbedex::bindings {
@@ -60,6 +62,14 @@ inline std::span<const Quaternion> quaternion_view(const py::array& array, const
     static_assert(sizeof(Quaternion) == 4 * sizeof(double));
     const std::span<const double> values = view<double>(array, name, shape);
     return {reinterpret_cast<const Quaternion*>(values.data()), values.size() / 4};
+}
+
+/// Power sums of n patterns (n, 3); empty where none are given.
+inline std::span<const PowerSums> sums_view(const std::optional<py::array>& array, py::ssize_t n) {
+    static_assert(sizeof(PowerSums) == 3 * sizeof(double));
+    if (!array) return {};
+    const std::span<const double> values = view<double>(*array, "sums", {n, 3});
+    return {reinterpret_cast<const PowerSums*>(values.data()), values.size() / 3};
 }
 
 /// Adds the functions for grains.

@@ -115,30 +115,35 @@ std::vector<PolarSampler::Scratch> scratch_for(py::ssize_t n, int threads) {
     return std::vector<PolarSampler::Scratch>(static_cast<std::size_t>(threads_for(n, threads)));
 }
 
-/// Patterns, the sparser ones that are searched (None unless wanted), status and skewness of both, (n, 2).
+/// Patterns, the sparser ones that are searched (None unless wanted), status, and power sums of both, (2, n, 3).
 class PreparedArrays {
 public:
     PreparedArrays(py::ssize_t n, const PolarGrid& grid, bool with_peaks)
         : polar_({n, grid.n_rings, grid.n_azimuths}), peaks_({with_peaks ? n : 0, grid.n_rings, grid.n_azimuths}), status_({n}),
-          skewness_({n, 2}), size_(grid.size()), peak_size_(with_peaks ? size_ : 0) {}
+          sums_({2, n, 3}), size_(grid.size()), peak_size_(with_peaks ? size_ : 0) {}
 
     [[nodiscard]] std::span<float> polar(std::size_t p) const { return polar_.span.subspan(p * size_, size_); }
     [[nodiscard]] std::span<float> peaks(std::size_t p) const { return peaks_.span.subspan(p * peak_size_, peak_size_); }
 
     void set(std::size_t p, const Prepared& prepared) const {
         status_.span[p] = static_cast<std::uint8_t>(prepared.status);
-        skewness_.span[2 * p] = prepared.skewness;
-        skewness_.span[2 * p + 1] = prepared.peak_skewness;
+        put(p, prepared.sums);
+        put(status_.span.size() + p, prepared.peak_sums);
     }
 
     [[nodiscard]] py::tuple tuple() const {
-        return py::make_tuple(polar_.array, peak_size_ > 0 ? py::object(peaks_.array) : py::none(), status_.array, skewness_.array);
+        return py::make_tuple(polar_.array, peak_size_ > 0 ? py::object(peaks_.array) : py::none(), status_.array, sums_.array);
     }
 
 private:
+    void put(std::size_t place, const PowerSums& sums) const {
+        const double values[] = {sums.first, sums.second, sums.third};
+        std::ranges::copy(values, sums_.span.begin() + static_cast<std::ptrdiff_t>(3 * place));
+    }
+
     NewArray<float> polar_, peaks_;
     NewArray<std::uint8_t> status_;
-    NewArray<double> skewness_;
+    NewArray<double> sums_;
     std::size_t size_, peak_size_;
 };
 
@@ -169,14 +174,17 @@ py::tuple finish(const py::array& unwrapped, const PolarGrid& grid, const Prepro
     return out.tuple();
 }
 
-py::array_t<double> skewness_of(const py::array& patterns, int threads) {
+/// (n, 3): sums of first, second and third powers.
+py::array_t<double> power_sums_of(const py::array& patterns, int threads) {
     const std::span<const float> data = view<float>(patterns, "patterns", {any, any, any});
-    NewArray<double> out({patterns.shape(0)});
-    const std::size_t size = out.span.empty() ? 0 : data.size() / out.span.size();
+    NewArray<double> out({patterns.shape(0), 3});
+    const std::size_t size = static_cast<std::size_t>(patterns.shape(1) * patterns.shape(2));
     run([&](const Poll& poll) {
         parallel_for(patterns.shape(0), threads, poll, [&](std::ptrdiff_t i, int) {
             const auto p = static_cast<std::size_t>(i);
-            out.span[p] = skewness(data.subspan(p * size, size));
+            const PowerSums sums = power_sums(data.subspan(p * size, size));
+            const double values[] = {sums.first, sums.second, sums.third};
+            std::ranges::copy(values, out.span.begin() + static_cast<std::ptrdiff_t>(3 * p));
         });
     });
     return out.array;
@@ -274,7 +282,7 @@ private:
 
 /// One dict per phase, and the statistics of the search.
 py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
-                const std::optional<py::array>& levels, bool exhaustive) {
+                const std::optional<py::array>& levels, const std::optional<py::array>& sums, bool exhaustive) {
     if (phases.empty()) throw py::value_error("at least one phase is needed");
     const TemplateSet& any_phase = *phases.front();
     for (const TemplateSet* phase : phases)
@@ -282,7 +290,7 @@ py::tuple match(const std::vector<const TemplateSet*>& phases, const py::array& 
             throw py::value_error("all phases must be packed for the same polar grid");
     const std::span<const float> data = view<float>(patterns, "patterns", {any, any_phase.n_rings, any_phase.n_azimuths});
     const py::ssize_t n = patterns.shape(0);
-    Patterns given{data, n};
+    Patterns given{data, n, {}, sums_view(sums, n)};
     if (levels) given.level = view<float>(*levels, "levels", {n, static_cast<py::ssize_t>(phases.size())});
     for (const float level : given.level)
         if (!(level > 0 && std::isfinite(level))) throw py::value_error("levels must be above zero, got " + std::to_string(level));
@@ -412,14 +420,16 @@ PYBIND11_MODULE(_core, m) {
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
           py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false);
     m.def("finish_patterns", &finish, py::arg("unwrapped"), py::arg("grid"), py::arg("options"), py::arg("threads"));
-    m.def("skewness", &skewness_of, py::arg("patterns"), py::arg("threads"));
+    m.def("power_sums", &power_sums_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),
           py::arg("exponent"), py::arg("orientations"), py::arg("symmetry"), py::arg("max_spots") = 0);
     for (const bool exhaustive : {true, false})
         m.def(exhaustive ? "match_exhaustive" : "match_pruned",
               [exhaustive](const std::vector<const TemplateSet*>& phases, const py::array& patterns, const MatchOptions& options,
-                           const std::optional<py::array>& levels) { return match(phases, patterns, options, levels, exhaustive); },
-              py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none());
+                           const std::optional<py::array>& levels, const std::optional<py::array>& sums) {
+                  return match(phases, patterns, options, levels, sums, exhaustive);
+              },
+              py::arg("phases"), py::arg("patterns"), py::arg("options"), py::arg("levels") = py::none(), py::arg("sums") = py::none());
     m.def("groups_reach", &groups_reach, py::arg("templates"), py::arg("pattern"), py::arg("scores"));
     bind_grains(m);
     bind_refinement(m);

@@ -28,12 +28,12 @@ std::span<const std::int16_t> crystal_numbers(const KinematicModel& model, const
 
 /// Orientations (n, k, 4), scores and spreads (n, k); NaN where there was no candidate.
 py::dict refine_candidates(const KinematicModel& model, const py::array& patterns, const py::array& crystal, const py::array& orientation,
-                           const py::array& levels, int threads) {
+                           const py::array& levels, int threads, const std::optional<py::array>& sums) {
     const std::span<const float> data = view<float>(patterns, "patterns", {any, model.grid().n_rings, model.grid().n_azimuths});
     const py::ssize_t n = patterns.shape(0);
     const std::span<const std::int16_t> of = crystal_numbers(model, crystal, {n, any});
     const py::ssize_t k = crystal.shape(1);
-    const RefineStart start{of, quaternion_view(orientation, "orientation", {n, k, 4}), n, k};
+    const RefineStart start{of, quaternion_view(orientation, "orientation", {n, k, 4}), n, k, sums_view(sums, n)};
     const std::span<const double> scale = view<double>(levels, "levels", {n, static_cast<py::ssize_t>(model.crystals().size())});
     std::vector<Refined> refined(of.size());
     NewArray<double> turned({n, k, 4});
@@ -131,7 +131,8 @@ void bind_refinement(py::module_& m) {
 
     py::class_<KinematicModel>(m, "KinematicModel")
         .def(py::init(&kinematic_model), py::arg("crystals"), py::arg("grid"), py::arg("options"))
-        .def("refine", &refine_candidates, py::arg("patterns"), py::arg("crystal"), py::arg("orientation"), py::arg("levels"), py::arg("threads"))
+        .def("refine", &refine_candidates, py::arg("patterns"), py::arg("crystal"), py::arg("orientation"), py::arg("levels"), py::arg("threads"),
+             py::arg("sums") = py::none())
         .def("turned_rivals", &turned_rivals, py::arg("crystal"), py::arg("orientation"), py::arg("score"))
         .def("spot_mask", &spot_mask, py::arg("crystal"), py::arg("orientation"), py::arg("radius"), py::arg("threads"))
         .def("spots_met", &spots_met, py::arg("peaks"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"), py::arg("threads"));

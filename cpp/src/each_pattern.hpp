@@ -9,7 +9,7 @@
 
 namespace nbedex {
 
-/// Calls match(pattern, levels, matches of all phases) of one Matcher per thread for every pattern; returns the matchers.
+/// Calls match(pattern, its sums, levels, matches of all phases) of one Matcher per thread for every pattern; returns the matchers.
 template <class Matcher>
 std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, const Patterns& patterns, const MatchOptions& options, const Poll& poll,
                                                          std::span<const MatchOutput> out) {
@@ -26,7 +26,8 @@ std::vector<std::unique_ptr<Matcher>> match_each_pattern(Phases phases, const Pa
             matches.push_back({phase.candidates.subspan(p * n_best, n_best), phase.mirror_score[p], phase.half_turn_score[p]});
         for (const PhaseMatches& phase : matches) phase.clear();
         const Levels levels(patterns, p, phases.size());
-        matcher->match(patterns.values.subspan(p * pattern_size, pattern_size), levels, matches);
+        const std::span<const float> pattern = patterns.values.subspan(p * pattern_size, pattern_size);
+        matcher->match(pattern, patterns.sums.empty() ? power_sums(pattern) : patterns.sums[p], levels, matches);
         keep_rivals(options, levels, matches);
     });
     std::erase(matchers, nullptr);

@@ -79,8 +79,8 @@ public:
         for (const TemplateSet* templates : phases) phases_.emplace_back(*templates, options, pattern_);
     }
 
-    void match(std::span<const float> pattern, const Levels&, std::span<const PhaseMatches> out) {
-        if (!pattern_.load(pattern)) return;
+    void match(std::span<const float> pattern, const PowerSums& sums, const Levels&, std::span<const PhaseMatches> out) {
+        if (!pattern_.load(pattern, sums)) return;
         for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].match(out[i]);
     }
 

@@ -11,6 +11,7 @@
 
 #include "kernels/kernels.hpp"
 #include "nbedex/kinematic_model.hpp"
+#include "nbedex/power_sums.hpp"
 
 namespace nbedex {
 
@@ -18,9 +19,8 @@ namespace nbedex {
 class MeasuredPattern {
 public:
     /// False if the pattern has no contrast; then it can't be matched.
-    [[nodiscard]] bool load(std::span<const float> pattern) {
+    [[nodiscard]] bool load(std::span<const float> pattern, const PowerSums& sums) {
         const auto n = static_cast<double>(pattern.size());
-        const kernels::PowerSums sums = kernels::active().values->power_sums(pattern.data(), pattern.size());
         mean_ = sums.first / n;
         const double squares = sums.second - n * mean_ * mean_;
         if (!(squares > 1e-12 * sums.second) || !std::isfinite(squares)) return false;  // or only what rounding leaves of equal values

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "nbedex/power_sums.hpp"
 #include "nbedex/templates.hpp"
 
 namespace nbedex {
@@ -22,10 +23,8 @@ public:
     explicit NormalisedPattern(const TemplateSet& templates) : NormalisedPattern(templates.n_rings, templates.n_azimuths) {}
 
     /// False if the pattern has no contrast; then it can't be matched.
-    [[nodiscard]] bool load(std::span<const float> pattern) {
+    [[nodiscard]] bool load(std::span<const float> pattern, const PowerSums& sums) {
         const auto n = static_cast<double>(pattern.size());
-        const kernels::Kernels& kernel = kernels::active();
-        const kernels::PowerSums sums = kernel.values->power_sums(pattern.data(), pattern.size());
         const double mean = sums.first / n, squares = sums.second - n * mean * mean;
         if (!(squares > 1e-12 * sums.second) || !std::isfinite(squares)) return false;  // or only what rounding leaves of equal values
         const double norm = std::sqrt(squares);
@@ -33,7 +32,7 @@ public:
         mean_ = static_cast<float>(mean / norm);
         largest_ = 0;
         for (std::size_t ring = 0; ring < n_rings_; ++ring)
-            largest_ = std::max(largest_, kernel.tables->scaled_twice(pattern.data() + ring * n_azimuths_, n_azimuths_, per_norm,
+            largest_ = std::max(largest_, kernels::active().tables->scaled_twice(pattern.data() + ring * n_azimuths_, n_azimuths_, per_norm,
                                                                       rows_.data() + ring * 2 * n_azimuths_));
         return true;
     }

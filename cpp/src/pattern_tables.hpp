@@ -20,10 +20,10 @@ public:
           pairs_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)),
           halves_(static_cast<std::size_t>(any.n_rings), static_cast<std::size_t>(any.n_azimuths)) {}
 
-    [[nodiscard]] bool load(std::span<const float> polar) {
+    [[nodiscard]] bool load(std::span<const float> polar, const PowerSums& sums) {
         unions_loaded_ = pairs_loaded_ = halves_loaded_ = false;
         n_asked_ = n_looked_ = n_left_ = 0;
-        if (!pattern.load(polar)) return false;
+        if (!pattern.load(polar, sums)) return false;
         rounded.load(pattern);
         sectors.load(rounded);
         return true;

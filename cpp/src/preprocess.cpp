@@ -46,22 +46,7 @@ FrameStatus check_frame(const Frame<T>& frame, const Preprocessing& options) {
     return range.high > range.low ? FrameStatus::ok : FrameStatus::blank;
 }
 
-namespace {
-
-double skewness_of(const kernels::PowerSums& sums, std::size_t size) {
-    const auto n = static_cast<double>(size);
-    const double mean = sums.first / n;
-    const double squares = sums.second - n * mean * mean;
-    const double cubes = sums.third - 3 * mean * sums.second + 2 * n * mean * mean * mean;
-    const bool flat = !(squares > 1e-12 * sums.second);  // what rounding leaves of equal values
-    return flat ? 0.0 : cubes / (squares * std::sqrt(squares));
-}
-
-}  // namespace
-
-double skewness(std::span<const float> values) {
-    return skewness_of(kernels::active().values->power_sums(values.data(), values.size()), values.size());
-}
+PowerSums power_sums(std::span<const float> values) { return kernels::active().values->power_sums(values.data(), values.size()); }
 
 namespace {
 
@@ -71,14 +56,13 @@ struct RingStatistics {
 
 /// Of the bins with data; `with_data` is room for them.
 RingStatistics statistics(std::span<const float> ring, std::vector<float>& with_data) {
-    const kernels::ValueKernels& kernel = *kernels::active().values;
-    kernels::PowerSums sums = kernel.power_sums(ring.data(), ring.size());
+    PowerSums sums = power_sums(ring);
     std::size_t used = ring.size();
     if (std::isnan(sums.first)) {
         with_data.clear();
         std::ranges::copy_if(ring, std::back_inserter(with_data), [](float v) { return !std::isnan(v); });
         used = with_data.size();
-        sums = kernel.power_sums(with_data.data(), used);
+        sums = power_sums(with_data);
     }
     const double n = std::max(1.0, static_cast<double>(used)), mean = sums.first / n;
     return {mean, std::sqrt(std::max(0.0, sums.second / n - mean * mean))};
@@ -107,10 +91,8 @@ public:
         return positive_ >= fewest_bins ? FrameStatus::ok : positive_ == 0 ? FrameStatus::blank : FrameStatus::low_signal;
     }
 
-    /// To the last bit what `skewness` of the pattern is; its partial sums know no rings.
-    [[nodiscard]] double skewness() const {
-        return summed_ ? skewness_of(sums_.total(), out_.size()) : nbedex::skewness(out_);
-    }
+    /// Partial sums know no rings.
+    [[nodiscard]] PowerSums sums() const { return summed_ ? sums_.total() : power_sums(out_); }
 
 private:
     float exponent_;
@@ -133,7 +115,7 @@ Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bin
     }
     FrameStatus status = whole.status();
     if (status == FrameStatus::ok && !peaks.empty()) status = sparse.status();
-    if (status == FrameStatus::ok) return {status, whole.skewness(), peaks.empty() ? 0.0 : sparse.skewness()};
+    if (status == FrameStatus::ok) return {status, whole.sums(), peaks.empty() ? PowerSums{} : sparse.sums()};
     std::ranges::fill(polar, 0.0F);
     std::ranges::fill(peaks, 0.0F);
     return {status};

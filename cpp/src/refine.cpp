@@ -89,7 +89,7 @@ public:
     explicit Refiner(const KinematicModel& model)
         : reach_(model.options().reach), bin_(2 * std::numbers::pi / model.grid().n_azimuths), near_(pattern_, model) {}
 
-    [[nodiscard]] bool load(std::span<const float> pattern) { return pattern_.load(pattern); }
+    [[nodiscard]] bool load(std::span<const float> pattern, const PowerSums& sums) { return pattern_.load(pattern, sums); }
 
     Refined refine(const RockingCurves& curves, const Quaternion& start) {
         near_.select(curves, start);
@@ -192,7 +192,8 @@ void refine(const KinematicModel& model, std::span<const float> patterns, const 
         const auto p = static_cast<std::size_t>(item);
         std::unique_ptr<Refiner>& refiner = refiners[static_cast<std::size_t>(thread)];
         if (!refiner) refiner = std::make_unique<Refiner>(model);
-        if (!refiner->load(patterns.subspan(p * size, size))) return;
+        const std::span<const float> pattern = patterns.subspan(p * size, size);
+        if (!refiner->load(pattern, start.sums.empty() ? power_sums(pattern) : start.sums[p])) return;
         const std::span<const std::int16_t> crystal = start.crystal.subspan(p * k, k);
         const std::span<const Quaternion> orientation = start.orientation.subspan(p * k, k);
         const std::span<Refined> found = out.subspan(p * k, k);

@@ -18,8 +18,8 @@ public:
     PrunedMatcher(const PrunedMatcher&) = delete;  // the phases refer to the tables
     PrunedMatcher& operator=(const PrunedMatcher&) = delete;
 
-    void match(std::span<const float> pattern, const Levels& levels, std::span<const PhaseMatches> out) {
-        if (!tables_.load(pattern)) return;
+    void match(std::span<const float> pattern, const PowerSums& sums, const Levels& levels, std::span<const PhaseMatches> out) {
+        if (!tables_.load(pattern, sums)) return;
         levels_ = levels;
         for (PhaseSearch& phase : phases_) phase.begin();
         for (PhaseSearch& phase : phases_) {
@@ -81,7 +81,7 @@ bool can_prune(const TemplateSet& templates) noexcept {
 void groups_reaching(const TemplateSet& templates, std::span<const float> pattern, std::span<const float> scores, std::span<bool> reach) {
     std::ranges::fill(reach, false);
     PatternTables tables(templates);
-    if (templates.groups.size() == 0 || !tables.load(pattern)) return;
+    if (templates.groups.size() == 0 || !tables.load(pattern, power_sums(pattern))) return;
     const Scorer scorer(templates, tables.pattern);
     const UpperBounds upper(templates, tables, scorer);
     GroupBounds bounds(templates, tables, upper);

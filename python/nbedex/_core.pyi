@@ -198,7 +198,7 @@ def prepare_patterns(
 def finish_patterns(
     unwrapped: NDArray[np.float32], grid: PolarGrid, options: Preprocessing, threads: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64]]: ...
-def skewness(patterns: NDArray[np.float32], threads: int) -> NDArray[np.float64]: ...
+def power_sums(patterns: NDArray[np.float32], threads: int) -> NDArray[np.float64]: ...
 def pack_templates(
     offset: NDArray[np.int64],
     kx: NDArray[np.float32],
@@ -249,6 +249,7 @@ class KinematicModel:
         orientation: NDArray[np.float64],
         levels: NDArray[np.float64],
         threads: int,
+        sums: NDArray[np.float64] | None = None,
     ) -> RefinedCandidates: ...
     def turned_rivals(
         self, crystal: NDArray[np.int16], orientation: NDArray[np.float64], score: NDArray[np.float32]
@@ -270,12 +271,14 @@ def match_exhaustive(
     patterns: NDArray[np.float32],
     options: MatchOptions,
     levels: NDArray[np.float32] | None = None,
+    sums: NDArray[np.float64] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def match_pruned(
     phases: Sequence[TemplateSet],
     patterns: NDArray[np.float32],
     options: MatchOptions,
     levels: NDArray[np.float32] | None = None,
+    sums: NDArray[np.float64] | None = None,
 ) -> tuple[list[dict[str, NDArray[Any]]], dict[str, int]]: ...
 def groups_reach(
     templates: TemplateSet, pattern: NDArray[np.float32], scores: NDArray[np.float32]

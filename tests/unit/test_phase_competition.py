@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from nbedex.demo.columns import Columns
 from nbedex.demo.patterns import Exposure
 from nbedex.indexing import IndexingSettings
 from nbedex.indexing.block import index_block
-from nbedex.indexing.candidates import match_phases, searched
+from nbedex.indexing.candidates import match_phases, refined, searched
 from nbedex.indexing.engine import make_engine, noise_levels
 from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
 from nbedex.phases import load_phase
@@ -63,8 +63,8 @@ def test_gold_does_not_win_patterns_of_other_crystals(engine, frames) -> None:
 
 def test_rivals_are_those_of_merit(engine, frames) -> None:
     """Against looking for all, and dropping those below the share of the best merit afterwards."""
-    _, peaks, _, skewness = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
-    levels = noise_levels(skewness[:, 1], engine)
+    _, peaks, _, sums = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    levels = noise_levels(sums[1], engine)
     found = searched(match_phases(peaks, engine, levels), engine, levels)
     match = msgspec.structs.replace(engine.settings.match, rival_share=0.0)
     everything = replace(engine, settings=msgspec.structs.replace(engine.settings, match=match))
@@ -88,3 +88,18 @@ def test_rivals_are_those_of_merit(engine, frames) -> None:
         some_lower += bool((np.diff(score) > 0).any())
         np.testing.assert_allclose(score, found.merit[i, mine] * levels[i, found.phase_id[i, mine]], rtol=1e-6)
     assert some_lower > 10  # the order is not that of scores
+
+
+def test_sums_known_from_preparation_change_no_bit(engine, frames) -> None:
+    whole, peaks, _, sums = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    levels = noise_levels(sums[1], engine)
+    without, given = match_phases(peaks, engine, levels), match_phases(peaks, engine, levels, sums[1])
+    for phase, same in zip(without, given, strict=True):
+        for name, values in phase.items():
+            np.testing.assert_array_equal(values, same[name])
+    found = searched(without, engine, levels)
+    first, second = refined(found, whole, engine, levels), refined(found, whole, engine, levels, sums[0])
+    for field in fields(first):
+        np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
+    with pytest.raises(ValueError, match="sums must have shape"):
+        match_phases(peaks, engine, levels, sums[1][:-1].copy())

@@ -135,13 +135,13 @@ def test_a_thread_that_does_not_watch_is_not_stopped() -> None:
     stop = _core.Stop()
     stop.set()
     patterns = np.ones((300, 40, 360), np.float32)
-    _core.skewness(patterns, 1)  # this thread watches nothing
+    _core.power_sums(patterns, 1)  # this thread watches nothing
 
     def watched() -> None:
         other = _core.Stop()
         stop.watch()
         other.watch()  # the last one counts
-        _core.skewness(patterns, 1)
+        _core.power_sums(patterns, 1)
         done.append(True)
 
     done: list[bool] = []

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "nbedex/parallel.hpp"
+#include "nbedex/power_sums.hpp"
 #include "nbedex/templates.hpp"
 
 namespace nbedex {
@@ -38,11 +39,12 @@ struct MatchOutput {
 using Phases = std::span<const TemplateSet* const>;
 
 /// Polar patterns (n, rings, azimuths), and what phases compete by: a score of a phase is worth score / level, level (n, phases), above
-/// zero. No levels: scores compete as they are.
+/// zero. No levels: scores compete as they are. `sums` (n,) are the `power_sums` of the patterns; none: they are computed.
 struct Patterns {
     std::span<const float> values;
     std::ptrdiff_t n = 0;
     std::span<const float> level = {};
+    std::span<const PowerSums> sums = {};
 };
 
 /// The n best distinct orientations of every phase for each polar pattern, greedily: the best of

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "nbedex/polar.hpp"
+#include "nbedex/power_sums.hpp"
 
 namespace nbedex {
 
@@ -25,16 +26,13 @@ struct Preprocessing {
 template <class T>
 [[nodiscard]] FrameStatus check_frame(const Frame<T>& frame, const Preprocessing& options);
 
-/// Sum of cubes of values at zero mean and unit norm; 0 where all are equal. Zero bins count, NaN must not occur.
-[[nodiscard]] double skewness(std::span<const float> values);
-
 /// Fewer bins than this above the background are not a pattern.
 inline constexpr std::size_t fewest_bins = 8;
 
-/// What a frame was made into, besides the patterns themselves. The skewness is that of each pattern, 0 where it is empty.
+/// What a frame was made into, besides the patterns themselves: to the last bit the `power_sums` of each, 0 where there is none.
 struct Prepared {
     FrameStatus status = FrameStatus::ok;
-    double skewness = 0, peak_skewness = 0;
+    PowerSums sums{}, peak_sums{};
 };
 
 /// From bins to patterns: takes mean + sigma * standard deviation of each ring off that ring, clips at zero, and raises what is

@@ -11,6 +11,7 @@
 
 #include "nbedex/kinematic_model.hpp"
 #include "nbedex/parallel.hpp"
+#include "nbedex/power_sums.hpp"
 
 namespace nbedex {
 
@@ -25,11 +26,13 @@ struct Refined {
     [[nodiscard]] bool found() const noexcept { return orientation.w != 0 || orientation.x != 0 || orientation.y != 0 || orientation.z != 0; }
 };
 
-/// Candidates of n patterns, k of each: of which crystal (-1: there is none) and where to begin.
+/// Candidates of n patterns, k of each: of which crystal (-1: there is none) and where to begin. `sums` (n,) are the `power_sums` of the
+/// patterns; none: they are computed.
 struct RefineStart {
     std::span<const std::int16_t> crystal;
     std::span<const Quaternion> orientation;
     std::ptrdiff_t n, k;
+    std::span<const PowerSums> sums = {};
 };
 
 /// Refines the candidates of each pattern (n, rings, azimuths). The output of those that are not there stays untouched. Every candidate is

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "nbedex/frame.hpp"
+#include "nbedex/power_sums.hpp"
 
 namespace nbedex::kernels {
 
@@ -52,12 +53,7 @@ struct FrameKernels {
                    float* out);
 };
 
-/// Sums of powers, in double precision.
-struct PowerSums {
-    double first, second, third;
-};
-
-/// The same in eight partial sums: element i belongs to partial sum i mod 8.
+/// Sums of powers in eight partial sums: element i belongs to partial sum i mod 8.
 struct PartialSums {
     double first[8], second[8], third[8];
 

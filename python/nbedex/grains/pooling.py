@@ -246,13 +246,13 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
     there = np.flatnonzero(~np.isnan(means).all(axis=(1, 2)))
     if not len(there):
         return records
-    polar, peaks, status, skewness = _core.finish_patterns(
+    polar, peaks, status, sums = _core.finish_patterns(
         np.ascontiguousarray(means[there]), engine.grid, engine.preprocessing, threads
     )
     records["status"][there] = status
     good = np.flatnonzero(status == Status.OK)
     if len(good):
         part = there[good]
-        patterns = Patterns(polar, peaks, skewness).taken(good)
+        patterns = Patterns(polar, peaks, sums).taken(good)
         records[part], _ = index_patterns(patterns, records[part], engine, threads)
     return records

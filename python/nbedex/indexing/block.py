@@ -74,11 +74,11 @@ def prepared(
     """Polar patterns, and what is wrong with each (n,)."""
 
     def unwrapped(shown: NDArray[Any] | _core.FrameFile) -> tuple[Patterns, NDArray[np.uint8]]:
-        polar, peaks, status, skewness = _core.prepare_patterns(
+        polar, peaks, status, sums = _core.prepare_patterns(
             shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
         )
         assert peaks is not None
-        return Patterns(polar, peaks, skewness), status
+        return Patterns(polar, peaks, sums), status
 
     radius = engine.settings.preprocess.disk_radius
     if not radius:
@@ -97,11 +97,11 @@ def index_patterns(
     """
 
     def solve(some: Patterns) -> tuple[Candidates, Evidence]:
-        levels = noise_levels(some.skewness[:, 1], engine)
-        found = first = searched(match_phases(some.peaks, engine, levels, threads=threads), engine, levels)
+        of_whole, of_peaks = some.sums
+        levels = noise_levels(of_peaks, engine)
+        found = first = searched(match_phases(some.peaks, engine, levels, of_peaks, threads=threads), engine, levels)
         if engine.settings.refine.enabled:
-            levels = noise_levels(some.skewness[:, 0], engine)
-            found = refined(first, some.whole, engine, levels, threads=threads)
+            found = refined(first, some.whole, engine, noise_levels(of_whole, engine), of_whole, threads=threads)
         found = with_turned_rivals(found, engine)
         return found, gather_evidence(first, found, engine)
 

@@ -59,10 +59,13 @@ class Candidates:
     half_turn_score: NDArray[np.float32]
 
 
-def match_phases(patterns: NDArray[np.float32], engine: Engine, levels: Array, *, threads: int = 0) -> list[Match]:
+def match_phases(
+    patterns: NDArray[np.float32], engine: Engine, levels: Array, sums: Array | None = None, *, threads: int = 0
+) -> list[Match]:
     """The n best distinct orientations of every phase for polar patterns (n, rings, azimuths), as the core has them.
 
-    Phases compete by score over what noise reaches, `levels` (n, phases): `noise_levels` of these patterns.
+    Phases compete by score over what noise reaches, `levels` (n, phases): `noise_levels` of these patterns. `sums`
+    (n, 3) are their `_core.power_sums`, if known.
     """
     options = _core.MatchOptions(
         n_best=engine.settings.n_candidates,
@@ -71,7 +74,7 @@ def match_phases(patterns: NDArray[np.float32], engine: Engine, levels: Array, *
         threads=threads,
     )
     search = _core.match_exhaustive if engine.settings.match.exhaustive else _core.match_pruned
-    return search(engine.templates, patterns, options, levels.astype(np.float32))[0]
+    return search(engine.templates, patterns, options, levels.astype(np.float32), sums)[0]
 
 
 def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
@@ -129,13 +132,20 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
 
 
 def refined(
-    found: Candidates, patterns: NDArray[np.float32], engine: Engine, levels: Array, *, threads: int = 0
+    found: Candidates,
+    patterns: NDArray[np.float32],
+    engine: Engine,
+    levels: Array,
+    sums: Array | None = None,
+    *,
+    threads: int = 0,
 ) -> Candidates:
     """The candidates refined on the full patterns (n, rings, azimuths), without those that met, best first.
 
-    `levels` (n, phases): scores that noise reaches, `noise_levels` of these patterns.
+    `levels` (n, phases): scores that noise reaches, `noise_levels` of these patterns. `sums` (n, 3) are their
+    `_core.power_sums`, if known.
     """
-    better = engine.model.refine(patterns, found.phase_id, found.orientation, levels, threads)
+    better = engine.model.refine(patterns, found.phase_id, found.orientation, levels, threads, sums)
     gone = np.isnan(better["score"])
     pixel = np.arange(len(gone))[:, None]
     merit = better["score"] / levels[pixel, np.maximum(found.phase_id, 0)]

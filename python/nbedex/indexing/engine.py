@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.errors import ArgumentError
-from nbedex.indexing.noise import noise_level, template_skewness
+from nbedex.indexing.noise import noise_level, skewness, template_skewness
 from nbedex.indexing.rerank import RerankEngine
 from nbedex.indexing.rerank_records import rerank_engine_of
 from nbedex.indexing.sample import MAX_NON_FINITE
@@ -187,15 +187,19 @@ def polar_grid(
     )
 
 
-def noise_levels(skewness: Array, engine: Engine) -> Array:
-    """Score (n, phases) that the best template of each phase reaches on patterns (n,) unrelated to it; see `noise`."""
+def noise_levels(sums: Array, engine: Engine) -> Array:
+    """Score (n, phases) that the best template of each phase reaches on patterns unrelated to it; see `noise`.
+
+    `sums` (n, 3) are the `_core.power_sums` of the patterns.
+    """
     grid = engine.grid
+    n_bins = grid.n_rings * grid.n_azimuths
     return noise_level(
-        skewness[:, None],
+        skewness(sums, n_bins)[:, None],
         template_skewness=np.array(engine.template_skewness),
         n_templates=np.array([templates.size for templates in engine.templates]),
         n_azimuths=grid.n_azimuths,
-        n_bins=grid.n_rings * grid.n_azimuths,
+        n_bins=n_bins,
     )
 
 

@@ -24,6 +24,24 @@ from nbedex.library import Spots
 Array = NDArray[np.float64]
 
 
+def skewness(sums: Array, n_bins: int) -> Array:
+    """S_p of patterns: sum of cubes of all bins at zero mean and unit norm; 0 where all are equal.
+
+    Parameters
+    ----------
+    sums : (n, 3) float64
+        Of first, second and third powers, `_core.power_sums`.
+    n_bins
+        Polar bins of a pattern.
+    """
+    first, second, third = np.moveaxis(sums, -1, 0)
+    mean = first / n_bins
+    squares = second - n_bins * mean * mean
+    cubes = third - 3 * mean * second + 2 * n_bins * mean * mean * mean
+    flat = ~(squares > 1e-12 * second)  # what rounding leaves of equal values
+    return np.where(flat, 0.0, cubes / np.where(flat, 1.0, squares * np.sqrt(np.abs(squares))))
+
+
 def template_skewness(spots: Spots, grid: _core.PolarGrid, settings: MatchSettings) -> float:
     """Median over templates of S_t: sum of cubes of the values searched for, at unit norm; 1 where it is one spot."""
     k = np.hypot(spots.kx, spots.ky)
@@ -52,7 +70,7 @@ def noise_level(
     Parameters
     ----------
     skewness : (n,) float64
-        S_p of the patterns, as `_core.skewness` returns it.
+        S_p of the patterns.
     template_skewness, n_templates
         S_t of the templates, and how many are tried; arrays are broadcast against `skewness`.
     n_azimuths
