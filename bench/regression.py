@@ -6,7 +6,7 @@
 Three sorts of numbers, none of which depends on how fast the machine is:
 
 counters   what the search counts as it works on fixed patterns (images looked at, blocks scored exactly, ...). They are
-           exact, the same on every machine and instruction set, and may grow by a tenth.
+           exact, the same on every machine and nearly so on every instruction set, and may grow by a tenth.
 ratios     times over that of the exhaustive search on two fixed patterns, in turns with it. It is a fixed amount of
            work, and suffers as they do when something else runs beside (a chain of scalar additions does not, and was
            a bad measure: it stayed the same while everything else took 1.6 times as long).

@@ -81,8 +81,8 @@ inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two
 
 /// Sums of 64 values for a template: of spots with place p, 32 from first[scale * p] on, and 32 from second[scale * p] on.
 template <std::size_t scale>
-inline LaneSums sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
-    LaneSums sums;
+inline ListSums<2> sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
+    ListSums<2> sums;
     add_list(sums, spots, template_id, [=](std::size_t place, std::size_t other) { return two_added(first, second, scale * place, scale * other); });
     return sums;
 }
@@ -94,7 +94,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     std::uint32_t reaching = 0;
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
-        const LaneSums sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
+        const ListSums<2> sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -109,7 +109,7 @@ void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size
     const SectorSpots spots = given;
     for (; groups != 0; groups &= groups - 1) {
         const auto g = static_cast<std::size_t>(__builtin_ctz(groups));
-        HalfSums sums;
+        ListSums<1> sums;
         add_list(sums, spots, first + g, [&](std::size_t place, std::size_t other) { return half_added(table + 2 * place, table + 2 * other); });
         bounds[g] = sums.largest();
     }

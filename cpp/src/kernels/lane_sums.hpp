@@ -140,7 +140,74 @@ private:
     __m256i sum_[Halves][4] = {};
 };
 using LaneSums = SumsOf<2>;
-using HalfSums = SumsOf<1>;
+
+#if defined(__AVX512VNNI__)
+template <std::size_t Halves>
+using ListSums = SumsOf<Halves>;
+#else
+/// The same for weights up to 64 and values up to 252, as quarters that are rounded up, in 16 bits: without the instruction that multiplies and adds
+/// four at once these take two thirds of the instructions, and all sums stay in registers. Four spots add at most three to what is summed.
+template <std::size_t Halves>
+class ListSums {
+public:
+    using Values = HalfLanes<Halves>;
+    void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
+        const __m256i ab = two_of(weights), cd = two_of(weights + 2);
+        for (std::size_t half = 0; half < Halves; ++half) {
+            const __m256i ab0 = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a.half[half], b.half[half]), ab);  // 2 * 252 * 64 fits 16 bits
+            const __m256i ab1 = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a.half[half], b.half[half]), ab);
+            const __m256i cd0 = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(c.half[half], d.half[half]), cd);
+            const __m256i cd1 = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(c.half[half], d.half[half]), cd);
+            add_half(quarter_[half][0], _mm256_avg_epu16(ab0, cd0));
+            add_half(quarter_[half][1], _mm256_avg_epu16(ab1, cd1));
+        }
+    }
+
+    [[nodiscard]] std::int32_t largest() const { return four_times(_mm256_max_epu16(over_quarters(0), over_quarters(Halves - 1))); }
+    [[nodiscard]] bool any_reaches(std::int32_t cut) const {
+        const __m256i most = _mm256_max_epu16(over_quarters(0), over_quarters(Halves - 1));
+        return _mm256_movemask_epi8(at_least(most, quarter_of(cut))) != 0;
+    }
+
+    /// Largest of the first 32 lanes and of the others.
+    void largest(std::int32_t (&halves)[Halves]) const {
+        for (std::size_t half = 0; half < Halves; ++half) halves[half] = four_times(over_quarters(half));
+    }
+
+    /// Bit by lane: its sum reaches `cut`.
+    [[nodiscard]] std::uint64_t reaching(std::int32_t cut) const {
+        const __m256i least = quarter_of(cut);
+        std::uint64_t lanes = 0;
+        for (std::size_t half = 0; half < Halves; ++half) {
+            const __m256i both = _mm256_packs_epi16(at_least(quarter_[half][0], least), at_least(quarter_[half][1], least));
+            lanes |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(both))} << (32 * half);
+        }
+        return lanes;
+    }
+
+private:
+    static constexpr std::int32_t full = 0xFFFF;  // beyond which sums do not grow: it may stand for anything
+
+    static __m256i two_of(const std::uint8_t* weights) {
+        std::int16_t two;
+        __builtin_memcpy(&two, weights, sizeof two);
+        return _mm256_set1_epi16(two);
+    }
+    static void add_half(__m256i& sum, __m256i half) { sum = _mm256_adds_epu16(sum, _mm256_avg_epu16(half, _mm256_setzero_si256())); }
+    static __m256i at_least(__m256i sums, __m256i least) { return _mm256_cmpeq_epi16(_mm256_max_epu16(sums, least), sums); }
+    static __m256i quarter_of(std::int32_t cut) {
+        const std::int32_t quarter = (cut >> 2) + (cut % 4 != 0);
+        return _mm256_set1_epi16(static_cast<std::int16_t>(quarter < full ? quarter : full));
+    }
+    static std::int32_t four_times(__m256i sixteen) {
+        const __m128i eight = _mm_max_epu16(_mm256_castsi256_si128(sixteen), _mm256_extracti128_si256(sixteen, 1));
+        const std::int32_t most = full - (_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-1)))) & full);
+        return most < full ? 4 * most : std::int32_t{1} << 30;
+    }
+    [[nodiscard]] __m256i over_quarters(std::size_t half) const { return _mm256_max_epu16(quarter_[half][0], quarter_[half][1]); }
+    __m256i quarter_[Halves][2] = {};  // lanes 8k … of every 128 bits
+};
+#endif
 
 #else
 
@@ -213,7 +280,8 @@ private:
     std::int32_t sum_[N] = {};
 };
 using LaneSums = PlainSums<many_pairs>;
-using HalfSums = PlainSums<sector_lanes>;
+template <std::size_t Halves>
+using ListSums = PlainSums<Halves * sector_lanes>;
 using FewSums = PlainSums<2 * few_rotations>;
 
 #endif
