@@ -34,8 +34,9 @@ public:
     PhaseSearch& operator=(const PhaseSearch&) = delete;
 
     /// Forgets the last pattern, but for its winners: neighbours in a scan are often alike, and the scores of last time's
-    /// winners, near their last in-plane angles, are a good first threshold. The answer does not depend on it.
-    void begin() {
+    /// winners, near their last in-plane angles, are a good first threshold. The answer does not depend on it. A score is worth score / level.
+    void begin(float level) {
+        level_ = level;
         hits_.clear();
         threshold_.clear();
         limit_ = best_ = -infinity;
@@ -62,8 +63,8 @@ public:
         score_tier(static_cast<std::size_t>(16 * options_.n_best));
     }
 
-    /// Sector bounds of the images that groups or rings did not settle; then bounds of single rotations, and exact scores, of the images with the largest of them, which
-    /// raises the threshold for the others. First of a sample, which is enough to find what scores well: then most of the others are below what is needed.
+    /// Sector bounds of the images that groups or rings did not settle. First of a sample, which is enough to find what scores well: then most of the others are below
+    /// what is needed.
     void look_at_sectors(Stage stage) {
         if (stage == Stage::sample) {
             open_.clear();
@@ -78,6 +79,17 @@ public:
                 open_.push_back({bound, image, sectors, wanted});
             });
         });
+    }
+
+    /// What the best of the open images can be worth, at most.
+    [[nodiscard]] float promise() const {
+        float most = -infinity;
+        for (const Open& open : open_) most = std::max(most, open.bound);
+        return most / level_;
+    }
+
+    /// Bounds of single rotations, and exact scores, of the images with the largest bounds, which raises the threshold for the others.
+    void score_promising(Stage stage) {
         if (stage == Stage::promising && groups_.none()) return;
         // whether groups pay, and which reach what is needed, goes by what the sample found
         const int promising = stage == Stage::sample && !groups_.none() ? 2 * options_.n_best : options_.n_best;
@@ -270,7 +282,10 @@ private:
         });
         statistics_.scored += std::ssize(rotations_);
         if (best.score == -infinity) return;
-        best_ = std::max(best_, best.score);
+        if (best.score > best_) {
+            best_ = best.score;
+            limit_ = std::max(limit_, least_score(options_, best_ / level_, level_));
+        }
         threshold_.offer(best);
     }
 
@@ -290,7 +305,7 @@ private:
     UpperBounds bounds_;
     GroupBounds groups_;
     DistinctThreshold threshold_;
-    float limit_ = -infinity, best_ = -infinity;
+    float level_ = 1, limit_ = -infinity, best_ = -infinity;
     std::vector<Open> open_, tier_;
     bool rings_pay_ = groups_.none();  // whether ring bounds settled enough on the last pattern; bounds of groups are better
     bool groups_pay_ = false;  // whether bounds of groups settle enough on this one

@@ -21,22 +21,23 @@ public:
     void match(std::span<const float> pattern, const PowerSums& sums, const Levels& levels, std::span<const PhaseMatches> out) {
         if (!tables_.load(pattern, sums)) return;
         levels_ = levels;
-        for (PhaseSearch& phase : phases_) phase.begin();
+        for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].begin(levels[i]);
+        share_limit();
         for (PhaseSearch& phase : phases_) {
-            share_limit();
             phase.look_at_rings();
+            share_limit();
         }
         for (const auto stage : {PhaseSearch::Stage::sample, PhaseSearch::Stage::promising, PhaseSearch::Stage::rest}) {
-            for (PhaseSearch& phase : phases_) {
+            for (PhaseSearch& phase : phases_) phase.look_at_sectors(stage);
+            for (PhaseSearch* phase : most_promising_first()) {
+                phase->score_promising(stage);
                 share_limit();
-                phase.look_at_sectors(stage);
             }
         }
         for (PhaseSearch& phase : phases_) {
-            share_limit();
             phase.finish();
+            share_limit();
         }
-        share_limit();
         for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].choose(out[i]);
     }
 
@@ -54,10 +55,18 @@ private:
         for (std::size_t i = 0; i < phases_.size(); ++i) phases_[i].set_limit(least_score(options_, best, levels_[i]));
     }
 
+    const std::vector<PhaseSearch*>& most_promising_first() {
+        by_promise_.clear();
+        for (PhaseSearch& phase : phases_) by_promise_.push_back(&phase);
+        std::ranges::stable_sort(by_promise_, std::greater<>(), &PhaseSearch::promise);
+        return by_promise_;
+    }
+
     MatchOptions options_;
     Levels levels_;
     PatternTables tables_;
     std::deque<PhaseSearch> phases_;
+    std::vector<PhaseSearch*> by_promise_;
 };
 
 }  // namespace
