@@ -5,6 +5,7 @@
 
 #include "calls.hpp"
 #include "frame_file.hpp"
+#include "kept_memory.hpp"
 #include "nbedex/beam_center.hpp"
 #include "nbedex/bloch.hpp"
 #include "nbedex/match.hpp"
@@ -141,7 +142,7 @@ private:
         std::ranges::copy(values, sums_.span.begin() + static_cast<std::ptrdiff_t>(3 * place));
     }
 
-    NewArray<float> polar_, peaks_;
+    KeptArray<float> polar_, peaks_;
     NewArray<std::uint8_t> status_;
     NewArray<double> sums_;
     std::size_t size_, peak_size_;

@@ -206,3 +206,28 @@ def test_saturation_between_two_values(level: float, dtype: str) -> None:
     for limit in (share - 1e-9, share):
         _, status = prepared(image.astype(dtype), saturation=level, max_saturated=limit)
         assert (status == Status.SATURATED) == (limit < share and share > 0)
+
+
+def test_memory_of_patterns_is_used_again_only_when_nobody_holds_them() -> None:
+    frames = np.stack([scene(seed) for seed in range(4)])
+    options = _core.Preprocessing(
+        remove_background=True, background_sigma=1.0, exponent=0.25, saturation=0.0, max_saturated=0.02,
+        max_non_finite=0.01,
+    )  # fmt: skip
+
+    def made() -> np.ndarray:
+        polar, _, _, _ = _core.prepare_patterns(frames, np.array([CENTER] * 4), sampler(), options, None, 1)
+        return polar
+
+    first = made()
+    kept, view = first.copy(), first[1:]
+    second = made()
+    assert not np.shares_memory(first, second)
+    np.testing.assert_array_equal(first, second)
+    second[:] = -1
+    where = second.ctypes.data
+    del first, second
+    third = made()  # `view` holds the first one's memory
+    assert third.ctypes.data == where
+    np.testing.assert_array_equal(third, kept)
+    np.testing.assert_array_equal(view, kept[1:])
