@@ -3,28 +3,18 @@
 #include "kernels/kernels.hpp"
 
 #include "kernels/lane_sums.hpp"
+#include "kernels/pixels.hpp"
 
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
 
-// Vectors of 16, 8, … floats, which the compiler splits or not as the instruction set has them.
-template <std::size_t Lanes>
-struct Vector {
-    typedef float type __attribute__((vector_size(Lanes * sizeof(float))));
-};
-using Vector16 = Vector<16>::type;
-
-template <class V>
-inline V load(const float* from) {
-    V value;
-    __builtin_memcpy(&value, from, sizeof(V));
-    return value;
-}
+typedef float Floats __attribute__((vector_size(register_bytes)));  // wider ones the compiler would keep in memory
+constexpr std::size_t float_lanes = register_bytes / sizeof(float);
 
 /// sum += weight * values, lane by lane.
 template <std::size_t N>
-inline void add_spot(Vector16 (&sum)[N], float weight, const float* values) {
-    for (std::size_t i = 0; i < N; ++i) sum[i] += weight * load<Vector16>(values + 16 * i);
+inline void add_spot(Floats (&sum)[N], float weight, const float* values) {
+    for (std::size_t i = 0; i < N; ++i) sum[i] += weight * load<Floats>(values + float_lanes * i);
 }
 
 constexpr std::size_t block = 64;  // rotations held in registers at a time
@@ -33,7 +23,7 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
     const std::size_t stride = 2 * n_azimuths;
     std::size_t phi = 0;
     for (; phi + block <= n_azimuths; phi += block) {
-        Vector16 sum[block / 16] = {};
+        Floats sum[block / float_lanes] = {};
         for (std::size_t i = 0; i < spots.n; ++i)
             add_spot(sum, spots.weight[i], rows + spots.ring[i] * stride + spots.azimuth[i] + phi);
         __builtin_memcpy(out + phi, sum, sizeof(sum));
@@ -46,7 +36,7 @@ void correlate(const float* rows, std::size_t n_azimuths, const Spots& spots, fl
     }
 }
 
-using Run = Vector<exact_lanes>::type;
+typedef float Run __attribute__((vector_size(exact_lanes * sizeof(float))));
 
 void correlate_some(const float* rows, std::size_t n_azimuths, const Spots& spots, const std::uint32_t* azimuth,
                     const std::size_t* phi, float* out) {
