@@ -89,11 +89,11 @@ py::array_t<std::uint8_t> spot_mask(const KinematicModel& model, const py::array
 
 /// (n, 3): predicted, met, share that chance would meet.
 py::array_t<double> spots_met(const KinematicModel& model, const py::array& peaks, const py::array& crystal, const py::array& orientation,
-                              double radius, int threads) {
+                              double radius, int threads, double enough) {
     const Answers answers = one_each(model, crystal, orientation, radius);
     const std::span<const float> data = view<float>(peaks, "peaks", {crystal.shape(0), model.grid().n_rings, model.grid().n_azimuths});
     std::vector<SpotsMet> met(answers.crystal.size());
-    run([&](const Poll& poll) { count_spots_met(model, data, answers, radius, threads, poll, met); });
+    run([&](const Poll& poll) { count_spots_met(model, data, answers, radius, enough, threads, poll, met); });
     NewArray<double> out({crystal.shape(0), 3});
     for (std::size_t i = 0; i < met.size(); ++i) {
         const double values[] = {met[i].predicted, met[i].met, met[i].chance};
@@ -135,7 +135,8 @@ void bind_refinement(py::module_& m) {
              py::arg("sums") = py::none())
         .def("turned_rivals", &turned_rivals, py::arg("crystal"), py::arg("orientation"), py::arg("score"))
         .def("spot_mask", &spot_mask, py::arg("crystal"), py::arg("orientation"), py::arg("radius"), py::arg("threads"))
-        .def("spots_met", &spots_met, py::arg("peaks"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"), py::arg("threads"));
+        .def("spots_met", &spots_met, py::arg("peaks"), py::arg("crystal"), py::arg("orientation"), py::arg("radius"), py::arg("threads"),
+             py::arg("enough") = 0.0);
 }
 
 }  // namespace nbedex::bindings

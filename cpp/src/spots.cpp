@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numbers>
 #include <vector>
@@ -72,16 +73,11 @@ void each_bin_near(const PolarGrid& grid, double x, double y, double radius, con
 }
 
 /// Whether a spot lies within `radius` of another's place on the opposite side.
-std::vector<std::uint8_t> opposite_pairs(const std::vector<Spot>& spots, double radius) {
-    std::vector<std::uint8_t> is_paired(spots.size());
-    for (std::size_t i = 0; i < spots.size(); ++i)
-        for (std::size_t j = i; j < spots.size(); ++j) {
-            const double x = spots[i].x + spots[j].x, y = spots[i].y + spots[j].y;
-            const bool opposite = x * x + y * y < radius * radius;
-            is_paired[i] |= opposite;
-            is_paired[j] |= opposite;
-        }
-    return is_paired;
+bool is_paired(const std::vector<Spot>& spots, const Spot& spot, double radius) {
+    return std::ranges::any_of(spots, [&](const Spot& other) {
+        const double x = spot.x + other.x, y = spot.y + other.y;
+        return x * x + y * y < radius * radius;
+    });
 }
 
 /// Logarithm of Chernoff's bound of the probability that `met` or more of `predicted` spots meet a peak, of which each does by chance with
@@ -94,15 +90,14 @@ double log_chance_bound(double predicted, double met, double share) {
 }
 
 /// `spots`: the strongest first.
-SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spots, double radius) {
+SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spots, double radius, double enough) {
     const auto n = static_cast<std::size_t>(grid.n_azimuths);
     const double step = 2 * std::numbers::pi / grid.n_azimuths;
-    const std::vector<std::uint8_t> is_paired = opposite_pairs(spots, radius);
+    const double log_enough = enough > 0 ? std::log(enough) - 1e-9 : -std::numeric_limits<double>::infinity();
     SpotsMet found;
     double expected = 0, log_chance = 0;
-    for (std::size_t i = 0; i < spots.size(); ++i) {
-        const Spot& spot = spots[i];
-        const double counts = is_paired[i] ? 0.5 : 1.0;
+    for (const Spot& spot : spots) {
+        const double counts = is_paired(spots, spot, radius) ? 0.5 : 1.0;
         const auto ring = static_cast<std::size_t>((spot.length() - grid.k_min) / grid.ring_width());
         const auto a = static_cast<int>(std::lround(std::atan2(spot.y, spot.x) / step)) + grid.n_azimuths;
         found.predicted += counts;
@@ -110,6 +105,7 @@ SpotsMet count(const PolarGrid& grid, Peaks& peaks, const std::vector<Spot>& spo
         expected += counts * peaks.share(ring);
         if (found.predicted >= least_judged)
             log_chance = std::min(log_chance, log_chance_bound(found.predicted, found.met, expected / found.predicted));
+        if (log_chance <= log_enough) break;
     }
     if (found.predicted > 0 && found.predicted < least_judged)
         log_chance = log_chance_bound(found.predicted, found.met, expected / found.predicted);
@@ -132,7 +128,7 @@ void mark_spots(const KinematicModel& model, const Answers& answers, double radi
     });
 }
 
-void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, int threads,
+void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, double enough, int threads,
                      const Poll& poll, std::span<SpotsMet> out) {
     const PolarGrid& grid = model.grid();
     const auto n = static_cast<std::ptrdiff_t>(answers.crystal.size());
@@ -155,7 +151,7 @@ void count_spots_met(const KinematicModel& model, std::span<const float> peaks, 
         std::erase_if(spots, [&](const Spot& spot) { return spot.strength < least; });
         std::ranges::stable_sort(spots, std::greater<>{}, &Spot::strength);
         found->load(peaks.subspan(p * grid.size(), grid.size()));
-        out[p] = count(grid, *found, spots, radius);
+        out[p] = count(grid, *found, spots, radius, enough);
     });
 }
 

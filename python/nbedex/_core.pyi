@@ -264,6 +264,7 @@ class KinematicModel:
         orientation: NDArray[np.float64],
         radius: float,
         threads: int,
+        enough: float = 0.0,
     ) -> NDArray[np.float64]: ...
 
 def match_exhaustive(

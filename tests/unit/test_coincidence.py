@@ -63,6 +63,13 @@ def test_counting_against_the_slow_twin(engine: Engine) -> None:
     assert found[2, 1] < found[0, 1] and found[2, 2] > 0.02
     several = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 3)
     assert several.tobytes() == found.tobytes()
+    for enough in (0.02, 1e-3, found[0, 2]):  # counting ends early, where the answer to the question is known
+        early = engine.model.spots_met(peaks, of, truth, engine.spot_radius, 1, enough)
+        low = found[:, 2] <= enough
+        np.testing.assert_array_equal(early[:, 2] <= enough, low)
+        np.testing.assert_array_equal(early[~low], found[~low])
+        assert (early[low, 0] <= found[low, 0]).all()
+    assert engine.model.spots_met(peaks, of, truth, engine.spot_radius, 1, 0.02)[0, 0] < found[0, 0]
 
 
 @pytest.mark.parametrize("n_azimuths", [40, 64, 100, 128, 360])

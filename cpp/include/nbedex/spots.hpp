@@ -29,8 +29,9 @@ struct SpotsMet {
 };
 
 /// Counts them for patterns (n_patterns, rings, azimuths) of which peaks alone are above zero. A peak is where three bins within `radius`
-/// (1/angstrom) are lit, counting such as have three lit neighbours. Where there is no crystal, out[p] stays untouched.
-void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, int threads,
+/// (1/angstrom) are lit, counting such as have three lit neighbours. Spots are taken strongest first, and no more of them once the chance is as low as `enough`. Where there is
+/// no crystal, out[p] stays untouched.
+void count_spots_met(const KinematicModel& model, std::span<const float> peaks, const Answers& answers, double radius, double enough, int threads,
                      const Poll& poll, std::span<SpotsMet> out);
 
 }  // namespace nbedex

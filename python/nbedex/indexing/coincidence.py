@@ -50,8 +50,9 @@ def coincidental(
         0: all this process may use.
     """
     orientation, phase_id = np.require(orientation, None, ["C", "A"]), np.require(phase_id, None, ["C", "A"])
-    predicted, met, chance = engine.model.spots_met(peaks, phase_id, orientation, engine.spot_radius, threads).T
-    doubtful = chance > engine.settings.match.max_chance
+    most = engine.settings.match.max_chance
+    predicted, met, chance = engine.model.spots_met(peaks, phase_id, orientation, engine.spot_radius, threads, most).T
+    doubtful = chance > most
     open_to_doubt = np.flatnonzero(doubtful & (met >= LEAST_MET * predicted) & (met > 0))
     if len(open_to_doubt):
         mask = engine.model.spot_mask(
