@@ -126,25 +126,46 @@ private:
     std::vector<std::uint8_t> values_;
 };
 
+/// The bins of a ring in columns, those of a sector one below the other, of which rows of sector maxima are made.
+class RingColumns {
+public:
+    explicit RingColumns(const SectorLayout& layout) : layout_(layout), values_(layout.length() * kernels::column_bytes) {
+        for (std::size_t a = 0; a < 2 * layout.half(); ++a)
+            at_.push_back(static_cast<std::uint16_t>(a % layout.length() * kernels::column_bytes + layout.bytes() * (a / layout.length())));
+    }
+
+    void clear() { std::ranges::fill(values_, std::uint8_t{0}); }
+    /// `byte`: which of those of a sector.
+    void put(std::size_t azimuth, std::uint8_t value, std::size_t byte = 0) {
+        const std::size_t at = at_[azimuth] + byte, turn = 2 * layout_.n_sectors() * layout_.bytes();
+        values_[at] = values_[at + turn] = value;
+    }
+    /// The rows of a ring in a table.
+    void make_rows(std::size_t ring, std::vector<SectorRow>& table) const {
+        kernels::active().tables->sector_rows(values_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.span(), layout_.bytes()},
+                                              table[layout_.first_row(ring, false)].values, table[layout_.first_row(ring, true)].values);
+    }
+
+private:
+    SectorLayout layout_;
+    std::vector<std::uint8_t> values_;
+    std::vector<std::uint16_t> at_;  // of a bin
+};
+
 /// What spots find in sectors of rotations (6 degrees, and those half a turn further), for the pattern and for its mirror image: two spots half a
 /// turn apart the sum of two maxima, a spot alone the larger of them. In units of twice that of the pattern, so at most 126.
 class SectorMaxima {
 public:
     SectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths),
-          n_rings_(n_rings),
-          direct_(layout_.size() / SectorLayout::width),
-          mirrored_(direct_.size()),
-          columns_(layout_.length() * kernels::column_bytes) {
-        for (std::size_t a = 0; a < n_azimuths; ++a)
-            column_.push_back(static_cast<std::uint16_t>(a % layout_.length() * kernels::column_bytes + a / layout_.length()));
-    }
+        : layout_(SectorLayout::of_templates(n_rings, n_azimuths)), columns_(layout_), direct_(layout_.n_rows()), mirrored_(layout_.n_rows()) {}
 
     void load(const RoundedPattern& pattern) {
-        for (std::size_t ring = 0; ring < n_rings_; ++ring) {
-            load(pattern, ring, false, direct_);
-            load(pattern, ring, true, mirrored_);
-        }
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring)
+            for (const bool mirrored : {false, true}) {
+                columns_.clear();
+                for (const std::uint16_t a : pattern.not_zero(ring)) columns_.put(mirrored ? pattern.mirrored(a) : a, pattern.value(ring, a));
+                columns_.make_rows(ring, mirrored ? mirrored_ : direct_);
+            }
     }
 
     [[nodiscard]] const SectorLayout& layout() const noexcept { return layout_; }
@@ -153,66 +174,33 @@ public:
     [[nodiscard]] kernels::SectorTable table() const { return {direct_.front().values, mirrored_.front().values}; }
 
 private:
-    /// A row is a line of the cache, so that no load touches two.
-    struct alignas(SectorLayout::width) Row {
-        std::uint8_t values[SectorLayout::width] = {};
-    };
-
-    void load(const RoundedPattern& pattern, std::size_t ring, bool mirrored, std::vector<Row>& rows) {
-        const std::size_t n_columns = 2 * layout_.n_sectors();
-        std::ranges::fill(columns_, std::uint8_t{0});
-        for (const std::uint16_t a : pattern.not_zero(ring)) {
-            const std::size_t at = column_[mirrored ? pattern.mirrored(a) : a];
-            columns_[at] = columns_[at + n_columns] = pattern.value(ring, a);
-        }
-        kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.step(), 1},
-                                              rows[layout_.first_row(ring, false)].values, rows[layout_.first_row(ring, true)].values);
-    }
-
     SectorLayout layout_;
-    std::size_t n_rings_;
-    std::vector<Row> direct_, mirrored_;  // and a last row where nothing is found
-    std::vector<std::uint8_t> columns_;   // of a ring, for sector_rows
-    std::vector<std::uint16_t> column_;   // of a bin
+    RingColumns columns_;
+    std::vector<SectorRow> direct_, mirrored_;
 };
 
 /// The same for groups of templates, of the pattern and its mirror image side by side.
-class UnionMaxima {
+class GroupMaxima {
 public:
-    UnionMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths),
-          n_rings_(n_rings),
-          rows_(layout_.n_rows()),
-          columns_(layout_.length() * kernels::column_bytes) {
-        for (std::size_t a = 0; a < n_azimuths; ++a)
-            column_.push_back(static_cast<std::uint16_t>(a % layout_.length() * kernels::column_bytes + 2 * (a / layout_.length())));
-    }
+    GroupMaxima(std::size_t n_rings, std::size_t n_azimuths)
+        : columns_(SectorLayout::of_groups(n_rings, n_azimuths)), rows_(SectorLayout::of_groups(n_rings, n_azimuths).n_rows()) {}
 
     void load(const RoundedPattern& pattern) {
-        const std::size_t turn = 4 * layout_.n_sectors();  // bytes
-        for (std::size_t ring = 0; ring < n_rings_; ++ring) {
-            std::ranges::fill(columns_, std::uint8_t{0});
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
+            columns_.clear();
             for (const std::uint16_t a : pattern.not_zero(ring)) {
-                const std::size_t at = column_[a], mirrored = column_[pattern.mirrored(a)] + std::size_t{1};
-                columns_[at] = columns_[at + turn] = columns_[mirrored] = columns_[mirrored + turn] = pattern.value(ring, a);
+                columns_.put(a, pattern.value(ring, a), 0);
+                columns_.put(pattern.mirrored(a), pattern.value(ring, a), 1);
             }
-            kernels::active().tables->sector_rows(columns_.data(), {layout_.n_sectors(), layout_.length(), layout_.step(), layout_.span(), 2},
-                                                  rows_[layout_.first_row(ring, false)].values, rows_[layout_.first_row(ring, true)].values);
+            columns_.make_rows(ring, rows_);
         }
     }
 
     [[nodiscard]] const std::uint8_t* table() const { return rows_.front().values; }
 
 private:
-    struct alignas(UnionLayout::width) Row {
-        std::uint8_t values[UnionLayout::width] = {};
-    };
-
-    UnionLayout layout_;
-    std::size_t n_rings_;
-    std::vector<Row> rows_;               // and a last one where nothing is found
-    std::vector<std::uint8_t> columns_;   // of a ring, for sector_rows
-    std::vector<std::uint16_t> column_;   // of a bin
+    RingColumns columns_;
+    std::vector<SectorRow> rows_;
 };
 
 }  // namespace nbedex

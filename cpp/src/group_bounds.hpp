@@ -66,7 +66,7 @@ public:
         for_blocks([&](std::ptrdiff_t first, std::ptrdiff_t n) {
             const std::uint32_t wanted = (sample ? sampled : ~sampled) & ~std::uint32_t{0} >> (block - n);
             if (wanted != 0)
-                kernels::active().union_bounds(tables_.unions().table(), {groups_.offset.data(), groups_.place.data(), groups_.weight.data()},
+                kernels::active().union_bounds(tables_.groups().table(), {groups_.offset.data(), groups_.place.data(), groups_.weight.data()},
                                                static_cast<std::size_t>(first), wanted, of_group_.data() + first);
         });
     }

@@ -15,7 +15,10 @@ namespace nbedex {
 class HalfSectorMaxima {
 public:
     HalfSectorMaxima(std::size_t n_rings, std::size_t n_azimuths)
-        : layout_(n_rings, n_azimuths), n_rings_(n_rings), direct_(2 * layout_.size()), mirrored_(direct_.size()), most_(layout_.rows()) {
+        : layout_(SectorLayout::of_templates(n_rings, n_azimuths)),
+          direct_(layout_.n_rows() * row_bytes),
+          mirrored_(direct_.size()),
+          most_(layout_.rows()) {
         std::vector<std::vector<Lane>> lanes(n_azimuths);
         for (std::size_t half = 0; half < size(); ++half)
             for (std::size_t row = 0; row < layout_.rows(); ++row)
@@ -30,7 +33,7 @@ public:
     }
 
     void load(const RoundedPattern& pattern) {
-        for (std::size_t ring = 0; ring < n_rings_; ++ring) {
+        for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             load(pattern, ring, false, direct_.data());
             load(pattern, ring, true, mirrored_.data());
         }
@@ -42,7 +45,7 @@ public:
     [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
 
 private:
-    static constexpr std::size_t most_halves = 2 * kernels::sector_lanes, width = 2 * SectorLayout::width;
+    static constexpr std::size_t most_halves = 2 * kernels::sector_lanes, row_bytes = 2 * SectorLayout::row_bytes;
 
     /// Where a bin counts: a row, and in it a half or, further on, one whose half turn it lies in.
     struct Lane {
@@ -69,19 +72,18 @@ private:
                 both[half] = static_cast<std::uint8_t>((one[half] + other[half] + 1) / 2);
                 alone[half] = static_cast<std::uint8_t>((std::max(one[half], other[half]) + 1) / 2);
             }
-            fill(table + (layout_.first_row(ring, false) + row) * width, both.data());
-            fill(table + (layout_.first_row(ring, true) + row) * width, alone.data());
+            fill(table + (layout_.first_row(ring, false) + row) * row_bytes, both.data());
+            fill(table + (layout_.first_row(ring, true) + row) * row_bytes, alone.data());
         }
     }
 
     /// Again and again, so that no place wraps.
     void fill(std::uint8_t* row, const std::uint8_t* halves) const {
-        for (std::size_t i = 0; i < width; i += size()) std::copy_n(halves, std::min(size(), width - i), row + i);
+        for (std::size_t i = 0; i < row_bytes; i += size()) std::copy_n(halves, std::min(size(), row_bytes - i), row + i);
     }
 
     using Row = std::array<std::uint8_t, 2 * most_halves>;
     SectorLayout layout_;
-    std::size_t n_rings_;
     std::vector<std::uint8_t> direct_, mirrored_;
     std::vector<Row> most_;                   // of a ring
     std::vector<Lane> lanes_;                 // of all bins, one after the other

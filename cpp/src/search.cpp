@@ -84,7 +84,7 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
 
 bool can_prune(const TemplateSet& templates) noexcept {
     const auto n = static_cast<std::size_t>(templates.n_azimuths);
-    return n >= 2 * kernels::many_pairs && SectorLayout(static_cast<std::size_t>(templates.n_rings), n).usable();
+    return n >= 2 * kernels::many_pairs && SectorLayout::of_templates(static_cast<std::size_t>(templates.n_rings), n).usable();
 }
 
 void groups_reaching(const TemplateSet& templates, std::span<const float> pattern, std::span<const float> scores, std::span<bool> reach) {

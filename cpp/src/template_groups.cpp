@@ -88,7 +88,7 @@ std::size_t turn_between(const TemplateSet& templates, std::int32_t first, std::
 /// Chooses groups and makes their lists.
 class Grouping {
 public:
-    Grouping(const TemplateSet& templates, const UnionLayout& layout)
+    Grouping(const TemplateSet& templates, const SectorLayout& layout)
         : templates_(templates),
           layout_(layout),
           near_(templates),
@@ -177,7 +177,7 @@ private:
     static constexpr double most_spots = 1.6;  ///< of a group, for each of its first template
 
     const TemplateSet& templates_;
-    UnionLayout layout_;
+    SectorLayout layout_;
     Neighbours near_;
     SpotUnion together_;
     std::vector<bool> left_;  // in no group yet; those without spots, or whose scores are no numbers, belong to none
@@ -189,7 +189,7 @@ private:
 }  // namespace
 
 TemplateGroups group_templates(const TemplateSet& templates) {
-    const UnionLayout layout(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
+    const auto layout = SectorLayout::of_groups(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
     if (!layout.usable() || templates.grouped.offset.empty()) return {};
     TemplateGroups groups = Grouping(templates, layout).groups();
     // a place costs half of what it does in sector bounds; where groups are few and small, too little is settled

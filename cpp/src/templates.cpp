@@ -87,7 +87,7 @@ std::vector<std::size_t> opposites(const TemplateSet& templates, std::size_t fir
 
 GroupedSpots grouped_spots(const TemplateSet& templates) {
     GroupedSpots out;
-    const SectorLayout layout(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
+    const auto layout = SectorLayout::of_templates(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
     if (!layout.usable()) return out;
     out.offset.push_back(0);
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
