@@ -81,7 +81,7 @@ def refused(inputs: Path, arguments: tuple[object, ...], code: int, *fragments: 
 INDEX = [
     # scan
     (("missing.hspy", *FLAGS), 2, "no such file: missing.hspy"),
-    (("text.hspy", *FLAGS), 3, "text.hspy: damaged, or not what its name says"),
+    (("text.hspy", *FLAGS), 3, "text.hspy: expected an HDF5 file, as its name says"),
     (("empty.blo", *FLAGS), 3, "empty file"),
     (("image.npy", *FLAGS), 3, "a single image of 96 x 98 pixels; a scan has 4 dimensions"),
     (("five.npy", *FLAGS), 3, "an array of 5 dimensions"),

@@ -8,6 +8,9 @@ from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.scan.scan import Scan
 
 
+_ALWAYS_HDF5 = (".h5", ".hdf5", ".hspy", ".nxs", ".emd", ".de5")
+
+
 def open_scan(path: str | Path, *, dataset: str | None = None, scan_shape: tuple[int, int] | None = None) -> Scan:
     """Open a 4D-STEM file for reading patterns block by block; nothing is loaded but the headers.
 
@@ -63,6 +66,11 @@ def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -
             first_contact(path, dataset=dataset, scan_shape=scan_shape)
             if not is_velox(path):
                 return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
+        elif suffix in _ALWAYS_HDF5:
+            raise DataFormatError(
+                f"{path}: expected an HDF5 file, as its name says, but it does not begin like one: damaged, cut off at its"
+                " beginning, or another format under a wrong name"
+            )
     if dataset is not None:
         raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
     if suffix == ".npy":
