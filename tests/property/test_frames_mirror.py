@@ -83,7 +83,10 @@ def test_mirrored_templates_are_patterns_of_the_crystal(crystal: tuple[Phase, st
     (match,), _ = _core.match_exhaustive(
         [packed], np.array(patterns, dtype=np.float32), _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=0)
     )
-    orientations = matched_orientations(match, templates.orientation, GRID.n_azimuths)[:, 0]
+    azimuth = match["azimuth"] + match["azimuth_offset"]
+    orientations = matched_orientations(
+        templates.orientation[match["template_id"]], match["mirrored"], azimuth, GRID.n_azimuths
+    )[:, 0]
     for i in range(len(chosen)):
         assert match["score"][i, 0] > 0.9
         assert disorientation_deg(matrix(true[i]), matrix(orientations[i]), proper) < 1.0

@@ -77,19 +77,26 @@ def match_phases(
     return search(engine.templates, patterns, options, levels.astype(np.float32), sums)[0]
 
 
-def matched_orientations(match: Match, orientations: Array, n_azimuths: int) -> Array:
-    """Quaternions (n, k, 4), sample to crystal, of matches; NaN where there is none.
+def matched_orientations(template: Array, mirrored: NDArray[Any], azimuth: Array, n_azimuths: int) -> Array:
+    """Quaternions (..., 4), sample to crystal, of matches.
 
-    O = O_template [R_y(180 deg) if mirrored] R_z(-azimuth), with the azimuth interpolated between bins.
+    O = O_template [R_y(180 deg) if mirrored] R_z(-azimuth)
+
+    Parameters
+    ----------
+    template : (..., 4) float64
+        Orientations of the templates.
+    mirrored : (...)
+        Whether their mirror images were met.
+    azimuth : (...) float64
+        In-plane bins by which they were turned, interpolated.
+    n_azimuths
+        Bins of a full turn.
     """
-    missing = match["template_id"] < 0
-    base = orientations[np.where(missing, 0, match["template_id"])]
-    base = np.where((match["mirrored"] != 0)[..., None], multiply(base, _HALF_TURN_Y), base)
-    half = np.pi * (match["azimuth"] + match["azimuth_offset"].astype(np.float64)) / n_azimuths
+    base = np.where((mirrored != 0)[..., None], multiply(template, _HALF_TURN_Y), template)
+    half = np.pi * azimuth / n_azimuths
     zero = np.zeros_like(half)
-    turned = canonical(multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1)))
-    turned[missing] = np.nan
-    return turned
+    return canonical(multiply(base, np.stack([np.cos(half), zero, zero, -np.sin(half)], axis=-1)))
 
 
 def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
@@ -112,20 +119,24 @@ def searched(matches: list[Match], engine: Engine, levels: Array) -> Candidates:
         joined = np.concatenate(values, axis=1)
         return np.take_along_axis(joined, order.reshape(*order.shape, *[1] * (joined.ndim - 2)), axis=1)
 
-    orientation = [
-        matched_orientations(m, o, engine.grid.n_azimuths) for m, o in zip(matches, engine.orientations, strict=True)
-    ]
+    mirrored = chosen([m["mirrored"] for m in matches]) != 0
+    orientation = matched_orientations(
+        chosen([o[np.maximum(m["template_id"], 0)] for m, o in zip(matches, engine.orientations, strict=True)]),
+        mirrored,
+        chosen([m["azimuth"] + m["azimuth_offset"].astype(np.float64) for m in matches]),
+        engine.grid.n_azimuths,
+    )
     phase_id = np.where(none, -1, order // n_ranks).astype(np.int16)
     pixel, first = np.arange(n), phase_id[:, 0]
     mirror = np.stack([m["mirror_score"] for m in matches], axis=1)[pixel, first]
     return Candidates(
         phase_id=phase_id,
-        orientation=np.where(none[..., None], np.nan, chosen(orientation)),
+        orientation=np.where(none[..., None], np.nan, orientation),
         score=found_score.astype(np.float32),
         merit=merit,
         spread=np.full(order.shape, np.nan, dtype=np.float32),
         template_id=np.where(none, -1, chosen([m["template_id"] for m in matches])),
-        mirrored=~none & (chosen([m["mirrored"] for m in matches]) != 0),
+        mirrored=~none & mirrored,
         mirror_margin=margin(found_score[:, 0], mirror),
         half_turn_score=np.stack([m["half_turn_score"] for m in matches], axis=1)[pixel, first],
     )

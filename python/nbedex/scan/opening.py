@@ -7,7 +7,6 @@ from pathlib import Path
 from nbedex.errors import ArgumentError, DataFormatError, NbedexError
 from nbedex.scan.scan import Scan
 
-
 _ALWAYS_HDF5 = (".h5", ".hdf5", ".hspy", ".nxs", ".emd", ".de5")
 
 
