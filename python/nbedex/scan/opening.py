@@ -67,8 +67,8 @@ def _open(path: Path, dataset: str | None, scan_shape: tuple[int, int] | None) -
                 return open_hdf5(path, dataset=dataset, scan_shape=scan_shape)
         elif suffix in _ALWAYS_HDF5:
             raise DataFormatError(
-                f"{path}: expected an HDF5 file, as its name says, but it does not begin like one: damaged, cut off at its"
-                " beginning, or another format under a wrong name"
+                f"{path}: expected an HDF5 file, as its name says, but it does not begin like one: damaged, cut off"
+                " at its beginning, or another format under a wrong name"
             )
     if dataset is not None:
         raise ArgumentError(f"--dataset is for HDF5 files; {path} is none")
