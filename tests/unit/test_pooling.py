@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import find_grains, orientation_map
 from nbedex.grains.pooling import PoolingSettings, mean_patterns, pool_patterns, pooled_members
+from nbedex.grains.takeover import taken_over
 from nbedex.indexing import IndexingSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.records import empty_records
 from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
@@ -106,6 +108,42 @@ def test_a_sure_pixel_of_another_orientation_stays(case: Case) -> None:
     found = pool_patterns(scan, other, engine, threads=1)
     np.testing.assert_array_equal(found.result.orientation[3, 7], orientation[3, 7])
     assert not found.changed[3, 7]
+
+
+def test_a_sure_pixel_gives_up_what_bloch_waves_put_behind(case: Case) -> None:
+    """Unlike an inclusion, its solution was compared with the grain's, in patterns of all the grain."""
+    scan, result, engine = case
+    other = canonical(orientations(1, 99)[0])
+    orientation, rival, phase = (
+        a.copy() for a in (result.orientation, result.rival_orientation, result.rival_phase_id)
+    )
+    orientation[3, 7] = rival[3, 7, 0] = other
+    phase[3, 7, 1:], rival[3, 7, 1:] = -1, np.nan
+    probability = result.probability.copy()
+    probability[3, 7] = 0.97
+    mixed = replace(
+        result, orientation=orientation, rival_orientation=rival, rival_phase_id=phase, probability=probability
+    )
+    grain_map = find_grains(orientation_map(mixed))
+    grain = grain_map.grain_id[3, 7]
+    assert grain == grain_map.grain_id[3, 8]
+    records = np.zeros(len(grain_map.grains), dtype=empty_records(1, engine.settings, 1, Status.OK).dtype)
+    records["phase_id"], records["rival_phase_id"], records["orientation"] = 0, -1, grain_map.grains.orientation
+    records["rival_orientation"], records["probability"] = np.nan, 0.9
+    records["rival_phase_id"][grain, :2] = 0
+    records["rival_orientation"][grain, :2] = TRUTH[1], other
+
+    def after() -> IndexingResult:
+        counts = np.ones(len(records), dtype=bool)
+        return taken_over(
+            mixed, grain_map, records, engine.symmetries, counts, distinct=np.deg2rad(5), min_probability=0.5
+        )[0]
+
+    np.testing.assert_array_equal(after().orientation[3, 7], other)  # matching alone: the pixel knows better
+    records["reranked"] = True
+    assert errors_deg(after())[3, 7] < 3 and after().probability[3, 7] == np.float32(0.9)
+    records["rival_orientation"][grain, 1] = canonical(orientations(1, 98)[0])
+    np.testing.assert_array_equal(after().orientation[3, 7], other)  # never compared
 
 
 def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:
