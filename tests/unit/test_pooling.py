@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import ArgumentError
 from nbedex.grains import find_grains, orientation_map
-from nbedex.grains.pooling import PoolingSettings, mean_patterns, pool_patterns, pooled_members
+from nbedex.grains.offered import Solutions, solutions_around, with_offered
+from nbedex.grains.pooling import PoolingSettings, index_means, mean_patterns, pool_patterns, pooled_members
 from nbedex.grains.takeover import taken_over
 from nbedex.indexing import IndexingSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
 from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
 from nbedex.scan import Scan, memory_scan
+from oracles.dynamical_frames import tilted
 from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, small_library
 
 SHAPE = (6, 10)
@@ -112,11 +116,10 @@ def test_a_sure_pixel_of_another_orientation_stays(case: Case) -> None:
 
 def test_a_sure_pixel_gives_up_what_bloch_waves_put_behind(case: Case) -> None:
     """Unlike an inclusion, its solution was compared with the grain's, in patterns of all the grain."""
-    scan, result, engine = case
+    _, result, engine = case
     other = canonical(orientations(1, 99)[0])
-    orientation, rival, phase = (
-        a.copy() for a in (result.orientation, result.rival_orientation, result.rival_phase_id)
-    )
+    orientation, rival = result.orientation.copy(), result.rival_orientation.copy()
+    phase = result.rival_phase_id.copy()
     orientation[3, 7] = rival[3, 7, 0] = other
     phase[3, 7, 1:], rival[3, 7, 1:] = -1, np.nan
     probability = result.probability.copy()
@@ -144,6 +147,36 @@ def test_a_sure_pixel_gives_up_what_bloch_waves_put_behind(case: Case) -> None:
     assert errors_deg(after())[3, 7] < 3 and after().probability[3, 7] == np.float32(0.9)
     records["rival_orientation"][grain, 1] = canonical(orientations(1, 98)[0])
     np.testing.assert_array_equal(after().orientation[3, 7], other)  # never compared
+
+
+def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case) -> None:
+    scan, result, engine = case
+    grain_map = find_grains(orientation_map(result))
+    around = solutions_around(grain_map)
+    assert [len(of_grain) for of_grain in around] == [2, 2]
+    np.testing.assert_array_equal(around[1][0][1], grain_map.grains.orientation[1])
+    np.testing.assert_array_equal(around[1][1][1], grain_map.grains.orientation[0])
+    means = mean_patterns(scan, result, grain_map, engine, PoolingSettings(), threads=1)
+    plain = index_means(means, engine, threads=1)
+    # held already, or a neighbour's that does not fit
+    again = index_means(means, engine, around, threads=1)
+    np.testing.assert_array_equal(again["rival_orientation"], plain["rival_orientation"])
+    polar, peaks, _, skewness = _core.finish_patterns(means, engine.grid, engine.preprocessing, 1)
+    without = plain.copy()
+    without["rival_orientation"][:, 0] = canonical(orientations(2, 77))
+    near, foreign = tilted(TRUTH[0], 0.6, -0.4), canonical(orientations(1, 78)[0])
+    offered: list[Solutions] = [[(0, foreign), (0, near)], []]
+    found = with_offered(without, Patterns(polar, peaks, skewness), offered, engine, threads=1)
+    np.testing.assert_array_equal(found["rival_orientation"][1], without["rival_orientation"][1])
+    symmetry = load_phase(PHASES[0]).symmetry_quaternions
+    angle = np.rad2deg(disorientation_angle(found["rival_orientation"][0], TRUTH[0], symmetry))
+    place = int(np.nanargmin(angle))
+    assert place > 0 and angle[place] < 0.3  # refined on the mean pattern
+    assert found["rival_phase_id"][0, place] == 0
+    assert found["rival_score"][0, place] == pytest.approx(plain["rival_score"][0, 0], abs=1e-3)
+    lost = np.delete(np.arange(len(angle)), place)
+    np.testing.assert_array_equal(found["rival_orientation"][0, lost], without["rival_orientation"][0, lost])
+    assert not without["rival_score"][0, place] > np.nanmin(without["rival_score"][0])  # in the place of the worst
 
 
 def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of
 from nbedex.grains.bloch_answers import agreed, decided
-from nbedex.grains.bloch_evidence import UNDECIDED, BlochEngine, GrainEvidence, ask_grain, local_mean, mean_near
+from nbedex.grains.bloch_evidence import (
+    UNDECIDED,
+    BlochEngine,
+    GrainEvidence,
+    ask_grain,
+    local_mean,
+    mean_near,
+    with_pixels,
+)
 from nbedex.grains.model import MapPhase
 from nbedex.grains.pooling import PoolingSettings
 from nbedex.grains.unclear import few_that_explain
@@ -194,6 +202,19 @@ def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> No
     assert agree([[a, c], [b, a]], [[0.0, -0.5], [0.0, -3.8]]) == ["a", "b"]
     # two pieces that can't tell a from b agree first; one of them is sure that it isn't c, so neither joins the third
     assert agree([[a, b, c], [b, a, c], [c, a]], [[0.0, -0.1, -9.0], [0.0, -0.4, -0.2], [0.0, -9.0]]) == ["b", "b", "c"]
+
+
+def test_pixels_decide_where_bloch_waves_show_noise(na2au: Phase) -> None:
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry, distinct = na2au.symmetry_quaternions, float(np.deg2rad(5))
+    record = record_of(np.stack([a, b, c]), [0.5, 0.5, 0.5])
+    found = says([0.0, -0.3, -0.7], np.stack([a, b, c]))
+    np.testing.assert_array_equal(
+        with_pixels(found, record, 0, tilted(b, 0.8, 0.0), symmetry, distinct).order[:2], [1, 0]
+    )
+    np.testing.assert_array_equal(with_pixels(found, record, 0, c, symmetry, distinct).order[:2], [0, 2])
+    nowhere = with_pixels(found, record, 0, np.full(4, np.nan), symmetry, distinct)  # an inclusion by its phase alone
+    np.testing.assert_array_equal(nowhere.log_odds, found.log_odds)
 
 
 def test_few_solutions_that_explain_many_patterns() -> None:
