@@ -195,6 +195,12 @@ def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> No
     # the first is for a by a little; the second is sure that it is b, and next to a third that is sure of a
     assert agree([[a, b], [b, a]], [[0.0, -0.6], [0.0, -3.8]]) == ["b", "b"]
     assert agree([[a, b], [b, a], [a, b]], [[0.0, -0.6], [0.0, -3.8], [0.0, -9.0]]) == ["b", "b", "a"]
+    found = agreed(
+        strips(na2au, np.stack([a, b])), np.stack([record_of(np.stack(q), [0.5, 0.5]) for q in ([a, b], [b, a])]),
+        {0: says([0.0, -0.6], np.stack([a, b])), 1: says([0.0, -3.8], np.stack([b, a]))},
+        (symmetry,), distinct=np.deg2rad(5),
+    )  # fmt: skip
+    assert found["probability"][0] == found["probability"][1] > 0.95
     # of two sure neighbours it joins the one whose answer suits it better
     assert agree([[c, b], [a, b, c], [b, a, c]], [[0.0, -9.0], [0.0, -1.5, -0.5], [0.0, -9.0, -9.0]]) == ["c", "c", "b"]
     # a real twin is not undecided, and one that never was asked about the answer next to it stays

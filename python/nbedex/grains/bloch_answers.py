@@ -65,7 +65,8 @@ def agreed(
 
     Half a turn about a zone axis near the beam often leaves nothing in a pattern that tells which it is. Pieces of such
     a grain would choose each for itself, and look like twins. And a piece that can't tell, beside a grain that can,
-    joins that: no boundary is far more probable than one between two crystals of nearly the same pattern.
+    joins that, with its probability: no boundary is far more probable than one between two crystals of nearly the same
+    pattern.
 
     Parameters
     ----------
@@ -93,18 +94,19 @@ def agreed(
         odds = evidence[grain].log_odds
         return candidate >= 0 and bool(odds[candidate] >= odds.max() - UNDECIDED)
 
-    def take(family: list[int], answers: list[tuple[int, Array]]) -> None:
-        """Give a family that of some answers which speaks for itself most in all its grains together."""
-        totals = []
+    def take(family: list[int], of: list[int]) -> int:
+        """Give a family the answer of that grain, of several, for which most speaks in all the family together."""
+        answers, totals = [answer(grain) for grain in of], []
         for phase, orientation in answers:
             places = [which(g, phase, orientation) for g in family]
             odds = [evidence[g].log_odds for g in family]
             totals.append(sum(o[p] - o.max() if p >= 0 else -2 * UNDECIDED for o, p in zip(odds, places, strict=True)))
-        phase, orientation = answers[int(np.argmax(totals))]
+        best = int(np.argmax(totals))
         for grain in family:
-            place = which(grain, phase, orientation)
+            place = which(grain, *answers[best])
             if place >= 0:
                 out[grain] = decided(records[grain], evidence[grain], place)
+        return of[best]
 
     def answer(grain: int) -> tuple[int, Array]:
         return int(out["phase_id"][grain]), out["orientation"][grain].copy()
@@ -117,20 +119,23 @@ def agreed(
         if a in neighbours and b in neighbours:
             neighbours[a].append(b)
             neighbours[b].append(a)
+    sure = {g for g, found in evidence.items() if (found.log_odds >= found.log_odds.max() - UNDECIDED).sum() == 1}
     families = _families(
-        neighbours, lambda a, b: undecided(a, *answer(b)) and undecided(b, *answer(a)), grain_map.grains.n_pixels
+        {
+            grain: [other for other in others if other not in sure]
+            for grain, others in neighbours.items()
+            if grain not in sure
+        },
+        lambda a, b: undecided(a, *answer(b)) and undecided(b, *answer(a)),
+        grain_map.grains.n_pixels,
     )
     for family in families:
-        take(family, [answer(grain) for grain in family])
-    joining = []
-    for family in families:
-        around = {(grain, other) for grain in family for other in neighbours[grain] if other not in family}
-        sure = {other for grain, other in around if not undecided(other, *answer(grain))}
-        joined = [answer(other) for other in sorted(sure) if all(undecided(g, *answer(other)) for g in family)]
-        joining.append((family, joined))
-    for family, joined in joining:
-        if joined:
-            take(family, joined)
+        take(family, family)
+        around = sorted({other for grain in family for other in neighbours[grain]} & sure)
+        suitable = [other for other in around if all(undecided(grain, *answer(other)) for grain in family)]
+        if suitable:
+            joined = take(family, suitable)
+            out["probability"][family] = np.maximum(out["probability"][family], out["probability"][joined])
     return out
 
 

@@ -45,8 +45,8 @@ def with_offered(
 ) -> NDArray[Any]:
     """Records (n,) of patterns with further candidates among their rivals.
 
-    A solution that the record doesn't hold is refined on the pattern and put in the place of the last rival, if it
-    scores at least that share of the best which candidates must reach.
+    A solution that the record doesn't hold is refined on the pattern and put in the place of the worst of the rivals
+    that Bloch waves compare, if it scores at least that share of the best which candidates must reach.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ def with_offered(
     for number, place in np.argwhere(np.nan_to_num(found["score"], nan=-1.0) >= enough):
         record, p, q = out[number], int(phase[number, place]), found["orientation"][number, place]
         if not held(record, p, q):
-            last = _place_for_one_more(record)
-            record["rival_phase_id"][last], record["rival_orientation"][last] = p, q
-            record["rival_score"][last] = found["score"][number, place]
+            worst = _place_for_one_more(record, engine.settings.rerank.max_candidates)
+            record["rival_phase_id"][worst], record["rival_orientation"][worst] = p, q
+            record["rival_score"][worst] = found["score"][number, place]
     return out
 
 
-def _place_for_one_more(record: NDArray[Any]) -> int:
-    """Where a record has room, or its worst rival."""
+def _place_for_one_more(record: NDArray[Any], most: int) -> int:
+    """Where a record has room among its first rivals, `most` of them, or the worst of these; never the first."""
     score = np.where(record["rival_phase_id"] < 0, -np.inf, record["rival_score"])
-    return int(score[1:].argmin()) + 1
+    return int(score[1 : max(most, 2)].argmin()) + 1

@@ -145,7 +145,8 @@ def pool_patterns(
             )  # fmt: skip
             records = agreed(grain_map, records, evidence, bloch.symmetries, distinct=distinct)
             for grain, found in evidence.items():
-                likely[grain] = np.sort(found.probability)[-2:].sum()  # it is one of two, at least
+                one_of_two = np.sort(found.probability)[-2:].sum()
+                likely[grain] = max(one_of_two, records["probability"][grain])  # more if it joined a neighbour
             result, new = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
         result, more = taken_over(
             result, grain_map, records, engine.symmetries, likely >= options.min_probability,
