@@ -91,8 +91,7 @@ def agreed(
 
     def undecided(grain: int, phase: int, orientation: Array) -> bool:
         candidate = which(grain, phase, orientation)
-        odds = evidence[grain].log_odds
-        return candidate >= 0 and bool(odds[candidate] >= odds.max() - UNDECIDED)
+        return candidate >= 0 and bool(evidence[grain].undecided[candidate])
 
     def take(family: list[int], of: list[int]) -> int:
         """Give a family the answer of that grain, of several, for which most speaks in all the family together."""
@@ -119,7 +118,7 @@ def agreed(
         if a in neighbours and b in neighbours:
             neighbours[a].append(b)
             neighbours[b].append(a)
-    sure = {g for g, found in evidence.items() if (found.log_odds >= found.log_odds.max() - UNDECIDED).sum() == 1}
+    sure = {grain for grain, found in evidence.items() if found.undecided.sum() == 1}
     families = _families(
         {
             grain: [other for other in others if other not in sure]

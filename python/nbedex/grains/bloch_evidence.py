@@ -81,6 +81,11 @@ class GrainEvidence:
         return np.argsort(-self.log_odds, kind="stable")
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """(k,) which can't be told from the best; the best, too."""
+        return np.asarray(self.log_odds >= self.log_odds.max() - UNDECIDED)
+
+    @property
     def probability(self) -> Array:
         """(k,) of each candidate, if one of them is right."""
         odds = np.exp(self.log_odds - self.log_odds.max())

@@ -145,8 +145,8 @@ def pool_patterns(
             )  # fmt: skip
             records = agreed(grain_map, records, evidence, bloch.symmetries, distinct=distinct)
             for grain, found in evidence.items():
-                one_of_two = np.sort(found.probability)[-2:].sum()
-                likely[grain] = max(one_of_two, records["probability"][grain])  # more if it joined a neighbour
+                one_of_them = found.probability[found.undecided].sum()
+                likely[grain] = max(one_of_them, records["probability"][grain])  # more if it joined a neighbour
             result, new = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
         result, more = taken_over(
             result, grain_map, records, engine.symmetries, likely >= options.min_probability,
