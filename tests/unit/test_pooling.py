@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +12,16 @@ from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
-from nbedex.grains import find_grains, orientation_map
+from nbedex.grains import find_grains, orientation_map, pooling
+from nbedex.grains.bloch_evidence import GrainEvidence
 from nbedex.grains.offered import Solutions, solutions_around, with_offered
 from nbedex.grains.pooling import PoolingSettings, index_means, mean_patterns, pool_patterns, pooled_members
 from nbedex.grains.takeover import taken_over
-from nbedex.indexing import IndexingSettings, index_scan, make_engine
+from nbedex.indexing import IndexingSettings, MatchSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
+from nbedex.indexing.rerank import Reranked
 from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
@@ -147,6 +151,39 @@ def test_a_sure_pixel_gives_up_what_bloch_waves_put_behind(case: Case) -> None:
     assert errors_deg(after())[3, 7] < 3 and after().probability[3, 7] == np.float32(0.9)
     records["rival_orientation"][grain, 1] = canonical(orientations(1, 98)[0])
     np.testing.assert_array_equal(after().orientation[3, 7], other)  # never compared
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning", "ignore:Degrees of freedom:RuntimeWarning")
+def test_one_of_many_that_cannot_be_told_apart_is_an_answer(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that pieces of a grain agree on one, be it as improbable as each of the others."""
+    scan, result, _ = case
+    settings = IndexingSettings(match=MatchSettings(rival_share=0.0))
+    engine = make_engine(small_library(), CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
+
+    def ask_grain(*arguments: Any, **_: Any) -> GrainEvidence:
+        record, nothing = arguments[4], np.full((1, 5), np.nan)
+        patterns = Reranked(np.full((1, 5, 4), np.nan), *[nothing] * 6)
+        odds = np.array([0.0, -0.6, 0.0, 0.0, 0.0])
+        return GrainEvidence(odds, record["rival_orientation"].copy(), np.zeros(1, dtype=np.int64), patterns)
+
+    monkeypatch.setattr(pooling, "ask_grain", ask_grain)
+    monkeypatch.setattr(pooling, "solutions_around", lambda grain_map: [[]] * len(grain_map.grains))
+    grain_map = find_grains(orientation_map(result))
+    means = mean_patterns(scan, result, grain_map, engine, PoolingSettings(), threads=1)
+    second = index_means(means, engine, threads=1)[grain_map.grain_id[3, 8]]["rival_orientation"][1]
+    orientation, rival = result.orientation.copy(), result.rival_orientation.copy()
+    phase = result.rival_phase_id.copy()
+    orientation[GRAIN == 1] = rival[GRAIN == 1, 0] = second
+    rival[GRAIN == 1, 1:], phase[GRAIN == 1, 1:] = np.nan, -1
+    probability = np.full(SHAPE, 0.9, np.float32)
+    wrong = replace(
+        result, orientation=orientation, rival_orientation=rival, rival_phase_id=phase, probability=probability
+    )
+    bloch: Any = SimpleNamespace(symmetries=engine.symmetries)
+    found = pool_patterns(scan, wrong, engine, bloch=bloch, threads=1)
+    assert (errors_deg(wrong)[GRAIN == 1] > 5).all()
+    assert (errors_deg(found.result) < 3).all()
+    assert (found.result.probability < 0.5).all()
 
 
 def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case) -> None:
