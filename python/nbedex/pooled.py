@@ -117,13 +117,10 @@ def wants_bloch_waves(options: PoolingSettings, library: TemplateLibrary) -> boo
 
 def for_means(settings: IndexingSettings, *, waves: bool) -> IndexingSettings:
     """Options of indexing mean patterns: never re-ranked like pixels, and with candidates enough for Bloch waves."""
-    match, rerank = settings.match, settings.rerank
-    if waves:
-        n_best, share = max(match.n_best, rerank.max_candidates), min(match.rival_share, rerank.candidate_share)
-        match = msgspec.structs.replace(match, n_best=n_best, rival_share=share)
+    n_best = max(settings.match.n_best, settings.rerank.max_candidates if waves else 0)
     return msgspec.structs.replace(
         settings,
-        match=match,
+        match=msgspec.structs.replace(settings.match, n_best=n_best),
         rerank=msgspec.structs.replace(settings.rerank, mode="off"),
     )
 

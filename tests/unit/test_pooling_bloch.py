@@ -257,7 +257,7 @@ def test_precessed_patterns_are_left_to_matching() -> None:
     assert not wants_bloch_waves(PoolingSettings(), precessed)
     with pytest.raises(ArgumentError, match=r"0\.5 degrees"):
         wants_bloch_waves(PoolingSettings(rerank="on"), precessed)
-    asked = for_means(IndexingSettings(rerank=RerankSettings(max_candidates=12, candidate_share=0.6)), waves=True)
-    assert (asked.n_candidates, asked.rival_share, asked.rerank.mode) == (12, 0.6, "off")
+    asked = for_means(IndexingSettings(rerank=RerankSettings(max_candidates=12)), waves=True)
+    assert (asked.n_candidates, asked.rival_share, asked.rerank.mode) == (12, 0.7, "off")
     assert for_means(IndexingSettings(), waves=False).n_candidates == 5
     assert for_means(IndexingSettings(rerank=RerankSettings(mode="all")), waves=False).rerank.mode == "off"

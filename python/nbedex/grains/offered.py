@@ -46,7 +46,7 @@ def with_offered(
     """Records (n,) of patterns with further candidates among their rivals.
 
     A solution that the record doesn't hold is refined on the pattern and put in the place of the worst of the rivals
-    that Bloch waves compare, if it scores at least that share of the best which candidates must reach.
+    that Bloch waves compare, if it scores at least `rerank.candidate_share` of the best.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def with_offered(
             phase[number, place], start[number, place] = p, q
     levels = noise_levels(patterns.skewness[:, 0], engine)
     found = engine.model.refine(patterns.whole, phase, start, levels, threads)
-    enough = engine.settings.rival_share * records["rival_score"][:, :1]
+    enough = engine.settings.rerank.candidate_share * records["rival_score"][:, :1]
     for number, place in np.argwhere(np.nan_to_num(found["score"], nan=-1.0) >= enough):
         record, p, q = out[number], int(phase[number, place]), found["orientation"][number, place]
         if not held(record, p, q):
