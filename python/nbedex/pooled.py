@@ -24,8 +24,6 @@ from nbedex.settings import settings_from_dict
 from nbedex.workflow import RunSettings
 from nbedex.workflow.inputs import gather, opened
 
-_CANDIDATES = 8  # of a mean pattern, asked in several patterns of the grain, each with the same effort
-
 
 def pool(
     result_path: str | os.PathLike[str],
@@ -119,7 +117,7 @@ def wants_bloch_waves(options: PoolingSettings, library: TemplateLibrary) -> boo
 
 def for_means(settings: IndexingSettings, *, waves: bool) -> IndexingSettings:
     """Options of indexing mean patterns: never re-ranked like pixels, and with candidates enough for Bloch waves."""
-    n_best = max(settings.match.n_best, _CANDIDATES if waves else 0)
+    n_best = max(settings.match.n_best, settings.rerank.max_candidates if waves else 0)
     return msgspec.structs.replace(
         settings,
         match=msgspec.structs.replace(settings.match, n_best=n_best),

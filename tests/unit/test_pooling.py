@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nbedex import _core
 from nbedex.errors import ArgumentError
-from nbedex.grains import find_grains, orientation_map
-from nbedex.grains.pooling import PoolingSettings, mean_patterns, pool_patterns, pooled_members
-from nbedex.indexing import IndexingSettings, index_scan, make_engine
+from nbedex.grains import find_grains, orientation_map, pooling
+from nbedex.grains.bloch_evidence import GrainEvidence
+from nbedex.grains.offered import Solutions, solutions_around, with_offered
+from nbedex.grains.pooling import PoolingSettings, index_means, mean_patterns, pool_patterns, pooled_members
+from nbedex.grains.takeover import taken_over
+from nbedex.indexing import IndexingSettings, MatchSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.patterns import Patterns
+from nbedex.indexing.records import empty_records
+from nbedex.indexing.rerank import Reranked
 from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
 from nbedex.scan import Scan, memory_scan
+from oracles.dynamical_frames import tilted
 from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, small_library
 
 SHAPE = (6, 10)
@@ -106,6 +116,104 @@ def test_a_sure_pixel_of_another_orientation_stays(case: Case) -> None:
     found = pool_patterns(scan, other, engine, threads=1)
     np.testing.assert_array_equal(found.result.orientation[3, 7], orientation[3, 7])
     assert not found.changed[3, 7]
+
+
+def test_a_sure_pixel_gives_up_what_bloch_waves_put_behind(case: Case) -> None:
+    """Unlike an inclusion, its solution was compared with the grain's, in patterns of all the grain."""
+    _, result, engine = case
+    other = canonical(orientations(1, 99)[0])
+    orientation, rival = result.orientation.copy(), result.rival_orientation.copy()
+    phase = result.rival_phase_id.copy()
+    orientation[3, 7] = rival[3, 7, 0] = other
+    phase[3, 7, 1:], rival[3, 7, 1:] = -1, np.nan
+    probability = result.probability.copy()
+    probability[3, 7] = 0.97
+    mixed = replace(
+        result, orientation=orientation, rival_orientation=rival, rival_phase_id=phase, probability=probability
+    )
+    grain_map = find_grains(orientation_map(mixed))
+    grain = grain_map.grain_id[3, 7]
+    assert grain == grain_map.grain_id[3, 8]
+    records = np.zeros(len(grain_map.grains), dtype=empty_records(1, engine.settings, 1, Status.OK).dtype)
+    records["phase_id"], records["rival_phase_id"], records["orientation"] = 0, -1, grain_map.grains.orientation
+    records["rival_orientation"], records["probability"] = np.nan, 0.9
+    records["rival_phase_id"][grain, :2] = 0
+    records["rival_orientation"][grain, :2] = TRUTH[1], other
+
+    def after() -> IndexingResult:
+        counts = np.ones(len(records), dtype=bool)
+        return taken_over(
+            mixed, grain_map, records, engine.symmetries, counts, distinct=np.deg2rad(5), min_probability=0.5
+        )[0]
+
+    np.testing.assert_array_equal(after().orientation[3, 7], other)  # matching alone: the pixel knows better
+    records["reranked"] = True
+    assert errors_deg(after())[3, 7] < 3 and after().probability[3, 7] == np.float32(0.9)
+    records["rival_orientation"][grain, 1] = canonical(orientations(1, 98)[0])
+    np.testing.assert_array_equal(after().orientation[3, 7], other)  # never compared
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning", "ignore:Degrees of freedom:RuntimeWarning")
+def test_one_of_many_that_cannot_be_told_apart_is_an_answer(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that pieces of a grain agree on one, be it as improbable as each of the others."""
+    scan, result, _ = case
+    settings = IndexingSettings(match=MatchSettings(rival_share=0.0))
+    engine = make_engine(small_library(), CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
+
+    def ask_grain(*arguments: Any, **_: Any) -> GrainEvidence:
+        record, nothing = arguments[4], np.full((1, 5), np.nan)
+        patterns = Reranked(np.full((1, 5, 4), np.nan), *[nothing] * 6)
+        odds = np.array([0.0, -0.6, 0.0, 0.0, 0.0])
+        return GrainEvidence(odds, record["rival_orientation"].copy(), np.zeros(1, dtype=np.int64), patterns)
+
+    monkeypatch.setattr(pooling, "ask_grain", ask_grain)
+    monkeypatch.setattr(pooling, "solutions_around", lambda grain_map: [[]] * len(grain_map.grains))
+    grain_map = find_grains(orientation_map(result))
+    means = mean_patterns(scan, result, grain_map, engine, PoolingSettings(), threads=1)
+    second = index_means(means, engine, threads=1)[grain_map.grain_id[3, 8]]["rival_orientation"][1]
+    orientation, rival = result.orientation.copy(), result.rival_orientation.copy()
+    phase = result.rival_phase_id.copy()
+    orientation[GRAIN == 1] = rival[GRAIN == 1, 0] = second
+    rival[GRAIN == 1, 1:], phase[GRAIN == 1, 1:] = np.nan, -1
+    probability = np.full(SHAPE, 0.9, np.float32)
+    wrong = replace(
+        result, orientation=orientation, rival_orientation=rival, rival_phase_id=phase, probability=probability
+    )
+    bloch: Any = SimpleNamespace(symmetries=engine.symmetries)
+    found = pool_patterns(scan, wrong, engine, bloch=bloch, threads=1)
+    assert (errors_deg(wrong)[GRAIN == 1] > 5).all()
+    assert (errors_deg(found.result) < 3).all()
+    assert (found.result.probability < 0.5).all()
+
+
+def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case) -> None:
+    scan, result, engine = case
+    grain_map = find_grains(orientation_map(result))
+    around = solutions_around(grain_map)
+    assert [len(of_grain) for of_grain in around] == [2, 2]
+    np.testing.assert_array_equal(around[1][0][1], grain_map.grains.orientation[1])
+    np.testing.assert_array_equal(around[1][1][1], grain_map.grains.orientation[0])
+    means = mean_patterns(scan, result, grain_map, engine, PoolingSettings(), threads=1)
+    plain = index_means(means, engine, threads=1)
+    # held already, or a neighbour's that does not fit
+    again = index_means(means, engine, around, threads=1)
+    np.testing.assert_array_equal(again["rival_orientation"], plain["rival_orientation"])
+    polar, peaks, _, sums = _core.finish_patterns(means, engine.grid, engine.preprocessing, 1)
+    without = plain.copy()
+    without["rival_orientation"][:, 0] = canonical(orientations(2, 77))
+    near, foreign = tilted(TRUTH[0], 0.6, -0.4), canonical(orientations(1, 78)[0])
+    offered: list[Solutions] = [[(0, foreign), (0, near)], []]
+    found = with_offered(without, Patterns(polar, peaks, sums), offered, engine, threads=1)
+    np.testing.assert_array_equal(found["rival_orientation"][1], without["rival_orientation"][1])
+    symmetry = load_phase(PHASES[0]).symmetry_quaternions
+    angle = np.rad2deg(disorientation_angle(found["rival_orientation"][0], TRUTH[0], symmetry))
+    place = int(np.nanargmin(angle))
+    assert place > 0 and angle[place] < 0.3  # refined on the mean pattern
+    assert found["rival_phase_id"][0, place] == 0
+    assert found["rival_score"][0, place] == pytest.approx(plain["rival_score"][0, 0], abs=1e-3)
+    lost = np.delete(np.arange(len(angle)), place)
+    np.testing.assert_array_equal(found["rival_orientation"][0, lost], without["rival_orientation"][0, lost])
+    assert not without["rival_score"][0, place] > np.nanmin(without["rival_score"][0])  # in the place of the worst
 
 
 def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:

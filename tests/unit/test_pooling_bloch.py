@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of
 from nbedex.grains.bloch_answers import agreed, decided
-from nbedex.grains.bloch_evidence import UNDECIDED, BlochEngine, GrainEvidence, ask_grain, local_mean, mean_near
+from nbedex.grains.bloch_evidence import (
+    UNDECIDED,
+    BlochEngine,
+    GrainEvidence,
+    ask_grain,
+    local_mean,
+    mean_near,
+    with_pixels,
+)
 from nbedex.grains.model import MapPhase
 from nbedex.grains.pooling import PoolingSettings
 from nbedex.grains.unclear import few_that_explain
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
-from nbedex.indexing.rerank import make_rerank_engine
+from nbedex.indexing.rerank import Reranked, make_rerank_engine
 from nbedex.library import SimulationSettings, build_library
 from nbedex.maps import Status, canonical, disorientation_angle, multiply
 from nbedex.phases import Phase, load_phase
@@ -92,6 +100,16 @@ def test_bloch_waves_overrule_matching_and_refine(bloch: BlochEngine, na2au: Pha
     np.testing.assert_array_equal(again.orientation, found.orientation)
 
 
+def test_candidates_far_behind_are_given_up_after_one_pattern(bloch: BlochEngine) -> None:
+    truth, *others = random_quaternions(4, seed=14)
+    scan = bent_grain(bloch, truth)
+    found = ask(scan, bloch, record_of(np.stack([*others, truth]), [0.5, 0.5, 0.5, 0.5]))
+    assert found.order[0] == 3
+    np.testing.assert_array_equal(found.patterns.tried.sum(axis=0), [1, 1, 1, 3, 0])
+    # the orientation is the mean over three patterns all the same
+    assert len(found.pixels) == 3
+
+
 def test_what_no_pattern_can_tell_is_left_undecided(bloch: BlochEngine, na2au: Phase) -> None:
     """Half a turn about [111], one degree off the beam: the same pattern, spot by spot."""
     truth = near_zone_axis(na2au, (1, 1, 1), 1.2)
@@ -142,6 +160,69 @@ def test_undecided_neighbours_agree(bloch: BlochEngine, na2au: Phase) -> None:
     assert disorientation_angle(found["orientation"][1], b, symmetry) < 0.01
 
 
+def strips(phase: Phase, solutions: NDArray[np.float64]) -> GrainMap:
+    """Grains side by side, three columns each, with these orientations."""
+    label = np.repeat(np.arange(len(solutions), dtype=np.int32), 3)[None].repeat(6, axis=0)
+    source = OrientationMap(
+        phases=(MapPhase.of(phase),), phase_id=np.zeros(label.shape, np.int16), orientation=solutions[label]
+    )
+    return grains_of(source, label)
+
+
+def says(odds: list[float], orientations: NDArray[np.float64]) -> GrainEvidence:
+    """Made up: nothing is known of single patterns."""
+    missing = 5 - len(odds)
+    nothing = np.full((3, 5), np.nan)
+    patterns = Reranked(np.full((3, 5, 4), np.nan), *[nothing] * 6)
+    five = np.concatenate([orientations, np.full((missing, 4), np.nan)])
+    return GrainEvidence(np.array([*odds, *[-np.inf] * missing]), five, np.arange(3), patterns)
+
+
+@pytest.mark.filterwarnings("ignore:.*of empty slice:RuntimeWarning", "ignore:Degrees of freedom:RuntimeWarning")
+def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> None:
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry = na2au.symmetry_quaternions
+
+    def agree(candidates: list[list[NDArray[np.float64]]], odds: list[list[float]]) -> list[str]:
+        held = [np.stack(q) for q in candidates]
+        first = np.stack([q[int(np.argmax(o))] for q, o in zip(held, odds, strict=True)])
+        records = np.stack([record_of(q, [0.5] * len(q)) for q in held])
+        evidence = {i: says(o, q) for i, (o, q) in enumerate(zip(odds, held, strict=True))}
+        found = agreed(strips(na2au, first), records, evidence, (symmetry,), distinct=np.deg2rad(5))
+        angle = disorientation_angle(found["orientation"][:, None], np.stack([a, b, c]), symmetry)
+        return ["abc"[i] for i in angle.argmin(axis=1)]
+
+    # the first is for a by a little; the second is sure that it is b, and next to a third that is sure of a
+    assert agree([[a, b], [b, a]], [[0.0, -0.6], [0.0, -3.8]]) == ["b", "b"]
+    assert agree([[a, b], [b, a], [a, b]], [[0.0, -0.6], [0.0, -3.8], [0.0, -9.0]]) == ["b", "b", "a"]
+    found = agreed(
+        strips(na2au, np.stack([a, b])), np.stack([record_of(np.stack(q), [0.5, 0.5]) for q in ([a, b], [b, a])]),
+        {0: says([0.0, -0.6], np.stack([a, b])), 1: says([0.0, -3.8], np.stack([b, a]))},
+        (symmetry,), distinct=np.deg2rad(5),
+    )  # fmt: skip
+    assert found["probability"][0] == found["probability"][1] > 0.95
+    # of two sure neighbours it joins the one whose answer suits it better
+    assert agree([[c, b], [a, b, c], [b, a, c]], [[0.0, -9.0], [0.0, -1.5, -0.5], [0.0, -9.0, -9.0]]) == ["c", "c", "b"]
+    # a real twin is not undecided, and one that never was asked about the answer next to it stays
+    assert agree([[a, b], [b, a]], [[0.0, -2.3], [0.0, -3.8]]) == ["a", "b"]
+    assert agree([[a, c], [b, a]], [[0.0, -0.5], [0.0, -3.8]]) == ["a", "b"]
+    # two pieces that can't tell a from b agree first; one of them is sure that it isn't c, so neither joins the third
+    assert agree([[a, b, c], [b, a, c], [c, a]], [[0.0, -0.1, -9.0], [0.0, -0.4, -0.2], [0.0, -9.0]]) == ["b", "b", "c"]
+
+
+def test_pixels_decide_where_bloch_waves_show_noise(na2au: Phase) -> None:
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry, distinct = na2au.symmetry_quaternions, float(np.deg2rad(5))
+    record = record_of(np.stack([a, b, c]), [0.5, 0.5, 0.5])
+    found = says([0.0, -0.3, -0.7], np.stack([a, b, c]))
+    np.testing.assert_array_equal(
+        with_pixels(found, record, 0, tilted(b, 0.8, 0.0), symmetry, distinct).order[:2], [1, 0]
+    )
+    np.testing.assert_array_equal(with_pixels(found, record, 0, c, symmetry, distinct).order[:2], [0, 2])
+    nowhere = with_pixels(found, record, 0, np.full(4, np.nan), symmetry, distinct)  # an inclusion by its phase alone
+    np.testing.assert_array_equal(nowhere.log_odds, found.log_odds)
+
+
 def test_few_solutions_that_explain_many_patterns() -> None:
     evidence = np.full((20, 4), -50.0)
     evidence[:12, 0], evidence[12:, 1] = 0.0, 0.0
@@ -176,5 +257,7 @@ def test_precessed_patterns_are_left_to_matching() -> None:
     assert not wants_bloch_waves(PoolingSettings(), precessed)
     with pytest.raises(ArgumentError, match=r"0\.5 degrees"):
         wants_bloch_waves(PoolingSettings(rerank="on"), precessed)
-    assert for_means(IndexingSettings(), waves=True).n_candidates == 8
+    asked = for_means(IndexingSettings(rerank=RerankSettings(max_candidates=12)), waves=True)
+    assert (asked.n_candidates, asked.rival_share, asked.rerank.mode) == (12, 0.7, "off")
+    assert for_means(IndexingSettings(), waves=False).n_candidates == 5
     assert for_means(IndexingSettings(rerank=RerankSettings(mode="all")), waves=False).rerank.mode == "off"

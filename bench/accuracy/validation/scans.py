@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 SCANS: dict[str, Specimen] = {
     "polycrystal": Specimen(),
     # without grains that were placed as traps: the name decides the random numbers
-    **{f"ordinary {number}": Specimen(near_zone=0, related=False, number=number) for number in range(1, 5)},
+    **{f"ordinary {number}": Specimen(near_zone=0, related=False, number=number) for number in range(1, 13)},
     "second polycrystal": Specimen(
         grains=(("beta2-alumina", 22), ("nzsp", 14), ("na2au", 8), ("au", 2), ("zro2-m", 2)), thickness_nm=(35.0, 120.0)
     ),

@@ -22,9 +22,10 @@ def add(commands: Any) -> None:
         ],
         description="Half turns about a zone axis and pseudo-symmetric variants are undecided in single patterns. The"
         " mean pattern of each grain is indexed with the options of the result, and its candidates are compared by"
-        " Bloch waves in several of the grain's patterns; pixels take the grain's answer where they hold it as a rival"
-        " or are unsure. Where two solutions give the same pattern the grain gets one of them, with a probability of"
-        " about a half. The scan is read again.",
+        " Bloch waves in several of the grain's patterns; pixels take the grain's answer where they hold it as a rival,"
+        " are unsure, or hold what Bloch waves put behind it. A piece that fits its neighbour's orientation as well as"
+        " its own joins the neighbour. Where two solutions give the same pattern the grain gets one of them, with a"
+        " probability of about a half. The scan is read again.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
     parser.add_argument("-o", "--output", required=True, metavar="POOLED.h5", help="result file to write")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,9 @@ def agreed(
     """Records (n,) of all grains, decided; neighbours among whose undecided candidates are the same agree on one.
 
     Half a turn about a zone axis near the beam often leaves nothing in a pattern that tells which it is. Pieces of such
-    a grain would choose each for itself, and look like twins.
+    a grain would choose each for itself, and look like twins. And a piece that can't tell, beside a grain that can,
+    joins that, with its probability: no boundary is far more probable than one between two crystals of nearly the same
+    pattern.
 
     Parameters
     ----------
@@ -88,51 +91,70 @@ def agreed(
 
     def undecided(grain: int, phase: int, orientation: Array) -> bool:
         candidate = which(grain, phase, orientation)
-        odds = evidence[grain].log_odds
-        return candidate >= 0 and bool(odds[candidate] >= odds.max() - UNDECIDED)
+        return candidate >= 0 and bool(evidence[grain].undecided[candidate])
+
+    def take(family: list[int], of: list[int]) -> int:
+        """Give a family the answer of that grain, of several, for which most speaks in all the family together."""
+        answers, totals = [answer(grain) for grain in of], []
+        for phase, orientation in answers:
+            places = [which(g, phase, orientation) for g in family]
+            odds = [evidence[g].log_odds for g in family]
+            totals.append(sum(o[p] - o.max() if p >= 0 else -2 * UNDECIDED for o, p in zip(odds, places, strict=True)))
+        best = int(np.argmax(totals))
+        for grain in family:
+            place = which(grain, *answers[best])
+            if place >= 0:
+                out[grain] = decided(records[grain], evidence[grain], place)
+        return of[best]
+
+    def answer(grain: int) -> tuple[int, Array]:
+        return int(out["phase_id"][grain]), out["orientation"][grain].copy()
 
     out = records.copy()
     for grain, found in evidence.items():
         out[grain] = decided(records[grain], found)
-    for family in _families(grain_map, out, evidence, undecided):
-        totals = []
-        for name in family:
-            phase, orientation = int(out["phase_id"][name]), out["orientation"][name]
-            places = [which(g, phase, orientation) for g in family]
-            odds = [evidence[g].log_odds for g in family]
-            totals.append(sum(o[p] - o.max() if p >= 0 else -2 * UNDECIDED for o, p in zip(odds, places, strict=True)))
-        winner = family[int(np.argmax(totals))]
-        phase, orientation = int(out["phase_id"][winner]), out["orientation"][winner].copy()
-        for grain in family:
-            place = which(grain, phase, orientation)
-            if place >= 0:
-                out[grain] = decided(records[grain], evidence[grain], place)
+    neighbours: dict[int, list[int]] = {grain: [] for grain in evidence}
+    for a, b in grain_map.neighbours.tolist():
+        if a in neighbours and b in neighbours:
+            neighbours[a].append(b)
+            neighbours[b].append(a)
+    sure = {grain for grain, found in evidence.items() if found.undecided.sum() == 1}
+    families = _families(
+        {
+            grain: [other for other in others if other not in sure]
+            for grain, others in neighbours.items()
+            if grain not in sure
+        },
+        lambda a, b: undecided(a, *answer(b)) and undecided(b, *answer(a)),
+        grain_map.grains.n_pixels,
+    )
+    for family in families:
+        take(family, family)
+        around = sorted({other for grain in family for other in neighbours[grain]} & sure)
+        suitable = [other for other in around if all(undecided(grain, *answer(other)) for grain in family)]
+        if suitable:
+            joined = take(family, suitable)
+            out["probability"][family] = np.maximum(out["probability"][family], out["probability"][joined])
     return out
 
 
 def _families(
-    grain_map: GrainMap, out: NDArray[Any], evidence: dict[int, GrainEvidence], undecided: Any
+    neighbours: dict[int, list[int]], alike: Callable[[int, int], bool], size: NDArray[np.integer]
 ) -> list[list[int]]:
-    """Groups of neighbours, each of which could as well be what the next one is; the largest grain of each first."""
-    root = {grain: grain for grain in evidence}
+    """Grains in groups of neighbours, each of which could as well be what the next is; the largest of each first."""
+    root = {grain: grain for grain in neighbours}
 
     def top(grain: int) -> int:
         while root[grain] != grain:
             grain = root[grain]
         return grain
 
-    for a, b in grain_map.neighbours.tolist():
-        if (
-            a in root
-            and b in root
-            and all(
-                undecided(g, int(out["phase_id"][other]), out["orientation"][other]) for g, other in ((a, b), (b, a))
-            )
-        ):
-            low, high = sorted((top(a), top(b)))
-            root[high] = low
+    for grain, others in neighbours.items():
+        for other in others:
+            if grain < other and alike(grain, other):
+                low, high = sorted((top(grain), top(other)))
+                root[high] = low
     groups: dict[int, list[int]] = {}
     for grain in root:
         groups.setdefault(top(grain), []).append(grain)
-    size = grain_map.grains.n_pixels
-    return [sorted(group, key=lambda g: (-int(size[g]), g)) for group in groups.values() if len(group) > 1]
+    return [sorted(group, key=lambda g: (-int(size[g]), g)) for group in groups.values()]

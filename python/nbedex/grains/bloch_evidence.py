@@ -8,7 +8,8 @@ cost little and doubtful ones get all patterns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from nbedex.indexing.rerank import Reranked, RerankEngine, rerank_patterns
 from nbedex.indexing.rerank_records import log_likelihood
-from nbedex.maps import canonical, conjugate, multiply
+from nbedex.maps import canonical, conjugate, disorientation_angle, multiply
 from nbedex.scan import Scan
 
 Array = NDArray[np.float64]
@@ -24,9 +25,10 @@ Array = NDArray[np.float64]
 # Log odds are so much times the sum of the patterns' evidence over the root of their number, because they err alike in
 # part, and so much times the logarithm of the likelihood ratio in matching the grain's mean pattern.
 OF_SUM, OF_MATCHING = 0.25, 0.03
+OF_PIXELS = 0.5  # log odds for what a grain's pixels say: they are all its patterns, but each by matching alone
 UNDECIDED = 2.0  # log odds: candidates that differ by less can't be told apart
 _BATCH = 3  # patterns after which candidates may be given up
-_BEHIND = 6.0  # log odds at which they are
+_BEHIND, _FAR_BEHIND = 6.0, 8.0  # log odds at which they are, and at which they are after a single pattern
 _AROUND = 1  # scan positions around a pattern that is asked
 
 
@@ -79,6 +81,11 @@ class GrainEvidence:
         return np.argsort(-self.log_odds, kind="stable")
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """(k,) which can't be told from the best; the best, too."""
+        return np.asarray(self.log_odds >= self.log_odds.max() - UNDECIDED)
+
+    @property
     def probability(self) -> Array:
         """(k,) of each candidate, if one of them is right."""
         odds = np.exp(self.log_odds - self.log_odds.max())
@@ -121,10 +128,11 @@ def ask_grain(
     matching = OF_MATCHING * log_likelihood(score[None], bloch.n_bins)[0]
     found: list[Reranked] = []
     log_odds = np.where(alive, matching, -np.inf)
-    for first in range(0, len(pixels), _BATCH):
-        if first and alive.sum() < 2:
+    ends = sorted({0, min(1, len(pixels)), *range(_BATCH, len(pixels), _BATCH), len(pixels)})
+    for first, end in pairwise(ends):
+        if first >= _BATCH and alive.sum() < 2:
             break
-        asked = pixels[first : first + _BATCH]
+        asked = pixels[first:end]
         frames = np.stack([local_mean(scan, label, int(p)) for p in asked])
         found.append(
             rerank_patterns(
@@ -140,12 +148,24 @@ def ask_grain(
         )
         evidence = np.concatenate([f.evidence for f in found])[:, alive]
         log_odds[alive] = matching[alive] + OF_SUM * evidence.sum(axis=0) / np.sqrt(len(evidence))
-        alive &= log_odds >= log_odds.max() - _BEHIND
+        alive &= log_odds >= log_odds.max() - (_FAR_BEHIND if end == 1 else _BEHIND)
     patterns = joined(found)
     for k in np.flatnonzero(patterns.tried.any(axis=0)):
         of_k = patterns.orientation[patterns.tried[:, k], k]
         orientation[k] = mean_near(of_k, orientation[k], bloch.symmetries[phase[k]])
     return GrainEvidence(log_odds, orientation, pixels[: len(patterns.evidence)].astype(np.int64), patterns)
+
+
+def with_pixels(
+    evidence: GrainEvidence, record: NDArray[Any], phase: int, orientation: Array, symmetry: Array, distinct: float
+) -> GrainEvidence:
+    """The evidence with what a grain's pixels say: their phase and mean orientation (4,).
+
+    It decides where Bloch waves leave nothing but noise, and so keeps such grains from changing with every round.
+    """
+    away = disorientation_angle(evidence.orientation, orientation, symmetry)
+    theirs = (record["rival_phase_id"] == phase) & (away <= distinct)
+    return replace(evidence, log_odds=evidence.log_odds + OF_PIXELS * theirs)
 
 
 def local_mean(scan: Scan, label: NDArray[np.integer], pixel: int) -> NDArray[np.float32]:

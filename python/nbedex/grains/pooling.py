@@ -19,9 +19,10 @@ from scipy import ndimage
 from nbedex import _core
 from nbedex.errors import ArgumentError
 from nbedex.grains.bloch_answers import agreed
-from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain
+from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain, with_pixels
 from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
+from nbedex.grains.offered import Solutions, solutions_around, with_offered
 from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import taken_over
@@ -132,17 +133,20 @@ def pool_patterns(
         grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
         stage = f"pooling grains, round {number + 1} of {options.rounds}"
         means = mean_patterns(scan, result, grain_map, engine, options, threads=threads, progress=progress, stage=stage)
-        records = index_means(means, engine, threads=threads)
+        offered = solutions_around(grain_map) if bloch is not None else None
+        records = index_means(means, engine, offered, threads=threads)
         likely = records["probability"].astype(np.float64)
         new = np.zeros(result.shape, dtype=bool)
         if bloch is not None:
             stage = f"Bloch waves, round {number + 1} of {options.rounds}"
             evidence = _ask(
-                scan, result, grain_map, records, bloch, options, asked, threads=threads, progress=progress, stage=stage
-            )
+                scan, result, grain_map, records, bloch, options, asked, distinct=distinct,
+                threads=threads, progress=progress, stage=stage,
+            )  # fmt: skip
             records = agreed(grain_map, records, evidence, bloch.symmetries, distinct=distinct)
             for grain, found in evidence.items():
-                likely[grain] = np.sort(found.probability)[-2:].sum()  # it is one of two, at least
+                one_of_them = found.probability[found.undecided].sum()
+                likely[grain] = max(one_of_them, records["probability"][grain])  # more if it joined a neighbour
             result, new = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
         result, more = taken_over(
             result, grain_map, records, engine.symmetries, likely >= options.min_probability,
@@ -164,6 +168,7 @@ def _ask(
     options: PoolingSettings,
     asked: dict[bytes, GrainEvidence],
     *,
+    distinct: float,
     threads: int,
     progress: Progress,
     stage: str,
@@ -176,13 +181,17 @@ def _ask(
         progress(stage, number, n)
         if records["phase_id"][number] < 0:
             continue
-        key = np.flatnonzero(grain_map.grain_id.ravel() == number).tobytes()
+        own = np.flatnonzero(grain_map.grain_id.ravel() == number)
+        key = own.tobytes() + records["rival_orientation"][number].tobytes()
         if key not in asked:
             spread = np.concatenate([few[number][first::4] for first in (2, 0, 3, 1)])
             asked[key] = ask_grain(
                 scan, result.center, grain_map.grain_id, spread, records[number], bloch, threads=threads
             )
-        evidence[number] = asked[key]
+        phase, orientation = int(grain_map.grains.phase_id[number]), grain_map.grains.orientation[number]
+        evidence[number] = with_pixels(
+            asked[key], records[number], phase, orientation, bloch.symmetries[phase], distinct
+        )
     progress(stage, n, n)
     return evidence
 
@@ -240,8 +249,10 @@ def pooled_members(grain_map: GrainMap, result: IndexingResult, most: int) -> li
     return members
 
 
-def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0) -> NDArray[Any]:
-    """Records (n,) of mean unwrapped patterns; status NOT_DONE where there is none."""
+def index_means(
+    means: NDArray[np.float32], engine: Engine, offered: list[Solutions] | None = None, *, threads: int = 0
+) -> NDArray[Any]:
+    """Records (n,) of mean unwrapped patterns; status NOT_DONE where there is none. `offered`: see `with_offered`."""
     records = empty_records(len(means), engine.settings, len(engine.templates), Status.NOT_DONE)
     there = np.flatnonzero(~np.isnan(means).all(axis=(1, 2)))
     if not len(there):
@@ -254,5 +265,8 @@ def index_means(means: NDArray[np.float32], engine: Engine, *, threads: int = 0)
     if len(good):
         part = there[good]
         patterns = Patterns(polar, peaks, sums).taken(good)
-        records[part], _ = index_patterns(patterns, records[part], engine, threads)
+        found, _ = index_patterns(patterns, records[part], engine, threads)
+        if offered is not None:
+            found = with_offered(found, patterns, [offered[i] for i in part], engine, threads=threads)
+        records[part] = found
     return records

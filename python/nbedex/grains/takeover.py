@@ -30,8 +30,9 @@ def taken_over(
 ) -> tuple[IndexingResult, NDArray[np.bool_]]:
     """The map with the answers of grains, and where they are new.
 
-    A pixel keeps its solution if it is the grain's within `distinct`; else it takes the one of its rivals that is; or,
-    if it is unsure or not indexed for want of a match, the grain's. Where the answer comes from Bloch waves, these
+    A pixel keeps its solution if it is the grain's within `distinct`; else it takes the one of its rivals that is; or
+    the grain's, if it is unsure or not indexed for want of a match, or if Bloch waves compared the pixel's solution
+    with the grain's and preferred that, however sure matching was. Where the answer comes from Bloch waves, these
     pixels have its probability then, and are turned together so that their mean is the grain's orientation: near zone
     axes kinematical refinement errs by a degree or two.
 
@@ -71,10 +72,12 @@ def taken_over(
             disorientation_angle(rival[mine], wanted[:, None], symmetry) <= distinct
         )
         holds, which = near.any(axis=1), near.argmax(axis=1)
-        unsure = ~holds & (np.nan_to_num(flat["probability"][mine]) < min_probability)
+        unsure = np.nan_to_num(flat["probability"][mine]) < min_probability
+        refuted = _refuted(flat["phase_id"][mine], flat["orientation"][mine], answer[mine], symmetries, distinct)
+        given_up = ~holds & (unsure | refuted)
         for pixels, orientation in (
             (mine[holds], rival[mine[holds], which[holds]]),
-            (mine[unsure], wanted[unsure]),
+            (mine[given_up], wanted[given_up]),
         ):
             flat["phase_id"][pixels] = number
             flat["orientation"][pixels] = orientation
@@ -95,3 +98,20 @@ def taken_over(
                 flat["orientation"][own] = canonical(multiply(flat["orientation"][own], turn))
     shaped = {name: values.reshape(getattr(result, name).shape) for name, values in flat.items()}
     return replace(result, **shaped), changed.reshape(result.shape)
+
+
+def _refuted(
+    phase_id: NDArray[np.integer],
+    orientation: Array,
+    answer: NDArray[Any],
+    symmetries: tuple[Array, ...],
+    distinct: float,
+) -> NDArray[np.bool_]:
+    """Which solutions (n,), (n, 4) are candidates that Bloch waves put behind the answer (n,) of their grain."""
+    out = np.zeros(len(answer), dtype=bool)
+    behind = answer["rival_orientation"][:, 1:]
+    for number, symmetry in enumerate(symmetries):
+        same = answer["reranked"][:, None] & (answer["rival_phase_id"][:, 1:] == number) & (phase_id == number)[:, None]
+        angle = disorientation_angle(behind, orientation[:, None], symmetry)
+        out |= (same & (angle <= distinct)).any(axis=1)
+    return out
