@@ -106,7 +106,8 @@ for seed in range(42):
     )
     frames = np.stack([one["image"]] * 3)
     centers = np.array([one["center"]] * 3)
-    for array in _core.prepare_patterns(frames, centers, sampler, options, one["mask"], 2, True):
+    *made, sums = _core.prepare_patterns(frames, centers, sampler, options, one["mask"], 2, True)
+    for array in (*made, sums.swapaxes(0, 1)):
         assert (array == array[0]).all()
         digest.update(array.tobytes())
 print(json.dumps([_core.build_info()["isa"], digest.hexdigest()]))
