@@ -113,11 +113,8 @@ def agreed(
     out = records.copy()
     for grain, found in evidence.items():
         out[grain] = decided(records[grain], found)
-    neighbours: dict[int, list[int]] = {grain: [] for grain in evidence}
-    for a, b in grain_map.neighbours.tolist():
-        if a in neighbours and b in neighbours:
-            neighbours[a].append(b)
-            neighbours[b].append(a)
+    near = grain_map.near()
+    neighbours = {grain: [other for other in near[grain] if other in evidence] for grain in evidence}
     sure = {grain for grain, found in evidence.items() if found.undecided.sum() == 1}
     families = _families(
         {

@@ -226,3 +226,11 @@ class GrainMap:
     neighbours: NDArray[np.int32]
     absorbed: NDArray[np.bool_]
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def near(self) -> list[list[int]]:
+        """The neighbours of every region."""
+        near: list[list[int]] = [[] for _ in range(len(self.grains))]
+        for a, b in self.neighbours.tolist():
+            near[a].append(b)
+            near[b].append(a)
+        return near

@@ -25,10 +25,6 @@ _MOST = 6  # solutions beside its own candidates that a grain is asked about
 def solutions_around(grain_map: GrainMap) -> list[Solutions]:
     """Phase and orientation (4,) of every grain (n) and of its neighbours, its own first, then by size."""
     grains = grain_map.grains
-    around: list[list[int]] = [[number] for number in range(len(grains))]
-    for a, b in grain_map.neighbours.tolist():
-        around[a].append(b)
-        around[b].append(a)
     known = (grains.phase_id >= 0) & np.isfinite(grains.orientation).all(axis=1)
     return [
         [
@@ -36,7 +32,7 @@ def solutions_around(grain_map: GrainMap) -> list[Solutions]:
             for i in [number, *sorted(others, key=lambda g: (-int(grains.n_pixels[g]), g))]
             if known[i]
         ]
-        for number, *others in around
+        for number, others in enumerate(grain_map.near())
     ]
 
 

@@ -24,10 +24,7 @@ def grain_columns(grain_map: GrainMap, rivals: PooledRivals | None = None) -> di
     unit = "nm" if grain_map.source.step_known else "px"
     names = [phase.name for phase in grain_map.source.phases]
     euler = np.rad2deg(to_euler(grains.orientation))
-    near: list[list[int]] = [[] for _ in range(n)]
-    for a, b in grain_map.neighbours.tolist():
-        near[a].append(b)
-        near[b].append(a)
+    near = grain_map.near()
     numbers = {
         "pixels": grains.n_pixels,
         "absorbed pixels": grains.n_absorbed,

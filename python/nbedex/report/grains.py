@@ -180,10 +180,7 @@ def fills(grain_map: GrainMap) -> NDArray[np.float64]:
     from matplotlib.colors import to_rgb
 
     n = len(grain_map.grains)
-    near: list[list[int]] = [[] for _ in range(n)]
-    for a, b in grain_map.neighbours.tolist():
-        near[a].append(b)
-        near[b].append(a)
+    near = grain_map.near()
     chosen = [-1] * n
     for g in range(n):
         taken = {chosen[other] for other in near[g]}
