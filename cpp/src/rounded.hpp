@@ -5,8 +5,8 @@
 
 namespace nbedex {
 
-inline constexpr int most_whole = 126;        ///< of values and weights
-inline constexpr int most_group_weight = 64;  ///< of two places, each with half the sum of two values: 2 * 2 * 126 * 64 fits 16 bits with a sign
+inline constexpr int most_whole = 126;  ///< of values
+inline constexpr int most_weight = 64;  ///< of what values are multiplied by, two of which may have been added: 2 * 2 * 126 * 64 fits 16 bits with a sign
 
 /// The unit in which the largest value of a list becomes `most`.
 [[nodiscard]] inline float unit_of(float largest, int most) { return largest / (static_cast<float>(most) - 0.1F); }

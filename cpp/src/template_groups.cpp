@@ -156,9 +156,9 @@ private:
     void append() {
         spots_.assign(together_.spots().begin(), together_.spots().end());
         std::ranges::stable_sort(spots_, std::greater<>(), &SpotUnion::Spot::weight);
-        const float unit = unit_of(spots_.front().weight, most_group_weight);
+        const float unit = unit_of(spots_.front().weight, most_weight);
         for (const SpotUnion::Spot& spot : spots_) {
-            if (out_.place.size() % 2 == 0) out_.weight.push_back(rounded_up(spot.weight, 1 / unit, most_group_weight));
+            if (out_.place.size() % 2 == 0) out_.weight.push_back(rounded_up(spot.weight, 1 / unit, most_weight));
             out_.place.push_back(static_cast<std::uint16_t>(layout_.place(spot.ring, spot.azimuth, spot.alone)));
         }
         out_.place.resize((out_.place.size() + 7) / 8 * 8, static_cast<std::uint16_t>(layout_.nothing()));

@@ -53,13 +53,13 @@ RoundedSpots rounded_spots(const TemplateSet& templates) {
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
         const auto first = static_cast<std::size_t>(templates.offset[t]);
         const auto last = static_cast<std::size_t>(templates.offset[t + 1]);
-        const float unit = first < last ? unit_of(templates.weight[first], most_whole) : 1.0F;  // heaviest first
+        const float unit = first < last ? unit_of(templates.weight[first], most_weight) : 1.0F;  // heaviest first
         out.unit.push_back(unit);
         out.per_unit.push_back(1 / double{unit});
         out.rounding.push_back(2 * (static_cast<double>(last - first) + 8) * 0x1p-24);  // twice and a little more than can be
         for (std::size_t i = first; i < last; ++i) {
             out.place.push_back(2 * n_azimuths * templates.ring[i] + templates.azimuth[i]);
-            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_whole));
+            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_weight));
         }
         out.weight.resize((out.weight.size() + 3) / 4 * 4, 0);
         out.place.resize(out.weight.size(), 0);
@@ -92,7 +92,7 @@ GroupedSpots grouped_spots(const TemplateSet& templates) {
     out.offset.push_back(0);
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
         const auto first = static_cast<std::size_t>(templates.offset[t]), last = static_cast<std::size_t>(templates.offset[t + 1]);
-        const float unit = first < last ? unit_of(templates.weight[first], most_group_weight) : 1.0F;
+        const float unit = first < last ? unit_of(templates.weight[first], most_weight) : 1.0F;
         out.unit.push_back(unit);
         out.per_unit.push_back(1 / unit);
         out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
@@ -102,7 +102,7 @@ GroupedSpots grouped_spots(const TemplateSet& templates) {
         for (std::size_t i = first; i < last; ++i) {
             const std::size_t other = opposite[i - first];
             if (other < i - first) continue;  // the heavier of a pair counts for both
-            if (out.place.size() % 2 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_group_weight));
+            if (out.place.size() % 2 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_weight));
             out.place.push_back(static_cast<std::uint16_t>(layout.place(templates.ring[i], templates.azimuth[i], other == none)));
         }
         while (out.place.size() % 8 != 0) out.place.push_back(static_cast<std::uint16_t>(layout.nothing()));

@@ -102,14 +102,16 @@ public:
 
     /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of
     /// RoundedPattern: those of some halves of sectors
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint64_t halves, std::vector<std::size_t>& found) const {
+    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint64_t halves, std::vector<std::size_t>& found) {
         const SectorLayout& layout = tables_.sectors.layout();
         const Rotations rotations = rotations_of(number, wanted);
+        few_.clear();
         for (; halves != 0; halves &= halves + (halves & -halves)) {  // together as far as they follow each other
             const auto one = static_cast<std::size_t>(std::countr_zero(halves)), others = one + static_cast<std::size_t>(std::countr_one(halves >> one));
             for (std::size_t first = layout.first_of_half(one), end = layout.first_of_half(others); first < end; first += kernels::few_rotations)
-                look_at_few(rotations, first, std::min(kernels::few_rotations, end - first), found);
+                few_.push_back({first, std::min(kernels::few_rotations, end - first)});
         }
+        look_at_few(rotations, found);
     }
 
     /// or all, pairs of them first.
@@ -119,22 +121,23 @@ public:
         const bool mirrored = Image(number).mirrored;
         const PairMaxima& table = tables_.pairs();
         const std::size_t half = tables_.rounded.n_azimuths() / 2;  // as many as there are pairs
-        std::int32_t sums[lanes];
         firsts_.clear();
         for (std::size_t first = 0; first < half; first += lanes) {
             const std::size_t from = std::min(first, half - lanes);  // later ones would pass the end of the second copy of a ring
-            if (scorer_.kernels().bound_pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, sums) < rotations.cut) continue;
-            for (std::size_t pair = first; pair < std::min(first + lanes, half); ++pair)
-                if (sums[pair - from] >= rotations.cut) firsts_.push_back(2 * pair % half);  // of it and the one half a turn further
+            std::uint64_t pairs = scorer_.kernels().pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, rotations.cut);
+            for (pairs &= ~std::uint64_t{0} << (first - from); pairs != 0; pairs &= pairs - 1)
+                firsts_.push_back(2 * (from + static_cast<std::size_t>(std::countr_zero(pairs))) % half);  // of it and the one half a turn further
         }
         std::ranges::sort(firsts_);
+        few_.clear();
         std::size_t next = 0;
         for (const std::size_t first : firsts_) {
             if (first + 2 <= next) continue;
             const std::size_t from = std::max(first, next);
             next = std::min(first + 2, half);
-            look_at_few(rotations, from, next - from, found);
+            few_.push_back({from, next - from});
         }
+        look_at_few(rotations, found);
     }
 
     /// The least bounds in whole numbers with which n templates, or groups of them, from `first` on can reach a score, given what one in whole numbers is worth:
@@ -204,20 +207,34 @@ private:
         return {spots(image.template_id), tables_.rounded.rows(image.mirrored), cut_of(image.template_id, wanted)};
     }
 
-    /// Adds those of the n rotations from `first` on, and of those half a turn further, that reach the cut.
-    void look_at_few(const Rotations& rotations, std::size_t first, std::size_t n, std::vector<std::size_t>& found) const {
-        std::int32_t sums[2 * kernels::few_rotations];
-        if (scorer_.kernels().bound_few(rotations.rows + 2 * first, rotations.spots, sums) < rotations.cut) return;
+    /// n <= few_rotations of them from `first` on, and those half a turn further.
+    struct Few {
+        std::size_t first, n;
+    };
+
+    /// Adds those of few_ that reach the cut: two few at a time are bounded as fast as one.
+    void look_at_few(const Rotations& rotations, std::vector<std::size_t>& found) const {
         const std::size_t half = tables_.rounded.n_azimuths() / 2;
-        for (std::size_t turned = 0; turned < 2; ++turned)
-            for (std::size_t i = 0; i < n; ++i)
-                if (sums[2 * i + turned] >= rotations.cut) found.push_back(first + i + turned * half);
+        const auto add = [&](const Few& few, std::uint32_t reaching) {
+            for (std::size_t turned = 0; turned < 2; ++turned)
+                for (std::size_t i = 0; i < few.n; ++i)
+                    if (reaching >> (2 * i + turned) & 1) found.push_back(few.first + i + turned * half);
+        };
+        for (std::size_t i = 0; i < few_.size(); i += 2) {
+            const Few one = few_[i], other = i + 1 < few_.size() ? few_[i + 1] : Few{one.first, 0};
+            const std::uint32_t reaching =
+                scorer_.kernels().rotations(rotations.rows + 2 * one.first, rotations.rows + 2 * other.first, rotations.spots, rotations.cut);
+            if (reaching == 0) continue;
+            add(one, reaching & 0xFFFF);
+            add(other, reaching >> 16);
+        }
     }
 
     const TemplateSet& templates_;
     PatternTables& tables_;
     const Scorer& scorer_;
     std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
+    std::vector<Few> few_;             // rotations that are looked at
     std::vector<std::size_t> firsts_;  // first rotations of pairs that reach what is wanted, or do so half a turn further
 };
 

@@ -11,7 +11,7 @@
 
 namespace nbedex {
 
-/// The spots of a template set with weights as whole numbers 1 … 126, rounded up, for upper bounds: a weight is at most
+/// The spots of a template set with weights as whole numbers 1 … 64, rounded up, for upper bounds: a weight is at most
 /// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
 struct RoundedSpots {
     std::vector<std::int64_t> offset;

@@ -71,8 +71,8 @@ inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two
 
 /// Sums of 64 values for a template: of spots with place p, 32 from first[scale * p] on, and 32 from second[scale * p] on.
 template <std::size_t scale>
-inline ListSums<2> sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
-    ListSums<2> sums;
+inline LaneSums<2> sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
+    LaneSums<2> sums;
     add_list(sums, spots, template_id, [=](std::size_t place, std::size_t other) { return two_added(first, second, scale * place, scale * other); });
     return sums;
 }
@@ -84,7 +84,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     std::uint32_t reaching = 0;
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
-        const ListSums<2> sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
+        const LaneSums<2> sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -99,7 +99,7 @@ void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size
     const SectorSpots spots = given;
     for (; groups != 0; groups &= groups - 1) {
         const auto g = static_cast<std::size_t>(__builtin_ctz(groups));
-        ListSums<1> sums;
+        LaneSums<1> sums;
         add_list(sums, spots, first + g, [&](std::size_t place, std::size_t other) { return half_added(table + 2 * place, table + 2 * other); });
         bounds[g] = sums.largest();
     }
@@ -109,25 +109,25 @@ std::uint64_t half_sectors(const std::uint8_t* table, const SectorSpots& spots, 
     return sums_of<2>(table, table + sector_lanes, spots, template_id).reaching(cut);
 }
 
-/// Sums of what `lanes` finds at the places of the spots; returns the largest.
+/// Sums of what `lanes` finds at the places of the spots.
 template <class Sums, class Lanes>
-inline std::int32_t bound_rotations(Lanes&& lanes, const RoundedSpots& given_spots, std::int32_t* out) {
+inline Sums sums_at_places(Lanes&& lanes, const RoundedSpots& given_spots) {
     const RoundedSpots spots = given_spots;  // a copy stays in registers
     Sums sums;
     for (std::size_t i = 0; i < spots.n; i += 4)
         sums.add(lanes(spots.place[i]), lanes(spots.place[i + 1]), lanes(spots.place[i + 2]), lanes(spots.place[i + 3]), spots.weight + i);
-    sums.store(out);
-    return sums.largest();
+    return sums;
 }
 
-std::int32_t bound_pairs(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums) {
+std::uint64_t pairs(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t cut) {
     const std::ptrdiff_t further = odd - even;
-    return bound_rotations<LaneSums>(
-        [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); }, spots, sums);
+    const auto lanes = [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); };
+    return sums_at_places<LaneSums<2>>(lanes, spots).reaching(cut);
 }
 
-std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums) {
-    return bound_rotations<FewSums>([values](std::uint32_t place) { return sixteen_at(values + 2 * std::size_t{place}); }, spots, sums);
+std::uint32_t rotations(const std::uint8_t* first, const std::uint8_t* second, const RoundedSpots& spots, std::int32_t cut) {
+    const auto lanes = [=](std::uint32_t place) { return two_at(first + 2 * std::size_t{place}, second + 2 * std::size_t{place}); };
+    return static_cast<std::uint32_t>(sums_at_places<LaneSums<1>>(lanes, spots).reaching(cut));
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -135,7 +135,7 @@ std::int32_t bound_few(const std::uint8_t* values, const RoundedSpots& spots, st
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, half_sectors, bound_pairs,
-                             bound_few, &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, half_sectors, pairs,
+                             rotations, &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

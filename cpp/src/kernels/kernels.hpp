@@ -19,7 +19,7 @@ struct Spots {
     std::size_t n;
 };
 
-/// Spots by the place of their bins in rings that are stored twice, with weights 0 … 126, rounded up; n is a multiple of four.
+/// Spots by the place of their bins in rings that are stored twice, with weights 0 … 64, rounded up; n is a multiple of four.
 struct RoundedSpots {
     const std::uint32_t* place;
     const std::uint8_t* weight;
@@ -54,7 +54,8 @@ inline constexpr std::size_t many_pairs = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
 
-/// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits.
+/// Every version adds the same numbers in the same order in every lane, without FMA, and so gives the same bits; but bounds may be a little larger than the sums
+/// they are said to be (LaneSums in lane_sums.hpp).
 struct Kernels {
     const char* name;
 
@@ -82,13 +83,13 @@ struct Kernels {
     /// the bits of those that reach the cut.
     std::uint64_t (*half_sectors)(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut);
 
-    /// sums[p] = sum_i weight[i] * (what spot i finds in the pair of rotations p) for p = 0 … many_pairs - 1; returns the largest. It finds
+    /// Bit p, p = 0 … many_pairs - 1: sum_i weight[i] * (what spot i finds in the pair of rotations p) reaches the cut. It finds
     /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
-    std::int32_t (*bound_pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t* sums);
+    std::uint64_t (*pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t cut);
 
-    /// sums[j] = sum_i weight[i] * values[2 * place[i] + j] for j = 0 … 2 * few_rotations - 1; returns the largest. Each place has two values, one for
-    /// a rotation and one for that half a turn further.
-    std::int32_t (*bound_few)(const std::uint8_t* values, const RoundedSpots& spots, std::int32_t* sums);
+    /// Bit j, j = 0 … 2 * few_rotations - 1: sum_i weight[i] * first[2 * place[i] + j] reaches the cut; then the same of `second`. Each place has two
+    /// values, one for a rotation and one for that half a turn further.
+    std::uint32_t (*rotations)(const std::uint8_t* first, const std::uint8_t* second, const RoundedSpots& spots, std::int32_t cut);
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;

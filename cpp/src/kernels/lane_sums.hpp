@@ -11,18 +11,7 @@
 namespace nbedex::kernels::NBEDEX_KERNEL_ISA {
 namespace {
 
-#if defined(__AVX2__)
-inline std::int32_t largest_of(__m256i eight) {
-    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
-    return _mm_cvtsi128_si32(four);
-}
-
-#endif
-
-/// Adds to each 32-bit lane the products of its four bytes; the sum of two products must fit 16 bits with a sign: values and weights up
-/// to 127, or up to 252 and 64.
+/// Adds to each 32-bit lane the products of its four bytes, which are at most 127.
 #if defined(__AVX512BW__)
 inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
 #if defined(__AVX512VNNI__)
@@ -32,30 +21,15 @@ inline void multiply_add(__m512i& sum, __m512i values, __m512i weights) {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 }
-#endif
-#if defined(__AVX2__)
+#elif defined(__AVX2__)
 inline void multiply_add(__m256i& sum, __m256i values, __m256i weights) {
-#if defined(__AVX512VNNI__)
-    sum = _mm256_dpbusd_epi32(sum, values, weights);
-#else
     const __m256i pairs = _mm256_maddubs_epi16(values, weights);  // 2 * 127 * 127 fits 16 bits
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-#endif
-}
-inline void multiply_add(__m128i& sum, __m128i values, __m128i weights) {
-#if defined(__AVX512VNNI__)
-    sum = _mm_dpbusd_epi32(sum, values, weights);
-#else
-    const __m128i pairs = _mm_maddubs_epi16(values, weights);
-    sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
-#endif
 }
 #endif
 
-// Sums of 64 lanes in whole numbers. Four spots at a time: their bytes are interleaved, so that each 32-bit lane holds the
-// four values of one lane, which one instruction multiplies by the four weights and adds. Interleaving works within 128 bits:
-// of the 16 lanes of such a part, quarter k holds lanes 4k … 4k + 3. 256 bits at a time, also where there are registers of 512: two halves in one
-// must first be put together.
+// Sums of 32 or 64 lanes in whole numbers, of values up to 252 and weights up to 64. Spots are added four at a time, their bytes interleaved within 128 bits. 256 bits at
+// a time, also where there are registers of 512: two halves in one must first be put together.
 #if defined(__AVX2__)
 
 /// 32 values of one spot, or two times as many.
@@ -76,8 +50,16 @@ inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, st
 /// The sums of 32 values from one place on, and of 32 from another.
 inline HalfLanes<1> half_added(const std::uint8_t* first, const std::uint8_t* second) { return {{_mm256_add_epi8(half_at(first), half_at(second))}}; }
 
+/// 16 values from one place on, and 16 from another.
+inline HalfLanes<1> two_at(const std::uint8_t* first, const std::uint8_t* second) {
+    return {{_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(second), reinterpret_cast<const __m128i*>(first))}};
+}
+
+#if defined(__AVX512VNNI__)
+/// Each 32-bit lane holds the four values of one lane, which one instruction multiplies by the four weights and adds: of the 16 lanes of 128 bits, quarter k has
+/// lanes 4k … 4k + 3.
 template <std::size_t Halves>
-class SumsOf {
+class LaneSums {
 public:
     using Values = HalfLanes<Halves>;
     void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
@@ -89,16 +71,14 @@ public:
             const __m256i ab1 = _mm256_unpackhi_epi8(a.half[half], b.half[half]);
             const __m256i cd0 = _mm256_unpacklo_epi8(c.half[half], d.half[half]);
             const __m256i cd1 = _mm256_unpackhi_epi8(c.half[half], d.half[half]);
-            multiply_add(sum_[half][0], _mm256_unpacklo_epi16(ab0, cd0), w);
-            multiply_add(sum_[half][1], _mm256_unpackhi_epi16(ab0, cd0), w);
-            multiply_add(sum_[half][2], _mm256_unpacklo_epi16(ab1, cd1), w);
-            multiply_add(sum_[half][3], _mm256_unpackhi_epi16(ab1, cd1), w);
+            sum_[half][0] = _mm256_dpbusd_epi32(sum_[half][0], _mm256_unpacklo_epi16(ab0, cd0), w);
+            sum_[half][1] = _mm256_dpbusd_epi32(sum_[half][1], _mm256_unpackhi_epi16(ab0, cd0), w);
+            sum_[half][2] = _mm256_dpbusd_epi32(sum_[half][2], _mm256_unpacklo_epi16(ab1, cd1), w);
+            sum_[half][3] = _mm256_dpbusd_epi32(sum_[half][3], _mm256_unpackhi_epi16(ab1, cd1), w);
         }
     }
 
-    [[nodiscard]] std::int32_t largest() const {
-        return largest_of(over_halves());
-    }
+    [[nodiscard]] std::int32_t largest() const { return largest_of(over_halves()); }
     [[nodiscard]] bool any_reaches(std::int32_t cut) const {
         return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(cut), over_halves())) != -1;
     }
@@ -121,34 +101,24 @@ public:
         return lanes;
     }
 
-    void store(std::int32_t* lanes) const {
-        for (std::size_t half = 0; half < Halves; ++half) {
-            for (std::size_t k = 0; k < 4; ++k) {
-                alignas(32) std::int32_t quarter[8];
-                _mm256_store_si256(reinterpret_cast<__m256i*>(quarter), sum_[half][k]);
-                for (std::size_t part = 0; part < 2; ++part)
-                    __builtin_memcpy(lanes + 32 * half + 16 * part + 4 * k, quarter + 4 * part, 16);
-            }
-        }
-    }
-
 private:
+    static std::int32_t largest_of(__m256i eight) {
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+        return _mm_cvtsi128_si32(four);
+    }
     [[nodiscard]] __m256i over_quarters(std::size_t half) const {
         return _mm256_max_epi32(_mm256_max_epi32(sum_[half][0], sum_[half][1]), _mm256_max_epi32(sum_[half][2], sum_[half][3]));
     }
     [[nodiscard]] __m256i over_halves() const { return Halves == 1 ? over_quarters(0) : _mm256_max_epi32(over_quarters(0), over_quarters(Halves - 1)); }
     __m256i sum_[Halves][4] = {};
 };
-using LaneSums = SumsOf<2>;
-
-#if defined(__AVX512VNNI__)
-template <std::size_t Halves>
-using ListSums = SumsOf<Halves>;
 #else
-/// The same for weights up to 64 and values up to 252, as quarters that are rounded up, in 16 bits: without the instruction that multiplies and adds
-/// four at once these take two thirds of the instructions, and all sums stay in registers. Four spots add at most three to what is summed.
+/// As quarters that are rounded up, in 16 bits: without the instruction that multiplies and adds four at once these take two thirds of the instructions of sums in 32
+/// bits, and all of them stay in registers. Four spots add at most three to what is summed.
 template <std::size_t Halves>
-class ListSums {
+class LaneSums {
 public:
     using Values = HalfLanes<Halves>;
     void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
@@ -216,9 +186,6 @@ using Lanes = const std::uint8_t*;
 
 inline Lanes lanes_at(const std::uint8_t* from) { return from; }
 
-/// 16 values of one spot.
-inline const std::uint8_t* sixteen_at(const std::uint8_t* from) { return from; }
-
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 struct TwoAdded {
     std::uint8_t sum[64];
@@ -244,9 +211,15 @@ inline HalfAdded half_added(const std::uint8_t* first, const std::uint8_t* secon
     return added;
 }
 
-/// Sums of N lanes.
-template <std::size_t N>
-class PlainSums {
+/// 16 values from one place on, and 16 from another.
+struct TwoAt {
+    const std::uint8_t *first, *second;
+    std::uint8_t operator[](std::size_t lane) const { return lane < 16 ? first[lane] : second[lane - 16]; }
+};
+inline TwoAt two_at(const std::uint8_t* first, const std::uint8_t* second) { return {first, second}; }
+
+template <std::size_t Halves>
+class LaneSums {
 public:
     template <class Values>
     void add(const Values& a, const Values& b, const Values& c, const Values& d, const std::uint8_t* weights) {
@@ -269,9 +242,8 @@ public:
         return lanes;
     }
 
-    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
-
 private:
+    static constexpr std::size_t N = Halves * sector_lanes;
     [[nodiscard]] std::int32_t largest_from(std::size_t first, std::size_t end) const {
         std::int32_t largest = sum_[first];
         for (std::size_t lane = first; lane < end; ++lane) largest = largest > sum_[lane] ? largest : sum_[lane];
@@ -279,43 +251,7 @@ private:
     }
     std::int32_t sum_[N] = {};
 };
-using LaneSums = PlainSums<many_pairs>;
-template <std::size_t Halves>
-using ListSums = PlainSums<Halves * sector_lanes>;
-using FewSums = PlainSums<2 * few_rotations>;
 
-#endif
-
-#if defined(__AVX2__)
-/// 16 values of one spot.
-inline __m128i sixteen_at(const std::uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
-
-/// Sums of 16 lanes, added up like those of LaneSums.
-class FewSums {
-public:
-    void add(__m128i a, __m128i b, __m128i c, __m128i d, const std::uint8_t* weights) {
-        const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
-        const __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
-        int four;
-        __builtin_memcpy(&four, weights, 4);
-        const __m128i w = _mm_set1_epi32(four);
-        multiply_add(sum_[0], _mm_unpacklo_epi16(ab0, cd0), w);
-        multiply_add(sum_[1], _mm_unpackhi_epi16(ab0, cd0), w);
-        multiply_add(sum_[2], _mm_unpacklo_epi16(ab1, cd1), w);
-        multiply_add(sum_[3], _mm_unpackhi_epi16(ab1, cd1), w);
-    }
-
-    [[nodiscard]] std::int32_t largest() const {
-        __m128i four = _mm_max_epi32(_mm_max_epi32(sum_[0], sum_[1]), _mm_max_epi32(sum_[2], sum_[3]));
-        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4E));
-        return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
-    }
-
-    void store(std::int32_t* lanes) const { __builtin_memcpy(lanes, sum_, sizeof(sum_)); }
-
-private:
-    __m128i sum_[4] = {};
-};
 #endif
 
 /// Sums of sixteen 32-bit lanes.
