@@ -246,7 +246,7 @@ TemplateSet pack(const py::array& offset, const py::array& kx, const py::array& 
 
 py::dict as_dict(const SearchStatistics& s) {
     return py::dict(py::arg("images") = s.images, py::arg("past_groups") = s.past_groups, py::arg("past_sectors") = s.past_sectors,
-                    py::arg("halved") = s.halved, py::arg("halves") = s.halves, py::arg("scored") = s.scored,
+                    py::arg("windows") = s.windows, py::arg("scored") = s.scored,
                     py::arg("hits") = s.hits);
 }
 

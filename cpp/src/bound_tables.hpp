@@ -14,116 +14,109 @@
 
 namespace nbedex {
 
-/// A pattern and its mirror image, rounded up to whole multiples of unit(), at most 126. Beside the value of each bin stands that of the bin half a
-/// turn further: who looks at one looks at the other. Every ring is stored twice in a row, so that no azimuth wraps.
+/// The positive bins of a pattern, rounded up to whole multiples of unit(), at most 126.
 class RoundedPattern {
 public:
+    struct Bin {
+        std::uint16_t azimuth;
+        std::uint8_t value;
+    };
+
     RoundedPattern(std::size_t n_rings, std::size_t n_azimuths)
-        : n_azimuths_(n_azimuths),
-          direct_(4 * n_rings * n_azimuths),
-          mirrored_(direct_.size()),
-          ring_maxima_((n_rings + 3) / 4 * 4, 0),
-          first_(n_rings + 1, 0),
-          positive_((n_azimuths + 63) / 64) {}
+        : n_azimuths_(n_azimuths), ring_maxima_((n_rings + 3) / 4 * 4, 0), first_(n_rings + 1, 0), positive_((n_azimuths + 63) / 64) {}
 
     void load(const NormalisedPattern& pattern) {
-        clear();
         unit_ = unit_of(std::max(pattern.largest(), 1e-30F), most_whole);
         per_unit_ = 1 / double{unit_};
         const float per_unit = 1 / unit_;
-        not_zero_.clear();
+        bins_.clear();
         for (std::size_t r = 0; r < n_rings(); ++r) {
             const float* values = pattern.ring(r);
-            find_positive(values);
-            first_[r + 1] = not_zero_.size();
-            std::uint8_t most = 0;
-            for (const std::uint16_t a : not_zero(r)) {
-                const std::uint8_t whole = rounded_up(values[a], per_unit, most_whole);
-                put(r, a, whole);
-                most = std::max(most, whole);
-            }
-            ring_maxima_[r] = most;
+            ring_maxima_[r] = 0;
+            for_positive(values, [&](std::size_t a) {
+                bins_.push_back({static_cast<std::uint16_t>(a), rounded_up(values[a], per_unit, most_whole)});
+                ring_maxima_[r] = std::max(ring_maxima_[r], bins_.back().value);
+            });
+            first_[r + 1] = bins_.size();
         }
     }
 
-    /// The bins of ring r that are not zero: few, where patterns are sparse.
-    [[nodiscard]] std::span<const std::uint16_t> not_zero(std::size_t r) const noexcept {
-        return {not_zero_.data() + first_[r], first_[r + 1] - first_[r]};
-    }
-
-    [[nodiscard]] std::uint8_t value(std::size_t r, std::size_t a) const noexcept { return direct_[2 * (2 * n_azimuths_ * r + a)]; }
-    /// Two values for each bin; ring r starts at rows(…) + r * 4 * n_azimuths().
-    [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
+    /// Those of ring r by rising azimuth: few, where patterns are sparse.
+    [[nodiscard]] std::span<const Bin> bins(std::size_t r) const noexcept { return {bins_.data() + first_[r], first_[r + 1] - first_[r]}; }
     /// Maximum of each ring, then zeros up to a multiple of four.
     [[nodiscard]] const std::uint8_t* ring_maxima() const noexcept { return ring_maxima_.data(); }
     [[nodiscard]] std::size_t n_rings() const noexcept { return first_.size() - 1; }
-    [[nodiscard]] std::size_t n_azimuths() const noexcept { return n_azimuths_; }
     /// The bin of the mirror image that bin a is.
     [[nodiscard]] std::size_t mirrored(std::size_t a) const noexcept { return a > 0 ? n_azimuths_ - a : 0; }
     [[nodiscard]] float unit() const noexcept { return unit_; }
     [[nodiscard]] double per_unit() const noexcept { return per_unit_; }
 
 private:
-    /// Takes the last pattern out again.
-    void clear() {
-        for (std::size_t r = 0; r < n_rings(); ++r)
-            for (const std::uint16_t a : not_zero(r)) put(r, a, 0);
-    }
-
-    void find_positive(const float* ring) {
+    template <class F>
+    void for_positive(const float* ring, F&& f) {
         kernels::active().values->positive_bits(ring, n_azimuths_, positive_.data());
         for (std::size_t word = 0; word < positive_.size(); ++word)
-            for (std::uint64_t bits = positive_[word]; bits != 0; bits &= bits - 1)
-                not_zero_.push_back(static_cast<std::uint16_t>(64 * word + static_cast<std::size_t>(std::countr_zero(bits))));
-    }
-
-    void put(std::size_t r, std::size_t a, std::uint8_t value) {
-        put(direct_.data() + 4 * n_azimuths_ * r, a, value);
-        put(mirrored_.data() + 4 * n_azimuths_ * r, mirrored(a), value);
-    }
-
-    void put(std::uint8_t* ring, std::size_t a, std::uint8_t value) {
-        const std::size_t half = n_azimuths_ / 2, before = a < half ? a + half : a - half;
-        for (const std::size_t copy : {std::size_t{0}, n_azimuths_}) ring[2 * (a + copy)] = ring[2 * (before + copy) + 1] = value;
+            for (std::uint64_t bits = positive_[word]; bits != 0; bits &= bits - 1) f(64 * word + static_cast<std::size_t>(std::countr_zero(bits)));
     }
 
     std::size_t n_azimuths_;
     float unit_ = 1;
     double per_unit_ = 1;
-    std::vector<std::uint8_t> direct_, mirrored_, ring_maxima_;
-    std::vector<std::uint16_t> not_zero_;
-    std::vector<std::size_t> first_;        // of each ring in not_zero_
+    std::vector<std::uint8_t> ring_maxima_;
+    std::vector<Bin> bins_;
+    std::vector<std::size_t> first_;       // of each ring in bins_
     std::vector<std::uint64_t> positive_;  // bins of a ring, a bit for each
 };
 
-/// What spots find in pairs of rotations: for an even bin, a ring has the maxima over the bins 0 and 1, 2 and 3, …, twice; for an odd bin those
-/// over 1 and 2, 3 and 4, ….
-class PairMaxima {
+/// What spots find in single rotations, for the pattern and for its mirror image, in units of twice that of the pattern: two spots half a turn apart the sum of two bins, a
+/// spot alone the larger of them. So it holds for a rotation and for that half a turn further.
+class RotationValues {
 public:
-    PairMaxima(std::size_t n_rings, std::size_t n_azimuths) : n_(n_rings * n_azimuths), values_(4 * n_) {}
+    RotationValues(std::size_t n_rings, std::size_t n_azimuths)
+        : layout_(n_rings, n_azimuths), direct_(layout_.size()), mirrored_(layout_.size()), ring_(n_azimuths) {}
 
     void load(const RoundedPattern& pattern) {
-        std::ranges::fill(values_, std::uint8_t{0});
-        const std::size_t n = pattern.n_azimuths();
-        for (std::size_t r = 0; r < pattern.n_rings(); ++r)
-            for (const std::uint16_t a : pattern.not_zero(r))
-                for (const bool mirrored : {false, true})
-                    for (const std::size_t copy : {std::size_t{0}, n}) put(mirrored, r * n, copy + (mirrored ? pattern.mirrored(a) : a), pattern.value(r, a));
+        for (const Filled& last : filled_) put(last, 0, 0);
+        filled_.clear();
+        const std::size_t half = layout_.half();
+        for (std::size_t r = 0; r < pattern.n_rings(); ++r) {
+            for (const auto& [azimuth, value] : pattern.bins(r)) ring_[azimuth] = value;
+            for (const auto& [azimuth, value] : pattern.bins(r)) {
+                if (azimuth >= half && ring_[azimuth - half] > 0) continue;  // the first of the two stood for both
+                const int a = ring_[azimuth % half], b = ring_[azimuth % half + half];
+                filled_.push_back({static_cast<std::uint32_t>(layout_.place(r, azimuth, false)), static_cast<std::uint32_t>(layout_.place(r, pattern.mirrored(azimuth), false))});
+                put(filled_.back(), static_cast<std::uint8_t>((a + b + 1) / 2), static_cast<std::uint8_t>((std::max(a, b) + 1) / 2));
+            }
+            for (const auto& [azimuth, value] : pattern.bins(r)) ring_[azimuth] = 0;
+        }
     }
 
-    /// Ring r starts at r * n_azimuths.
-    [[nodiscard]] const std::uint8_t* even(bool mirrored) const noexcept { return values_.data() + (mirrored ? 2 * n_ : 0); }
-    [[nodiscard]] const std::uint8_t* odd(bool mirrored) const noexcept { return even(mirrored) + n_; }
+    [[nodiscard]] const RotationLayout& layout() const noexcept { return layout_; }
+    [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
 
 private:
-    void put(bool mirrored, std::size_t ring, std::size_t bin, std::uint8_t value) {
-        std::uint8_t *even = values_.data() + (mirrored ? 2 * n_ : 0) + ring, *odd = even + n_;
-        even[bin / 2] = std::max(even[bin / 2], value);
-        if (bin > 0) odd[(bin - 1) / 2] = std::max(odd[(bin - 1) / 2], value);
+    /// Places of two bins half a turn apart, in the rows of two spots.
+    struct Filled {
+        std::uint32_t direct, mirrored;
+    };
+
+    void put(const Filled& at, std::uint8_t both, std::uint8_t alone) {
+        put(direct_.data() + at.direct, at.direct % layout_.row_bytes(), both, alone);
+        put(mirrored_.data() + at.mirrored, at.mirrored % layout_.row_bytes(), both, alone);
     }
 
-    std::size_t n_;
-    std::vector<std::uint8_t> values_;
+    /// Again and again, so that no rotation wraps.
+    void put(std::uint8_t* row, std::size_t from, std::uint8_t both, std::uint8_t alone) const {
+        for (std::size_t i = 0; from + i < layout_.row_bytes(); i += layout_.half()) {
+            row[i] = both;
+            row[i + layout_.row_bytes()] = alone;
+        }
+    }
+
+    RotationLayout layout_;
+    std::vector<std::uint8_t> direct_, mirrored_;
+    std::vector<std::uint8_t> ring_;  // bins of the ring that is loaded
+    std::vector<Filled> filled_;
 };
 
 /// The bins of a ring in columns, those of a sector one below the other, of which rows of sector maxima are made.
@@ -163,7 +156,7 @@ public:
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring)
             for (const bool mirrored : {false, true}) {
                 columns_.clear();
-                for (const std::uint16_t a : pattern.not_zero(ring)) columns_.put(mirrored ? pattern.mirrored(a) : a, pattern.value(ring, a));
+                for (const auto& [azimuth, value] : pattern.bins(ring)) columns_.put(mirrored ? pattern.mirrored(azimuth) : azimuth, value);
                 columns_.make_rows(ring, mirrored ? mirrored_ : direct_);
             }
     }
@@ -188,9 +181,9 @@ public:
     void load(const RoundedPattern& pattern) {
         for (std::size_t ring = 0; ring < pattern.n_rings(); ++ring) {
             columns_.clear();
-            for (const std::uint16_t a : pattern.not_zero(ring)) {
-                columns_.put(a, pattern.value(ring, a), 0);
-                columns_.put(pattern.mirrored(a), pattern.value(ring, a), 1);
+            for (const auto& [azimuth, value] : pattern.bins(ring)) {
+                columns_.put(azimuth, value, 0);
+                columns_.put(pattern.mirrored(azimuth), value, 1);
             }
             columns_.make_rows(ring, rows_);
         }

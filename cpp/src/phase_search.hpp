@@ -179,6 +179,7 @@ private:
     /// The score that an orientation must reach to matter, as far as is known.
     [[nodiscard]] float needed() const { return std::max(threshold_.value(), limit_); }
 
+    static constexpr int few_sectors = 2;
     static constexpr std::size_t sample_stride = 8;
     static constexpr std::size_t promising_groups = 4;  // for each of the n best
 
@@ -240,29 +241,15 @@ private:
         done_.insert(chosen_);
     }
 
-    /// The halves of the open sectors of an image in which it can still reach what is wanted, as far as it pays to know.
-    [[nodiscard]] std::uint64_t open_halves(const Open& open, float wanted) {
-        constexpr int few = 2, many = 4;  // sectors
-        const int n = std::popcount(open.sectors);
-        if (n > many && wanted > -infinity && tables_.halves_pay()) {
-            ++statistics_.halved;
-            return bounds_.halves_reaching(wanted, open.image);
-        }
-        // Once more, if more is needed by now, and therefore a fair share of the sectors is settled.
-        if (n > few && 4 * wanted > open.bound + 3 * open.wanted) return bounds_.halves_of(bounds_.sectors_reaching(wanted, open.image));
-        return bounds_.halves_of(open.sectors);
-    }
-
     /// Exact scores of the rotations in the open sectors of an image whose own bounds are high enough.
     void score_image(const Open& open) {
         const Image image(open.image);
         const float wanted = needed();
-        const std::uint64_t halves = open_halves(open, wanted);
-        statistics_.halves += std::popcount(halves);
+        std::uint32_t sectors = open.sectors;
+        // Once more, if more is needed by now, and therefore a fair share of the sectors is settled.
+        if (std::popcount(sectors) > few_sectors && 2 * wanted > open.bound + open.wanted) sectors = bounds_.sectors_reaching(wanted, open.image);
         rotations_.clear();
-        constexpr int many = 16;  // halves, for which pairs of all rotations are quicker
-        if (std::popcount(halves) > many) bounds_.rotations_reaching(wanted, open.image, rotations_);
-        else bounds_.rotations_reaching(wanted, open.image, halves, rotations_);
+        statistics_.windows += bounds_.rotations_reaching(wanted, open.image, sectors, rotations_);
         if (image.mirrored) {  // it met the mirrored pattern turned the other way
             const std::size_t n = tables_.pattern.n_azimuths();
             for (std::size_t& at : rotations_) at = (n - at) % n;

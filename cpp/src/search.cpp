@@ -75,8 +75,7 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
     images += other.images;
     past_groups += other.past_groups;
     past_sectors += other.past_sectors;
-    halved += other.halved;
-    halves += other.halves;
+    windows += other.windows;
     scored += other.scored;
     hits += other.hits;
     return *this;
@@ -84,7 +83,7 @@ SearchStatistics& SearchStatistics::operator+=(const SearchStatistics& other) no
 
 bool can_prune(const TemplateSet& templates) noexcept {
     const auto n = static_cast<std::size_t>(templates.n_azimuths);
-    return n >= 2 * kernels::many_pairs && SectorLayout::of_templates(static_cast<std::size_t>(templates.n_rings), n).usable();
+    return SectorLayout::of_templates(static_cast<std::size_t>(templates.n_rings), n).usable();
 }
 
 void groups_reaching(const TemplateSet& templates, std::span<const float> pattern, std::span<const float> scores, std::span<bool> reach) {

@@ -35,8 +35,6 @@ public:
     [[nodiscard]] std::size_t half() const noexcept { return half_; }
     [[nodiscard]] std::size_t step() const noexcept { return step_; }
     [[nodiscard]] std::size_t span() const noexcept { return step_ + shared_; }
-    /// First rotation of a half of a sector, two for each; that of 2 n_sectors() is half a turn.
-    [[nodiscard]] std::size_t first_of_half(std::size_t i) const noexcept { return i / 2 * length_ + i % 2 * (length_ / 2); }
     [[nodiscard]] std::size_t rows() const noexcept { return length_ / step_; }
     [[nodiscard]] std::size_t window() const noexcept { return length_ + span() - 1; }
     [[nodiscard]] std::size_t first_row(std::size_t ring, bool alone) const noexcept { return (2 * ring + alone) * rows(); }
@@ -56,6 +54,27 @@ private:
 
     std::size_t n_rings_, half_, n_sectors_, bytes_, shared_, length_ = 1, step_ = 1;
     bool even_;
+};
+
+/// Where single rotations find the same: a ring has a row for two spots that lie half a turn apart, and one for a spot alone. A spot at azimuth a finds what holds for rotation
+/// r, and that half a turn further, r bytes from place(ring, a) on.
+class RotationLayout {
+public:
+    RotationLayout(std::size_t n_rings, std::size_t n_azimuths)
+        : n_rings_(n_rings), half_(n_azimuths / 2), row_bytes_((n_azimuths + kernels::sector_lanes + 63) / 64 * 64) {}
+
+    [[nodiscard]] std::size_t half() const noexcept { return half_; }
+    /// For every azimuth and every rotation of half a turn, and the other lanes of its window.
+    [[nodiscard]] std::size_t row_bytes() const noexcept { return row_bytes_; }
+    [[nodiscard]] std::size_t size() const noexcept { return nothing() + row_bytes_; }
+    /// A place where nothing is found: the last row, behind the last ring.
+    [[nodiscard]] std::size_t nothing() const noexcept { return 2 * n_rings_ * row_bytes_; }
+    [[nodiscard]] std::size_t place(std::size_t ring, std::size_t azimuth, bool alone) const noexcept {
+        return (2 * ring + alone) * row_bytes_ + azimuth % half_;
+    }
+
+private:
+    std::size_t n_rings_, half_, row_bytes_;
 };
 
 /// A row is a line of the cache, so that no load touches two.

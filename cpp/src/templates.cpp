@@ -46,27 +46,8 @@ void bin_spots(const SpotList& spots, std::size_t first, std::size_t last, const
     binned.resize(kept);
 }
 
-RoundedSpots rounded_spots(const TemplateSet& templates) {
-    RoundedSpots out;
-    const auto n_azimuths = static_cast<std::uint32_t>(templates.n_azimuths);
-    out.offset.push_back(0);
-    for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
-        const auto first = static_cast<std::size_t>(templates.offset[t]);
-        const auto last = static_cast<std::size_t>(templates.offset[t + 1]);
-        const float unit = first < last ? unit_of(templates.weight[first], most_weight) : 1.0F;  // heaviest first
-        out.unit.push_back(unit);
-        out.per_unit.push_back(1 / double{unit});
-        out.rounding.push_back(2 * (static_cast<double>(last - first) + 8) * 0x1p-24);  // twice and a little more than can be
-        for (std::size_t i = first; i < last; ++i) {
-            out.place.push_back(2 * n_azimuths * templates.ring[i] + templates.azimuth[i]);
-            out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_weight));
-        }
-        out.weight.resize((out.weight.size() + 3) / 4 * 4, 0);
-        out.place.resize(out.weight.size(), 0);
-        out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
-    }
-    return out;
-}
+/// Twice what n additions in single precision can lose, and a little more.
+double rounding_of(std::size_t n) { return 2 * (static_cast<double>(n) + 8) * 0x1p-24; }
 
 constexpr auto none = static_cast<std::size_t>(-1);
 
@@ -89,6 +70,7 @@ GroupedSpots grouped_spots(const TemplateSet& templates) {
     GroupedSpots out;
     const auto layout = SectorLayout::of_templates(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
     if (!layout.usable()) return out;
+    const RotationLayout rotations(static_cast<std::size_t>(templates.n_rings), static_cast<std::size_t>(templates.n_azimuths));
     out.offset.push_back(0);
     for (std::size_t t = 0; t + 1 < templates.offset.size(); ++t) {
         const auto first = static_cast<std::size_t>(templates.offset[t]), last = static_cast<std::size_t>(templates.offset[t + 1]);
@@ -97,15 +79,17 @@ GroupedSpots grouped_spots(const TemplateSet& templates) {
         out.per_unit.push_back(1 / unit);
         out.sum_per_unit.push_back(templates.weight_sum[t] / unit);
         out.largest_sum = std::max(out.largest_sum, templates.weight_sum[t]);
-        out.largest_rounding = std::max(out.largest_rounding, static_cast<float>(templates.rounded.rounding[t]));
+        out.largest_rounding = std::max(out.largest_rounding, static_cast<float>(templates.rounding[t]));
         const std::vector<std::size_t> opposite = opposites(templates, first, last);
         for (std::size_t i = first; i < last; ++i) {
             const std::size_t other = opposite[i - first];
             if (other < i - first) continue;  // the heavier of a pair counts for both
             if (out.place.size() % 2 == 0) out.weight.push_back(rounded_up(templates.weight[i], 1 / unit, most_weight));
             out.place.push_back(static_cast<std::uint16_t>(layout.place(templates.ring[i], templates.azimuth[i], other == none)));
+            out.rotation_place.push_back(static_cast<std::uint32_t>(rotations.place(templates.ring[i], templates.azimuth[i], other == none)));
         }
-        while (out.place.size() % 8 != 0) out.place.push_back(static_cast<std::uint16_t>(layout.nothing()));
+        out.place.resize((out.place.size() + 7) / 8 * 8, static_cast<std::uint16_t>(layout.nothing()));
+        out.rotation_place.resize(out.place.size(), static_cast<std::uint32_t>(rotations.nothing()));
         out.weight.resize(out.place.size() / 2, 0);
         out.offset.push_back(static_cast<std::int64_t>(out.place.size()));
     }
@@ -169,9 +153,9 @@ TemplateSet pack_templates(const SpotList& spots, const PolarGrid& grid, float e
             weight_sum += weight;
         }
         out.weight_sum.push_back(weight_sum);
+        out.rounding.push_back(rounding_of(binned.size()));
         out.offset.push_back(static_cast<std::int64_t>(out.weight.size()));
     }
-    out.rounded = rounded_spots(out);
     out.grouped = grouped_spots(out);
     out.rings = ring_sums(out);
     out.groups = group_templates(out);

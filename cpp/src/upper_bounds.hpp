@@ -80,64 +80,25 @@ public:
         return found;
     }
 
-    /// The halves of sectors in which an image can reach a score, a bit for each.
-    [[nodiscard]] std::uint64_t halves_reaching(float wanted, std::int32_t number) {
+    /// Adds to `found` the rotations in some sectors, and half a turn further, in which an image can reach a score, as azimuths in the pattern or its mirror image.
+    /// Returns how many windows of them were bounded.
+    std::ptrdiff_t rotations_reaching(float wanted, std::ptrdiff_t number, std::uint32_t sectors, std::vector<std::size_t>& found) {
         const Image image(number);
         const GroupedSpots& all = templates_.grouped;
-        const HalfSectorMaxima& halves = tables_.halves();
         std::int32_t cut;
         cuts(image.template_id, 1, wanted, all.per_unit, all.sum_per_unit, 2, &cut);
-        const std::uint64_t found = halves.lanes() & scorer_.kernels().half_sectors(
-            halves.rows(image.mirrored), {all.offset.data(), all.place.data(), all.weight.data()}, static_cast<std::size_t>(image.template_id), cut);
-        tables_.left(std::popcount(found));
-        return found;
-    }
-
-    /// Those of some sectors.
-    [[nodiscard]] std::uint64_t halves_of(std::uint32_t sectors) const {
-        std::uint64_t halves = 0;
-        for (sectors &= tables_.sectors.lanes(); sectors != 0; sectors &= sectors - 1) halves |= std::uint64_t{3} << (2 * std::countr_zero(sectors));
-        return halves;
-    }
-
-    /// Looks for single rotations in which an image can reach a score, and adds them to `found`, as azimuths in the rows of
-    /// RoundedPattern: those of some halves of sectors
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::uint64_t halves, std::vector<std::size_t>& found) {
-        const SectorLayout& layout = tables_.sectors.layout();
-        const Rotations rotations = rotations_of(number, wanted);
-        few_.clear();
-        for (; halves != 0; halves &= halves + (halves & -halves)) {  // together as far as they follow each other
-            const auto one = static_cast<std::size_t>(std::countr_zero(halves)), others = one + static_cast<std::size_t>(std::countr_one(halves >> one));
-            for (std::size_t first = layout.first_of_half(one), end = layout.first_of_half(others); first < end; first += kernels::few_rotations)
-                few_.push_back({first, std::min(kernels::few_rotations, end - first)});
+        open_windows(sectors);
+        const std::uint8_t* rows = tables_.rotations.rows(image.mirrored);
+        for (std::size_t i = 0; i < windows_.size(); i += 2) {  // two cost little more than one
+            const bool two = i + 1 < windows_.size();
+            const std::uint64_t reaching =
+                scorer_.kernels().rotations(rows + windows_[i], rows + windows_[i + two], {all.offset.data(), all.rotation_place.data(), all.weight.data()},
+                                            static_cast<std::size_t>(image.template_id), cut);
+            if (reaching == 0) continue;
+            add_rotations(windows_[i], static_cast<std::uint32_t>(reaching), found);
+            if (two) add_rotations(windows_[i + 1], static_cast<std::uint32_t>(reaching >> 32), found);
         }
-        look_at_few(rotations, found);
-    }
-
-    /// or all, pairs of them first.
-    void rotations_reaching(float wanted, std::ptrdiff_t number, std::vector<std::size_t>& found) {
-        constexpr std::size_t lanes = kernels::many_pairs;
-        const Rotations rotations = rotations_of(number, wanted);
-        const bool mirrored = Image(number).mirrored;
-        const PairMaxima& table = tables_.pairs();
-        const std::size_t half = tables_.rounded.n_azimuths() / 2;  // as many as there are pairs
-        firsts_.clear();
-        for (std::size_t first = 0; first < half; first += lanes) {
-            const std::size_t from = std::min(first, half - lanes);  // later ones would pass the end of the second copy of a ring
-            std::uint64_t pairs = scorer_.kernels().pairs(table.even(mirrored) + from, table.odd(mirrored) + from, rotations.spots, rotations.cut);
-            for (pairs &= ~std::uint64_t{0} << (first - from); pairs != 0; pairs &= pairs - 1)
-                firsts_.push_back(2 * (from + static_cast<std::size_t>(std::countr_zero(pairs))) % half);  // of it and the one half a turn further
-        }
-        std::ranges::sort(firsts_);
-        few_.clear();
-        std::size_t next = 0;
-        for (const std::size_t first : firsts_) {
-            if (first + 2 <= next) continue;
-            const std::size_t from = std::max(first, next);
-            next = std::min(first + 2, half);
-            few_.push_back({from, next - from});
-        }
-        look_at_few(rotations, found);
+        return std::ssize(windows_);
     }
 
     /// The least bounds in whole numbers with which n templates, or groups of them, from `first` on can reach a score, given what one in whole numbers is worth:
@@ -161,81 +122,55 @@ public:
     [[nodiscard]] double rounding(std::ptrdiff_t template_id) const {
         const auto t = static_cast<std::size_t>(template_id);
         const double terms = double{templates_.weight_sum[t]} * double{tables_.pattern.largest()};
-        return templates_.rounded.rounding[t] * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
+        return templates_.rounding[t] * (terms + 1 + std::abs(double{scorer_.zero_mean(template_id)}));
     }
 
     /// Images of a tier lie far apart in memory; what is asked for in time is there when it is needed.
     void fetch(std::int32_t image) const {
-        const kernels::RoundedSpots list = spots(image / 2);
-        const auto fetch_lines = [](const auto* from, std::size_t n) {
-            const auto* first = reinterpret_cast<const char*>(from);
-            for (std::size_t at = 0; at < n * sizeof(*from); at += 64) __builtin_prefetch(first + at);
+        const GroupedSpots& all = templates_.grouped;
+        const auto t = static_cast<std::size_t>(image / 2), first = static_cast<std::size_t>(all.offset[t]), n = static_cast<std::size_t>(all.offset[t + 1]) - first;
+        const auto fetch_lines = [](const auto* from, std::size_t length) {
+            const auto* bytes = reinterpret_cast<const char*>(from);
+            for (std::size_t at = 0; at < length * sizeof(*from); at += 64) __builtin_prefetch(bytes + at);
         };
-        fetch_lines(list.place, list.n);
-        fetch_lines(list.weight, list.n);
+        fetch_lines(all.rotation_place.data() + first, n);
+        fetch_lines(all.weight.data() + first / 2, n / 2);
     }
 
 private:
-    [[nodiscard]] kernels::RoundedSpots spots(std::ptrdiff_t template_id) const {
-        const auto t = static_cast<std::size_t>(template_id);
-        const RoundedSpots& all = templates_.rounded;
-        const auto first = static_cast<std::size_t>(all.offset[t]);
-        return {all.place.data() + first, all.weight.data() + first,
-                static_cast<std::size_t>(all.offset[t + 1]) - first};
-    }
-
     /// Upper bound of a score from a bound in whole numbers, each worth `unit`.
     [[nodiscard]] float score_bound(std::ptrdiff_t template_id, std::int32_t bound, double unit) const {
         return static_cast<float>(bound * unit - double{scorer_.zero_mean(template_id)} + rounding(template_id));
     }
 
-    /// The least bound of a rotation in whole numbers with which a template can reach a score.
-    [[nodiscard]] std::int32_t cut_of(std::ptrdiff_t template_id, float wanted) const {
-        const double sum = double{wanted} + double{scorer_.zero_mean(template_id)} - rounding(template_id);
-        const double least = sum * templates_.rounded.per_unit[static_cast<std::size_t>(template_id)] * tables_.rounded.per_unit();
-        return least > 0 ? static_cast<std::int32_t>(std::min(least, 2e9)) : 0;
-    }
+    static constexpr std::size_t window = kernels::sector_lanes;  // rotations bounded together
 
-    /// What single rotations of an image are looked at with.
-    struct Rotations {
-        kernels::RoundedSpots spots;
-        const std::uint8_t* rows;
-        std::int32_t cut;
-    };
-    [[nodiscard]] Rotations rotations_of(std::ptrdiff_t number, float wanted) const {
-        const Image image(number);
-        return {spots(image.template_id), tables_.rounded.rows(image.mirrored), cut_of(image.template_id, wanted)};
-    }
-
-    /// n <= few_rotations of them from `first` on, and those half a turn further.
-    struct Few {
-        std::size_t first, n;
-    };
-
-    /// Adds those of few_ that reach the cut: two few at a time are bounded as fast as one.
-    void look_at_few(const Rotations& rotations, std::vector<std::size_t>& found) const {
-        const std::size_t half = tables_.rounded.n_azimuths() / 2;
-        const auto add = [&](const Few& few, std::uint32_t reaching) {
-            for (std::size_t turned = 0; turned < 2; ++turned)
-                for (std::size_t i = 0; i < few.n; ++i)
-                    if (reaching >> (2 * i + turned) & 1) found.push_back(few.first + i + turned * half);
-        };
-        for (std::size_t i = 0; i < few_.size(); i += 2) {
-            const Few one = few_[i], other = i + 1 < few_.size() ? few_[i + 1] : Few{one.first, 0};
-            const std::uint32_t reaching =
-                scorer_.kernels().rotations(rotations.rows + 2 * one.first, rotations.rows + 2 * other.first, rotations.spots, rotations.cut);
-            if (reaching == 0) continue;
-            add(one, reaching & 0xFFFF);
-            add(other, reaching >> 16);
+    /// Sets windows_ to the first rotations of windows that hold all of some sectors.
+    void open_windows(std::uint32_t sectors) {
+        const std::size_t length = tables_.sectors.layout().length();
+        windows_.clear();
+        std::size_t next = 0;  // rotation that is in no window yet
+        for (sectors &= tables_.sectors.lanes(); sectors != 0; sectors &= sectors - 1) {
+            const std::size_t first = static_cast<std::size_t>(std::countr_zero(sectors)) * length;
+            for (next = std::max(next, first); next < first + length; next += window) windows_.push_back(next);
         }
+    }
+
+    /// Those of a window whose bits are set, and those half a turn further.
+    void add_rotations(std::size_t first, std::uint32_t lanes, std::vector<std::size_t>& found) const {
+        const std::size_t half = tables_.rotations.layout().half();
+        for (const std::size_t turn : {std::size_t{0}, half})
+            for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+                const std::size_t rotation = first + static_cast<std::size_t>(std::countr_zero(left));
+                if (rotation < half) found.push_back(rotation + turn);  // lanes behind it begin anew
+            }
     }
 
     const TemplateSet& templates_;
     PatternTables& tables_;
     const Scorer& scorer_;
     std::vector<std::int32_t> rings_;  // ring bounds by template, in whole numbers
-    std::vector<Few> few_;             // rotations that are looked at
-    std::vector<std::size_t> firsts_;  // first rotations of pairs that reach what is wanted, or do so half a turn further
+    std::vector<std::size_t> windows_;  // of rotations: the first of each
 };
 
 }  // namespace nbedex

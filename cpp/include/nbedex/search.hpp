@@ -6,9 +6,8 @@
 //      patterns such that it pays. Where they are not close, ring bounds (compute_rings): all rotations at once; where patterns are such that it pays.
 //   2. Sector bound (sectors): ranges of 6 degrees and those half a turn further, of a template and its mirror image at once, in which two spots half a
 //      turn apart cost as much as one. Settles nearly all images.
-//   3. Bounds of halves of sectors (halves_reaching), where much is left.
-//   4. Bounds of single rotations (rotations_reaching) in what is left, best image first.
-//   5. Exact scores (score) of the rotations that are left.
+//   3. Bounds of single rotations and those half a turn further (rotations_reaching) in what is left, best image first.
+//   4. Exact scores (score) of the rotations that are left.
 // What is needed: the threshold T (DistinctThreshold), a lower bound of the k-th best distinct score of the phase, and the share of the best
 // of all phases below which nothing is a rival.
 #pragma once
@@ -22,8 +21,7 @@ struct SearchStatistics {
     std::int64_t images = 0;        ///< templates and mirror images
     std::int64_t past_groups = 0;   ///< images whose sectors were bounded: neither ring bounds nor those of groups settled them
     std::int64_t past_sectors = 0;  ///< images that the sector bound did not settle
-    std::int64_t halved = 0;        ///< of these, those whose halves of sectors were bounded
-    std::int64_t halves = 0;        ///< halves of sectors whose rotations were bounded singly, or by pairs
+    std::int64_t windows = 0;       ///< windows of 32 rotations, and those half a turn further, that were bounded singly
     std::int64_t scored = 0;        ///< rotations scored exactly
     std::int64_t hits = 0;          ///< rotations that scored at least the final threshold
 

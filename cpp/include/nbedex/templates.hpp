@@ -11,28 +11,18 @@
 
 namespace nbedex {
 
-/// The spots of a template set with weights as whole numbers 1 … 64, rounded up, for upper bounds: a weight is at most
-/// weight * unit of its template. Each list is filled up to a multiple of four with spots of weight 0.
-struct RoundedSpots {
-    std::vector<std::int64_t> offset;
-    std::vector<std::uint32_t> place;  ///< of the bin, in rings that are stored twice
-    std::vector<std::uint8_t> weight;
-    std::vector<float> unit;       ///< by template
-    std::vector<double> per_unit;  ///< 1 / unit
-    std::vector<double> rounding;  ///< how much an exact score may exceed the sum of its terms, relative to their size
-};
-
-/// The same spots for sector bounds: two that lie half a turn apart have one place and the weight of the heavier. Two places that follow each other
-/// are given the weight of the heavier, a whole number 1 … 64. Each list is filled up to a multiple of eight places with such where nothing is found. Empty
-/// if places don't fit 16 bits.
+/// The spots of a template set as bounds look at them: two that lie half a turn apart have one place and the weight of the heavier. Two places that follow each
+/// other are given the weight of the heavier, a whole number 1 … 64, rounded up: a weight is at most weight * unit of its template. Each list is filled up to a
+/// multiple of eight places with such where nothing is found. Empty if places of sector maxima don't fit 16 bits.
 struct GroupedSpots {
-    std::vector<std::int64_t> offset;   ///< of places
-    std::vector<std::uint16_t> place;   ///< of sector maxima (src/sector_layout.hpp)
-    std::vector<std::uint8_t> weight;   ///< of two places
-    std::vector<float> unit;            ///< by template
-    std::vector<float> per_unit;        ///< 1 / unit
-    std::vector<float> sum_per_unit;    ///< sum of the template's weights / unit
-    float largest_sum = 0, largest_rounding = 0;  ///< over all templates: of the sums of weights, and of RoundedSpots::rounding
+    std::vector<std::int64_t> offset;            ///< of places
+    std::vector<std::uint16_t> place;            ///< of sector maxima (src/sector_layout.hpp)
+    std::vector<std::uint32_t> rotation_place;   ///< of the same spots: of single rotations (src/sector_layout.hpp)
+    std::vector<std::uint8_t> weight;            ///< of two places
+    std::vector<float> unit;                     ///< by template
+    std::vector<float> per_unit;                 ///< 1 / unit
+    std::vector<float> sum_per_unit;             ///< sum of the template's weights / unit
+    float largest_sum = 0, largest_rounding = 0;  ///< over all templates: of the sums of weights, and of TemplateSet::rounding
 };
 
 /// Groups of neighbouring templates, each turned until its spots meet those of the others, and for each group one list of places that holds the
@@ -72,7 +62,7 @@ struct TemplateSet {
     std::vector<float> weight_sum;         ///< by template
     std::vector<Quaternion> orientation;   ///< by template, sample to crystal
     std::vector<Quaternion> symmetry;      ///< proper rotations of the Laue group, identity first
-    RoundedSpots rounded;
+    std::vector<double> rounding;          ///< by template: how much an exact score may exceed the sum of its terms, relative to their size
     GroupedSpots grouped;
     RingSums rings;
     TemplateGroups groups;

@@ -60,20 +60,20 @@ void ring_bounds(const std::uint8_t* sums, std::size_t n_quads, const std::uint8
 }
 
 /// Adds what the spots of one list find, two at a time.
-template <class Sums, class Two>
-inline void add_list(Sums& sums, const SectorSpots& spots, std::size_t list, Two&& two) {
+template <class Sums, class Place, class Two>
+inline void add_list(Sums& sums, const BoundSpots<Place>& spots, std::size_t list, Two&& two) {
     const auto end = static_cast<std::size_t>(spots.offset[list + 1]);
     for (auto i = static_cast<std::size_t>(spots.offset[list]); i < end; i += 8) {
-        const std::uint16_t* place = spots.place + i;
+        const Place* place = spots.place + i;
         sums.add(two(place[0], place[1]), two(place[2], place[3]), two(place[4], place[5]), two(place[6], place[7]), spots.weight + i / 2);
     }
 }
 
-/// Sums of 64 values for a template: of spots with place p, 32 from first[scale * p] on, and 32 from second[scale * p] on.
-template <std::size_t scale>
-inline LaneSums<2> sums_of(const std::uint8_t* first, const std::uint8_t* second, const SectorSpots& spots, std::size_t template_id) {
+/// Sums of 64 values for a template: of spots with place p, 32 from first[p] on, and 32 from second[p] on.
+template <class Place>
+inline LaneSums<2> sums_of(const std::uint8_t* first, const std::uint8_t* second, const BoundSpots<Place>& spots, std::size_t template_id) {
     LaneSums<2> sums;
-    add_list(sums, spots, template_id, [=](std::size_t place, std::size_t other) { return two_added(first, second, scale * place, scale * other); });
+    add_list(sums, spots, template_id, [=](std::size_t place, std::size_t other) { return two_added(first, second, place, other); });
     return sums;
 }
 
@@ -84,7 +84,7 @@ std::uint32_t sector_bounds(const SectorTable& given_table, const SectorSpots& g
     std::uint32_t reaching = 0;
     for (; templates != 0; templates &= templates - 1) {
         const auto t = static_cast<std::size_t>(__builtin_ctz(templates));
-        const LaneSums<2> sums = sums_of<1>(table.direct, table.mirrored, spots, first + t);
+        const LaneSums<2> sums = sums_of(table.direct, table.mirrored, spots, first + t);
         if (!sums.any_reaches(cut[t])) continue;
         reaching |= std::uint32_t{1} << t;
         sums.largest(bounds[t].largest);
@@ -105,29 +105,9 @@ void union_bounds(const std::uint8_t* table, const SectorSpots& given, std::size
     }
 }
 
-std::uint64_t half_sectors(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut) {
-    return sums_of<2>(table, table + sector_lanes, spots, template_id).reaching(cut);
-}
-
-/// Sums of what `lanes` finds at the places of the spots.
-template <class Sums, class Lanes>
-inline Sums sums_at_places(Lanes&& lanes, const RoundedSpots& given_spots) {
-    const RoundedSpots spots = given_spots;  // a copy stays in registers
-    Sums sums;
-    for (std::size_t i = 0; i < spots.n; i += 4)
-        sums.add(lanes(spots.place[i]), lanes(spots.place[i + 1]), lanes(spots.place[i + 2]), lanes(spots.place[i + 3]), spots.weight + i);
-    return sums;
-}
-
-std::uint64_t pairs(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t cut) {
-    const std::ptrdiff_t further = odd - even;
-    const auto lanes = [=](std::uint32_t place) { return lanes_at(even + (-static_cast<std::ptrdiff_t>(place % 2) & further) + place / 2); };
-    return sums_at_places<LaneSums<2>>(lanes, spots).reaching(cut);
-}
-
-std::uint32_t rotations(const std::uint8_t* first, const std::uint8_t* second, const RoundedSpots& spots, std::int32_t cut) {
-    const auto lanes = [=](std::uint32_t place) { return two_at(first + 2 * std::size_t{place}, second + 2 * std::size_t{place}); };
-    return static_cast<std::uint32_t>(sums_at_places<LaneSums<1>>(lanes, spots).reaching(cut));
+std::uint64_t rotations(const std::uint8_t* first, const std::uint8_t* second, const RotationSpots& given, std::size_t template_id, std::int32_t cut) {
+    const RotationSpots spots = given;
+    return sums_of(first, second, spots, template_id).reaching(cut);
 }
 
 #define NBEDEX_TEXT_OF(x) #x
@@ -135,7 +115,7 @@ std::uint32_t rotations(const std::uint8_t* first, const std::uint8_t* second, c
 
 }  // namespace
 
-extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, half_sectors, pairs,
-                             rotations, &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
+extern const Kernels kernels{NBEDEX_TEXT(NBEDEX_KERNEL_ISA), correlate, correlate_some, ring_bounds, sector_bounds, union_bounds, rotations,
+                             &frame_kernels, &value_kernels, &table_kernels, &rocking_kernels, &wave_kernels};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

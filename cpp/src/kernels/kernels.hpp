@@ -19,20 +19,16 @@ struct Spots {
     std::size_t n;
 };
 
-/// Spots by the place of their bins in rings that are stored twice, with weights 0 … 64, rounded up; n is a multiple of four.
-struct RoundedSpots {
-    const std::uint32_t* place;
-    const std::uint8_t* weight;
-    std::size_t n;
-};
-
-/// The spots of many templates by where each finds its sector maxima: those of template t are [offset[t], offset[t + 1]), a multiple of
+/// The spots of many templates by where each finds what it adds to bounds: those of template t are [offset[t], offset[t + 1]), a multiple of
 /// eight. Two of them share a weight, 0 … 64, that is at least as large as theirs: weight[i / 2]. A spot may stand for two, half a turn apart.
-struct SectorSpots {
+template <class Place>
+struct BoundSpots {
     const std::int64_t* offset;
-    const std::uint16_t* place;
+    const Place* place;
     const std::uint8_t* weight;
 };
+using SectorSpots = BoundSpots<std::uint16_t>;
+using RotationSpots = BoundSpots<std::uint32_t>;
 
 /// Maxima of the pattern over sectors of rotations, 0 … 126, rounded up: the value of a spot for sector s is direct[place + s],
 /// in the mirrored pattern mirrored[place + s].
@@ -49,8 +45,6 @@ struct SectorBounds {
 
 inline constexpr std::size_t ring_lanes = 16;  ///< templates whose ring bounds are computed together
 inline constexpr std::size_t sector_lanes = 32;
-inline constexpr std::size_t few_rotations = 8;
-inline constexpr std::size_t many_pairs = 64;
 inline constexpr std::size_t exact_lanes = 8;
 inline constexpr std::size_t exact_runs = 4;  ///< sums side by side: one alone would wait for its own additions
 
@@ -79,17 +73,9 @@ struct Kernels {
     /// mirror images. Writes the largest lane of those of the groups first, first + 1, … whose bits are set: bounds[0], bounds[1], ….
     void (*union_bounds)(const std::uint8_t* table, const SectorSpots& spots, std::size_t first, std::uint32_t groups, std::int32_t* bounds);
 
-    /// The same for one of the templates over halves of sectors, in a table where the value of a spot for half h is table[2 * place + h]. Returns
-    /// the bits of those that reach the cut.
-    std::uint64_t (*half_sectors)(const std::uint8_t* table, const SectorSpots& spots, std::size_t template_id, std::int32_t cut);
-
-    /// Bit p, p = 0 … many_pairs - 1: sum_i weight[i] * (what spot i finds in the pair of rotations p) reaches the cut. It finds
-    /// even[place[i] / 2 + p] if its place is even, else odd[place[i] / 2 + p].
-    std::uint64_t (*pairs)(const std::uint8_t* even, const std::uint8_t* odd, const RoundedSpots& spots, std::int32_t cut);
-
-    /// Bit j, j = 0 … 2 * few_rotations - 1: sum_i weight[i] * first[2 * place[i] + j] reaches the cut; then the same of `second`. Each place has two
-    /// values, one for a rotation and one for that half a turn further.
-    std::uint32_t (*rotations)(const std::uint8_t* first, const std::uint8_t* second, const RoundedSpots& spots, std::int32_t cut);
+    /// The same for one of the templates and single rotations, two windows of sector_lanes of them: bit r of the lower half says whether
+    /// sum_i weight[i / 2] * first[place[i] + r] reaches the cut, bit r of the upper half the same of `second`.
+    std::uint64_t (*rotations)(const std::uint8_t* first, const std::uint8_t* second, const RotationSpots& spots, std::size_t template_id, std::int32_t cut);
 
     const FrameKernelTable* frames;  ///< see frames.hpp
     const ValueKernels* values;

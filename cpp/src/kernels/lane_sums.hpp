@@ -37,23 +37,16 @@ template <std::size_t Halves>
 struct HalfLanes {
     __m256i half[Halves];
 };
-using Lanes = HalfLanes<2>;
 
 inline __m256i half_at(const std::uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
-inline Lanes lanes_at(const std::uint8_t* from) { return {{half_at(from), half_at(from + 32)}}; }
 
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
-inline Lanes two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
+inline HalfLanes<2> two_added(const std::uint8_t* first, const std::uint8_t* second, std::size_t place, std::size_t other) {
     return {{_mm256_add_epi8(half_at(first + place), half_at(first + other)), _mm256_add_epi8(half_at(second + place), half_at(second + other))}};
 }
 
 /// The sums of 32 values from one place on, and of 32 from another.
 inline HalfLanes<1> half_added(const std::uint8_t* first, const std::uint8_t* second) { return {{_mm256_add_epi8(half_at(first), half_at(second))}}; }
-
-/// 16 values from one place on, and 16 from another.
-inline HalfLanes<1> two_at(const std::uint8_t* first, const std::uint8_t* second) {
-    return {{_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(second), reinterpret_cast<const __m128i*>(first))}};
-}
 
 #if defined(__AVX512VNNI__)
 /// Each 32-bit lane holds the four values of one lane, which one instruction multiplies by the four weights and adds: of the 16 lanes of 128 bits, quarter k has
@@ -181,11 +174,6 @@ private:
 
 #else
 
-/// 64 values of one spot.
-using Lanes = const std::uint8_t*;
-
-inline Lanes lanes_at(const std::uint8_t* from) { return from; }
-
 /// The sums of two times 32 values of one list, and of two times 32 at the same places of another.
 struct TwoAdded {
     std::uint8_t sum[64];
@@ -211,12 +199,6 @@ inline HalfAdded half_added(const std::uint8_t* first, const std::uint8_t* secon
     return added;
 }
 
-/// 16 values from one place on, and 16 from another.
-struct TwoAt {
-    const std::uint8_t *first, *second;
-    std::uint8_t operator[](std::size_t lane) const { return lane < 16 ? first[lane] : second[lane - 16]; }
-};
-inline TwoAt two_at(const std::uint8_t* first, const std::uint8_t* second) { return {first, second}; }
 
 template <std::size_t Halves>
 class LaneSums {
