@@ -82,9 +82,10 @@ public:
         for (std::size_t r = 0; r < pattern.n_rings(); ++r) {
             for (const auto& [azimuth, value] : pattern.bins(r)) ring_[azimuth] = value;
             for (const auto& [azimuth, value] : pattern.bins(r)) {
-                if (azimuth >= half && ring_[azimuth - half] > 0) continue;  // the first of the two stood for both
-                const int a = ring_[azimuth % half], b = ring_[azimuth % half + half];
-                filled_.push_back({static_cast<std::uint32_t>(layout_.place(r, azimuth, false)), static_cast<std::uint32_t>(layout_.place(r, pattern.mirrored(azimuth), false))});
+                const std::size_t first = azimuth < half ? azimuth : azimuth - half;
+                if (first != azimuth && ring_[first] > 0) continue;  // the first of the two stood for both
+                const int a = ring_[first], b = ring_[first + half];
+                filled_.push_back({layout_.place(r, 0, false), first});
                 put(filled_.back(), static_cast<std::uint8_t>((a + b + 1) / 2), static_cast<std::uint8_t>((std::max(a, b) + 1) / 2));
             }
             for (const auto& [azimuth, value] : pattern.bins(r)) ring_[azimuth] = 0;
@@ -95,21 +96,21 @@ public:
     [[nodiscard]] const std::uint8_t* rows(bool mirrored) const noexcept { return (mirrored ? mirrored_ : direct_).data(); }
 
 private:
-    /// Places of two bins half a turn apart, in the rows of two spots.
+    /// Two bins half a turn apart: where the rows of their ring begin, and the first of them.
     struct Filled {
-        std::uint32_t direct, mirrored;
+        std::size_t rows, first;
     };
 
     void put(const Filled& at, std::uint8_t both, std::uint8_t alone) {
-        put(direct_.data() + at.direct, at.direct % layout_.row_bytes(), both, alone);
-        put(mirrored_.data() + at.mirrored, at.mirrored % layout_.row_bytes(), both, alone);
+        put(direct_.data() + at.rows, at.first, both, alone);
+        put(mirrored_.data() + at.rows, at.first > 0 ? layout_.half() - at.first : 0, both, alone);
     }
 
     /// Again and again, so that no rotation wraps.
-    void put(std::uint8_t* row, std::size_t from, std::uint8_t both, std::uint8_t alone) const {
-        for (std::size_t i = 0; from + i < layout_.row_bytes(); i += layout_.half()) {
-            row[i] = both;
-            row[i + layout_.row_bytes()] = alone;
+    void put(std::uint8_t* rows, std::size_t at, std::uint8_t both, std::uint8_t alone) const {
+        for (; at < layout_.row_bytes(); at += layout_.half()) {
+            rows[at] = both;
+            rows[at + layout_.row_bytes()] = alone;
         }
     }
 
