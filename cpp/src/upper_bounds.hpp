@@ -145,24 +145,26 @@ private:
 
     static constexpr std::size_t window = kernels::sector_lanes;  // rotations bounded together
 
-    /// Sets windows_ to the first rotations of windows that hold all of some sectors.
+    /// Sets windows_ to the first rotations of windows that hold all of some sectors: as many whole ones as fit, beginning with one that is wanted.
     void open_windows(std::uint32_t sectors) {
         const std::size_t length = tables_.sectors.layout().length();
+        const std::uint64_t together = (std::uint64_t{1} << std::max<std::size_t>(1, window / length)) - 1;
         windows_.clear();
-        std::size_t next = 0;  // rotation that is in no window yet
-        for (sectors &= tables_.sectors.lanes(); sectors != 0; sectors &= sectors - 1) {
-            const std::size_t first = static_cast<std::size_t>(std::countr_zero(sectors)) * length;
-            for (next = std::max(next, first); next < first + length; next += window) windows_.push_back(next);
+        for (sectors &= tables_.sectors.lanes(); sectors != 0;) {
+            const int first = std::countr_zero(sectors);
+            for (std::size_t r = 0; r < length; r += window) windows_.push_back(static_cast<std::size_t>(first) * length + r);
+            sectors &= static_cast<std::uint32_t>(~(together << first));
         }
     }
 
-    /// Those of a window whose bits are set, and those half a turn further.
+    /// Those of a window whose bits are set, and those half a turn further. What begins a sector that is not whole comes with the next window.
     void add_rotations(std::size_t first, std::uint32_t lanes, std::vector<std::size_t>& found) const {
-        const std::size_t half = tables_.rotations.layout().half();
+        const std::size_t half = tables_.rotations.layout().half(), length = tables_.sectors.layout().length();
+        const std::size_t end = std::min(half, first + (length < window ? window / length * length : window));
         for (const std::size_t turn : {std::size_t{0}, half})
             for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
                 const std::size_t rotation = first + static_cast<std::size_t>(std::countr_zero(left));
-                if (rotation < half) found.push_back(rotation + turn);  // lanes behind it begin anew
+                if (rotation < end) found.push_back(rotation + turn);
             }
     }
 
