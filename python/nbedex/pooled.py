@@ -137,4 +137,6 @@ def bloch_engine(
         mask=engine.mask,
         n_bins=grid.n_rings * grid.n_azimuths,
         symmetries=engine.symmetries,
+        k_min=grid.k_min,
+        k_max=grid.k_max,
     )

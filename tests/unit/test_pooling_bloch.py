@@ -22,11 +22,12 @@ from nbedex.grains.bloch_evidence import (
 )
 from nbedex.grains.model import MapPhase
 from nbedex.grains.pooling import PoolingSettings
+from nbedex.grains.same_pattern import same_pattern_turns, with_same_patterns
 from nbedex.grains.unclear import few_that_explain
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.rerank import Reranked, make_rerank_engine
-from nbedex.library import SimulationSettings, build_library
+from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
 from nbedex.maps import Status, canonical, disorientation_angle, multiply
 from nbedex.phases import Phase, load_phase
 from nbedex.pooled import for_means, wants_bloch_waves
@@ -45,7 +46,9 @@ def na2au() -> Phase:
 @pytest.fixture(scope="module")
 def bloch(na2au: Phase) -> BlochEngine:
     engine = make_rerank_engine([na2au], CALIBRATION, RerankSettings(), k_min=0.07, k_max=1.1, each_alone=True)
-    return BlochEngine(engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,))
+    return BlochEngine(
+        engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,), k_min=0.07, k_max=1.1
+    )
 
 
 def bent_grain(bloch: BlochEngine, truth: NDArray[np.float64]) -> Scan:
@@ -127,6 +130,47 @@ def test_what_no_pattern_can_tell_is_left_undecided(bloch: BlochEngine, na2au: P
     assert len(found.pixels) == 6  # all were needed
     assert abs(found.log_odds[0] - found.log_odds[1]) < UNDECIDED
     assert found.probability[:2].min() > 0.1 and found.probability[2] < 0.01
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_has_the_same_pattern_is_as_probable(bloch: BlochEngine, na2au: Phase, held: bool) -> None:
+    """However far ahead noise has put one of the two, and whether or not the other was a candidate."""
+    truth = near_zone_axis(na2au, (1, 1, 1), 1.2)
+    axis = na2au.direct_basis @ np.ones(3)
+    twin = canonical(multiply(np.r_[0.0, axis / np.linalg.norm(axis)], truth))
+    other = random_quaternions(1, seed=3)[0]
+    record = record_of(
+        np.stack([other, truth, *([tilted(twin, 0.4, 0.0)] if held else [])]), [0.6, 0.6, 0.45][: 2 + held]
+    )
+    patterns = Reranked(np.full((3, 5, 4), np.nan), *[np.full((3, 5), 60.0)] * 6)
+    odds = np.array([-5.0, 0.0, -7.0 if held else -np.inf, -np.inf, -np.inf])
+    evidence = GrainEvidence(odds, record["rival_orientation"].copy(), np.arange(3), patterns)
+    found, with_twin = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, [-5.0, 0.0, 0.0, -np.inf, -np.inf])
+    assert disorientation_angle(found.orientation[2], twin, na2au.symmetry_quaternions) < 1e-6
+    np.testing.assert_array_equal(with_twin["rival_phase_id"], [0, 0, 0, -1, -1])
+    assert disorientation_angle(decided(with_twin, found, 2)["orientation"], twin, na2au.symmetry_quaternions) < 1e-6
+    # an orientation off all zone axes has no such twin
+    general = record_of(np.stack([other, truth]), [0.6, 0.6])
+    odds = np.array([0.0, -5.0, -np.inf, -np.inf, -np.inf])
+    evidence = GrainEvidence(odds, general["rival_orientation"].copy(), np.arange(3), patterns)
+    found, unchanged = with_same_patterns(evidence, general, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, evidence.log_odds)
+    np.testing.assert_array_equal(unchanged["rival_phase_id"], general["rival_phase_id"])
+
+
+def test_half_turns_about_other_directions_than_the_zone_axis() -> None:
+    """Gold that shows hardly anything but (2 2 4) and (2 4 -2): a turn about [0 2 -1] takes these to reflections."""
+    crystal = DynamicalCrystal(load_phase("au"), DynamicalSettings(voltage=300.0, k_max=1.4))
+    symmetry = crystal.phase.symmetry_quaternions
+    q = canonical(np.array([-0.023, -0.535, 0.358, 0.765]) / np.linalg.norm([-0.023, -0.535, 0.358, 0.765]))
+    thickness = np.array([40.0, 70.0, 100.0])
+    same = same_pattern_turns(crystal, q, thickness, k_min=0.07, k_max=1.33, distinct=np.deg2rad(5), threads=1)
+    axes = np.array([[0.0, 2.0, -1.0], [5.0, -3.0, -1.0]]) / np.sqrt([[5.0], [35.0]])  # the second is the zone axis
+    turned = canonical(multiply(np.concatenate([np.zeros((2, 1)), axes], axis=1), q))
+    assert len(same) == 1
+    assert disorientation_angle(same[0], turned[0], symmetry) < 1e-6
+    assert disorientation_angle(same[0], turned[1], symmetry) > np.deg2rad(5)
 
 
 def test_undecided_neighbours_agree(bloch: BlochEngine, na2au: Phase) -> None:

@@ -46,12 +46,16 @@ class BlochEngine:
         Bins of a polar pattern, for the likelihood of the scores of matching.
     symmetries
         Proper rotations of the Laue group, by phase.
+    k_min, k_max
+        Annulus that is compared, 1/angstrom.
     """
 
     engine: RerankEngine
     mask: NDArray[np.uint8] | None
     n_bins: int
     symmetries: tuple[Array, ...]
+    k_min: float
+    k_max: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,6 @@ def ask_grain(
     orientation, phase = record["rival_orientation"].copy(), record["rival_phase_id"].copy()
     score = record["rival_score"].astype(np.float64)
     alive = (phase >= 0) & (score >= bloch.engine.settings.candidate_share * score[0])
-    alive[bloch.engine.settings.max_candidates :] = False
     matching = OF_MATCHING * log_likelihood(score[None], bloch.n_bins)[0]
     found: list[Reranked] = []
     log_odds = np.where(alive, matching, -np.inf)

@@ -22,7 +22,8 @@ from nbedex.grains.bloch_answers import agreed
 from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain, with_pixels
 from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
-from nbedex.grains.offered import Solutions, solutions_around, with_offered
+from nbedex.grains.offered import Solutions, solutions_around, with_offered, with_room
+from nbedex.grains.same_pattern import with_same_patterns
 from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import taken_over
@@ -173,7 +174,10 @@ def _ask(
     progress: Progress,
     stage: str,
 ) -> dict[int, GrainEvidence]:
-    """What Bloch waves say of every grain whose mean pattern was indexed; those of `asked` are the same as before."""
+    """What Bloch waves say of every grain whose mean pattern was indexed; those of `asked` are the same as before.
+
+    Solutions that give the same pattern as the best are added to the `records`.
+    """
     evidence: dict[int, GrainEvidence] = {}
     n = len(grain_map.grains)
     few = pooled_members(grain_map, result, options.rerank_patterns)
@@ -188,10 +192,11 @@ def _ask(
             asked[key] = ask_grain(
                 scan, result.center, grain_map.grain_id, spread, records[number], bloch, threads=threads
             )
-        phase, orientation = int(grain_map.grains.phase_id[number]), grain_map.grains.orientation[number]
-        evidence[number] = with_pixels(
-            asked[key], records[number], phase, orientation, bloch.symmetries[phase], distinct
+        found, records[number] = with_same_patterns(
+            asked[key], records[number], bloch, distinct=distinct, threads=threads
         )
+        phase, orientation = int(grain_map.grains.phase_id[number]), grain_map.grains.orientation[number]
+        evidence[number] = with_pixels(found, records[number], phase, orientation, bloch.symmetries[phase], distinct)
     progress(stage, n, n)
     return evidence
 
@@ -265,8 +270,9 @@ def index_means(
     if len(good):
         part = there[good]
         patterns = Patterns(polar, peaks, sums).taken(good)
-        found, _ = index_patterns(patterns, records[part], engine, threads)
+        records[part], _ = index_patterns(patterns, records[part], engine, threads)
         if offered is not None:
-            found = with_offered(found, patterns, [offered[i] for i in part], engine, threads=threads)
-        records[part] = found
+            found = with_offered(records[part], patterns, [offered[i] for i in part], engine, threads=threads)
+            records = with_room(records, engine)
+            records[part] = found
     return records
