@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of
+from nbedex.grains.answers import answers_of
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
@@ -18,6 +19,7 @@ from nbedex.grains.bloch_evidence import (
     ask_grain,
     local_mean,
     mean_near,
+    with_merged,
     with_pixels,
 )
 from nbedex.grains.model import MapPhase
@@ -28,7 +30,7 @@ from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.rerank import Reranked, make_rerank_engine
 from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
-from nbedex.maps import Status, canonical, disorientation_angle, multiply
+from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle, multiply
 from nbedex.phases import Phase, load_phase
 from nbedex.pooled import for_means, wants_bloch_waves
 from nbedex.scan import Scan, memory_scan
@@ -252,6 +254,49 @@ def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> No
     assert agree([[a, c], [b, a]], [[0.0, -0.5], [0.0, -3.8]]) == ["a", "b"]
     # two pieces that can't tell a from b agree first; one of them is sure that it isn't c, so neither joins the third
     assert agree([[a, b, c], [b, a, c], [c, a]], [[0.0, -0.1, -9.0], [0.0, -0.4, -0.2], [0.0, -9.0]]) == ["b", "b", "c"]
+
+
+def test_candidates_that_came_together_are_one(bloch: BlochEngine, na2au: Phase) -> None:
+    """Where two of them can't be told apart, what is between them."""
+    a, b = random_quaternions(2, seed=14)
+    beside, symmetry = tilted(a, 3.0, 0.0), na2au.symmetry_quaternions
+    moved = multiply(symmetry[3], beside)
+    record = record_of(np.stack([a, b, moved]), [0.5, 0.5, 0.5])
+
+    def merged(odds: list[float]) -> GrainEvidence:
+        return with_merged(says(odds, np.stack([a, b, moved])), record, bloch, np.deg2rad(5))
+
+    found = merged([0.0, -1.0, 0.0])
+    np.testing.assert_array_equal(found.log_odds[:3], [0.0, -1.0, -np.inf])
+    angle = np.rad2deg(disorientation_angle(found.orientation[0], np.stack([a, beside]), symmetry))
+    np.testing.assert_allclose(angle, [1.5, 1.5], atol=1e-3)
+    found = merged([-3.0, -1.0, 0.0])  # told apart: the better one as it is
+    np.testing.assert_array_equal(found.log_odds[:3], [-np.inf, -1.0, 0.0])
+    assert disorientation_angle(found.orientation[2], beside, symmetry) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:.*of empty slice:RuntimeWarning", "ignore:Degrees of freedom:RuntimeWarning")
+def test_what_is_left_open_is_kept_with_the_map(na2au: Phase) -> None:
+    """The first can't tell a from b; the third can't tell a from c, but joins the second, which can."""
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry, distinct = na2au.symmetry_quaternions, float(np.deg2rad(5))
+    grain_map = strips(na2au, np.stack([a, c, c]))
+    held = [np.stack(q) for q in ([a, b], [c, a], [a, c])]
+    odds = [[0.0, -0.6], [0.0, -9.0], [0.0, -0.4]]
+    candidates = np.stack([record_of(q, [0.5] * len(q)) for q in held])
+    evidence = {i: says(o, q) for i, (o, q) in enumerate(zip(odds, held, strict=True))}
+    records = agreed(grain_map, candidates, evidence, (symmetry,), distinct=distinct)
+    result = IndexingResult.empty(grain_map.grain_id.shape, (na2au,), CALIBRATION)
+    result.phase_id[:], result.status[:], result.index[:] = 0, Status.OK, 0.5
+    result.orientation[:] = np.stack([a, c, c])[grain_map.grain_id]
+    result.orientation[0, 0] = b  # a pixel that kept its own
+    first, second, third = answers_of(result, grain_map, candidates, records, evidence, (symmetry,), distinct=distinct)
+    assert (first.n_pixels, second.n_pixels) == (17, 18)
+    assert grain_map.grain_id[first.pixel] == 0 and first.pixel != (0, 0)
+    ((phase, orientation, probability),) = first.others
+    assert phase == 0 and disorientation_angle(orientation, b, symmetry) < 1e-6
+    assert probability == pytest.approx(1 - first.probability) == pytest.approx(np.exp(-0.6) / (1 + np.exp(-0.6)))
+    assert second.others == third.others == () and second.probability == third.probability > 0.95
 
 
 def test_pixels_decide_where_bloch_waves_show_noise(na2au: Phase) -> None:
