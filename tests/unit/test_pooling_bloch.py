@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.grains import GrainMap, OrientationMap, grains_of
+from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
 from nbedex.grains.answers import answers_of
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
@@ -144,7 +144,9 @@ def test_what_has_the_same_pattern_is_as_probable(bloch: BlochEngine, na2au: Pha
     record = record_of(
         np.stack([other, truth, *([tilted(twin, 0.4, 0.0)] if held else [])]), [0.6, 0.6, 0.45][: 2 + held]
     )
-    patterns = Reranked(np.full((3, 5, 4), np.nan), *[np.full((3, 5), 60.0)] * 6)
+    compared = np.full((3, 5), 60.0)
+    compared[1:, 2] = np.nan  # given up after one pattern
+    patterns = Reranked(np.full((3, 5, 4), np.nan), *[compared] * 6)
     odds = np.array([-5.0, 0.0, -7.0 if held else -np.inf, -np.inf, -np.inf])
     evidence = GrainEvidence(odds, record["rival_orientation"].copy(), np.arange(3), patterns)
     found, with_twin = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
@@ -159,6 +161,26 @@ def test_what_has_the_same_pattern_is_as_probable(bloch: BlochEngine, na2au: Pha
     found, unchanged = with_same_patterns(evidence, general, bloch, distinct=np.deg2rad(5), threads=1)
     np.testing.assert_array_equal(found.log_odds, evidence.log_odds)
     np.testing.assert_array_equal(unchanged["rival_phase_id"], general["rival_phase_id"])
+
+
+def test_what_was_told_apart_stays_so(bloch: BlochEngine, na2au: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best has a partner, but that came to rest, in as many patterns, where the two do not look the same."""
+    truth, twin = random_quaternions(2, seed=14)
+    record = record_of(np.stack([truth, tilted(twin, 1.5, 0.0)]), [0.6, 0.6])
+    evidence = GrainEvidence(
+        np.array([0.0, -1.5, -np.inf, -np.inf, -np.inf]), record["rival_orientation"].copy(), np.arange(3),
+        Reranked(np.full((3, 5, 4), np.nan), *[np.full((3, 5), 60.0)] * 6),
+    )  # fmt: skip
+    looks_like = {tuple(truth): twin[None]}
+    monkeypatch.setattr(
+        same_pattern, "same_pattern_turns", lambda _, q, *__, **___: looks_like.get(tuple(q), np.zeros((0, 4)))
+    )
+    found, _ = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, evidence.log_odds)
+    looks_like[tuple(evidence.orientation[1])] = tilted(truth, 1.5, 0.0)[None]
+    found, _ = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds[:2], [0.0, 0.0])
+    np.testing.assert_allclose(found.orientation[1], twin)
 
 
 def test_half_turns_about_other_directions_than_the_zone_axis() -> None:

@@ -49,25 +49,32 @@ def with_same_patterns(
         0: all available. The result doesn't depend on it.
     """
     best = int(evidence.order[0])
-    phase = int(record["rival_phase_id"][best])
-    thickness = np.unique(evidence.patterns.thickness_nm[:, best])
-    thickness = thickness[np.isfinite(thickness)]
-    if not len(thickness):
-        return evidence, record
-    turned = same_pattern_turns(
-        bloch.engine.crystals[phase], evidence.orientation[best], thickness,
-        k_min=bloch.k_min, k_max=bloch.k_max, distinct=distinct,
-        threads=threads,
-    )  # fmt: skip
-    symmetry = bloch.symmetries[phase]
+    phase, symmetry = int(record["rival_phase_id"][best]), bloch.symmetries[int(record["rival_phase_id"][best])]
+    asked = evidence.patterns.tried.sum(axis=0)
+
+    def turned(candidate: int) -> Array:
+        thickness = np.unique(evidence.patterns.thickness_nm[:, candidate])
+        thickness = thickness[np.isfinite(thickness)]
+        if not len(thickness):
+            return np.zeros((0, 4))
+        return same_pattern_turns(
+            bloch.engine.crystals[phase], evidence.orientation[candidate], thickness,
+            k_min=bloch.k_min, k_max=bloch.k_max, distinct=distinct, threads=threads,
+        )  # fmt: skip
+
     out, log_odds, orientation = record.copy(), evidence.log_odds.copy(), evidence.orientation.copy()
     patterns = {name: getattr(evidence.patterns, name).copy() for name in Reranked.__annotations__}
-    for one in turned:
+    for one in turned(best):
         away = np.where(out["rival_phase_id"] == phase, disorientation_angle(orientation, one, symmetry), np.inf)
-        away[best] = np.inf
-        place = int(np.nanargmin(away)) if np.nanmin(away) <= distinct else _free(out)
+        held = np.flatnonzero((away <= distinct) & np.isfinite(log_odds))
+        place = int(held[away[held].argmin()]) if len(held) else _free(out)
         if place is None:
             break
+        if len(held) and asked[place] == asked[best]:
+            # where it came to rest itself it must look the same, too: else the two were told apart
+            back = disorientation_angle(turned(place), evidence.orientation[best], symmetry)
+            if not (back <= distinct).any():
+                continue
         out["rival_phase_id"][place], out["rival_orientation"][place] = phase, one
         out["rival_score"][place] = record["rival_score"][best]
         log_odds[place], orientation[place] = log_odds[best], one
