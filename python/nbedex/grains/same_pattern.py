@@ -25,6 +25,7 @@ from nbedex.maps import canonical, disorientation_angle, multiply
 Array = NDArray[np.float64]
 
 SAME = 0.002  # share of the intensity in which the simulations of two solutions may differ
+_ORDER = 0.01  # log odds that are left between two that look the same, so that their order stays
 _LARGEST_INDEX = 6  # of the directions
 _MOST = 16  # of them are tried at most
 _NEAR = 0.004  # 1/angstrom: spots this close are at one place
@@ -33,7 +34,7 @@ _NEAR = 0.004  # 1/angstrom: spots this close are at one place
 def with_same_patterns(
     evidence: GrainEvidence, record: NDArray[Any], bloch: BlochEngine, *, distinct: float, threads: int = 0
 ) -> tuple[GrainEvidence, NDArray[Any]]:
-    """The evidence and the record with all solutions that have the same pattern as the best, as probable as that.
+    """The evidence and the record with all solutions that have the same pattern as the best, hardly less probable.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def with_same_patterns(
                 continue
         out["rival_phase_id"][place], out["rival_orientation"][place] = phase, one
         out["rival_score"][place] = record["rival_score"][best]
-        log_odds[place], orientation[place] = log_odds[best], one
+        log_odds[place] = max(log_odds[place], log_odds[best] - _ORDER)
+        orientation[place] = one
         for name, values in patterns.items():
             values[:, place] = one if name == "orientation" else values[:, best]
     return replace(evidence, log_odds=log_odds, orientation=orientation, patterns=Reranked(**patterns)), out
