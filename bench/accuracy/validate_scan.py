@@ -112,7 +112,10 @@ def found_grains(result: IndexingResult, names: list[str]) -> FoundGrains:
     """By nbedex, with its default options."""
     grains = find_grains(orientation_map(result))
     number = np.array([*(names.index(p.name) if p.name in names else -1 for p in result.phases), -1])
-    return FoundGrains(grains.grain_id.astype(np.int64), number[grains.grains.phase_id], grains.grains.orientation)
+    stated = [np.nanmedian(result.probability[grains.grain_id == n]) for n in range(len(grains.grains))]
+    return FoundGrains(
+        grains.grain_id.astype(np.int64), number[grains.grains.phase_id], grains.grains.orientation, np.array(stated)
+    )
 
 
 def pooled_map(

@@ -175,7 +175,7 @@ def write_microstructure(
     steps: list[Callable[[], Any]] = [
         lambda: write_grain_map(target / GRAIN_FILE, grain_map, more=more, overwrite=overwrite),
         lambda: write_grain_table(target / TABLES[0], grain_map, rivals=found.rivals, overwrite=overwrite),
-        lambda: write_boundary_table(target / TABLES[1], found.network, overwrite=overwrite),
+        lambda: write_boundary_table(target / TABLES[1], found.network, rivals=found.rivals, overwrite=overwrite),
         lambda: write_geometry(target / GEOMETRY[0], found.network, overwrite=overwrite),
         lambda: write_blockade_files(target, report, overwrite=overwrite),
     ]

@@ -89,7 +89,7 @@ def pool(
         )
         bloch = bloch_engine(engine, inputs.library, inputs.calibration, inputs.settings.rerank) if waves else None
         found = pool_patterns(data, result, engine, settings=options, bloch=bloch, threads=threads, progress=progress)
-    found.result.provenance["pooling"] = {
+    found.result.provenance["pooling"] |= {
         "settings": found.settings.to_dict(),
         "result": {"file": os.path.basename(result_path), "sha256": digest},
         "software": software(),
@@ -137,4 +137,6 @@ def bloch_engine(
         mask=engine.mask,
         n_bins=grid.n_rings * grid.n_azimuths,
         symmetries=engine.symmetries,
+        k_min=grid.k_min,
+        k_max=grid.k_max,
     )

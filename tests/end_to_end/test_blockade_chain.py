@@ -205,7 +205,7 @@ def test_rivals_in_a_grain_file_count(tmp_path: Path) -> None:
         phase_id=np.zeros(2, dtype=np.int16), orientation=quaternion, score=np.full(2, 0.2),
         rival_phase_id=np.zeros(2, dtype=np.int16), rival_orientation=quaternion[::-1].copy(),
         rival_score=np.full(2, 0.2), margin_percent=np.array([30.0, 0.0]), significance=np.array([50.0, 0.0]),
-        ambiguous=np.array([False, True]), agrees=np.array([True, True]),
+        ambiguous=np.array([False, True]), agrees=np.array([True, True]), rival_probability=np.full(2, np.nan),
     )  # fmt: skip
     write_grain_map(tmp_path / "pair.h5", grains, more={"rivals": rivals_group(rivals)})
     common = ("--field", 0, "-o", "out", "--no-figures", "--overwrite", "-q")

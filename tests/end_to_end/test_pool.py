@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from nbedex.maps import read_result
+from nbedex.grains.answer import stored_answers
+from nbedex.maps import disorientation_angle, read_result
 from oracles.command_line import here
 from oracles.small_scan import FLAGS, small_scan
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def test_pool_writes_a_result(tmp_path: Path) -> None:
@@ -25,6 +32,20 @@ def test_pool_writes_a_result(tmp_path: Path) -> None:
     assert after.shape == before.shape
     assert after.provenance["pooling"]["settings"]["max_patterns"] == 20
     assert len(after.provenance["pooling"]["result"]["sha256"]) == 64
+    answers = stored_answers(after.provenance)
+    assert len(answers) == facts["grains_compared_by_bloch_waves"]
+    for answer in answers:
+        assert after.phase_id[answer.pixel] == answer.phase_id
+        symmetry = after.phases[answer.phase_id].symmetry_quaternions
+        assert disorientation_angle(after.orientation[answer.pixel], answer.orientation, symmetry) < np.deg2rad(5)
+    # from there into the tables of grains and boundaries
+    code, _, err = here(tmp_path, "grains", "pooled.h5", "-o", "grains.h5", "--csv", "grains.csv", "--quiet")
+    assert code == 0, err
+    code, _, err = here(tmp_path, "boundaries", "grains.h5", "--csv", "boundaries.csv", "--quiet")
+    assert code == 0, err
+    ambiguous = sum(row["ambiguous"] == "1" for row in table(tmp_path / "grains.csv"))
+    assert ambiguous == facts["grains_with_more_than_one_solution"]
+    assert all(row["may be none"] in "01" for row in table(tmp_path / "boundaries.csv"))
     code, _, err = here(tmp_path, "pool", "map.h5", "-o", "pooled.h5", "--quiet")
     assert code == 5 and "pooled.h5" in err and "--overwrite" in err
     (tmp_path / "scan.npy").rename(tmp_path / "moved.npy")

@@ -228,7 +228,8 @@ def test_tolerances_and_levels_are_options() -> None:
 
 def rivals(**columns: object) -> PooledRivals:
     n = len(columns["margin_percent"])  # type: ignore[arg-type]
-    values = {"score": np.full(n, 0.2), "rival_score": np.full(n, 0.19), **columns}
+    nan = np.full(n, np.nan)
+    values = {"score": np.full(n, 0.2), "rival_score": np.full(n, 0.19), "rival_probability": nan, **columns}
     return PooledRivals(**values)  # type: ignore[arg-type]
 
 

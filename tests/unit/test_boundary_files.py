@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from nbedex.boundaries import (
 )
 from nbedex.cli import main
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
-from nbedex.grains import Group, MapPhase, put_groups, read_groups, write_grain_map
+from nbedex.grains import Group, MapPhase, PooledRivals, put_groups, read_groups, write_grain_map
+from nbedex.maps import multiply
 from nbedex.phases import load_phase
 from nbedex.report import BOUNDARY_FIGURES, draw_boundaries, plot_boundaries
 from oracles.boundary_maps import grain_map, voronoi
@@ -71,6 +73,32 @@ def test_an_empty_network_round_trips(tmp_path: Path) -> None:
     assert same(empty, read_network(write_network(tmp_path / "n.h5", empty)))
     assert "POINTS 0 double" in write_geometry(tmp_path / "n.vtk", empty).read_text()
     assert len(write_boundary_table(tmp_path / "n.csv", empty).read_text().splitlines()) == 1
+
+
+def test_boundaries_that_may_be_none_are_marked() -> None:
+    """Three strips: what the first might be instead is the second, not the other way round; the third is sure."""
+    a, b, c = random_quaternions(3, 7)
+    phases = [MapPhase.of(load_phase(name)) for name in ("beta2-alumina", "na2au")]
+    labels = np.repeat([0, 1, 2], 5)[None].repeat(9, axis=0)
+    net = trace_boundaries(grain_map(labels, phases, np.stack([a, b, c]), phase_of=np.array([0, 0, 0])))
+
+    def marked(ambiguous: list[bool], rival: np.ndarray, phase: int = 0) -> list[int]:
+        values = {f.name: np.full(3, np.nan) for f in fields(PooledRivals)}
+        rivals = PooledRivals(
+            **values
+            | {"ambiguous": np.array(ambiguous), "rival_phase_id": np.full(3, phase, np.int16)}
+            | {"rival_orientation": rival}
+        )
+        assert [*zip(net.boundaries.grain_a, net.boundaries.grain_b, strict=True)] == [(0, 1), (1, 2)]
+        return boundary_columns(net, rivals)["may be none"]
+
+    turned = multiply(load_phase("beta2-alumina").symmetry_quaternions[2], b)
+    assert marked([True, False, False], np.stack([turned, c, a])) == [1, 0]
+    assert marked([False, False, False], np.stack([turned, c, a])) == [0, 0]
+    assert marked([True, False, False], np.stack([turned, c, a]), phase=1) == [0, 0]
+    assert marked([False, True, False], np.stack([turned, a, a])) == [1, 0]
+    assert marked([False, False, True], np.stack([turned, a, b])) == [0, 1]
+    assert "may be none" not in boundary_columns(net)
 
 
 def test_files_without_boundaries_or_with_damaged_ones(network: BoundaryNetwork, tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from nbedex.blockade import alternatives_of
 from nbedex.errors import ArgumentError
 from nbedex.grains import RivalSettings, find_grains, grains_of, pool_rivals, resolve_rivals
-from nbedex.maps import disorientation_angle, multiply
+from nbedex.grains.answer import GrainAnswer, stored_answers
+from nbedex.maps import canonical, disorientation_angle, multiply
 from oracles.grain_maps import BETA, noisy, orientation_map, turned
 from oracles.laue_groups import random_quaternions
 
@@ -68,6 +73,29 @@ def test_thin_evidence_is_said_to_be_thin() -> None:
     pair = (found.rivals.orientation[0], found.rivals.rival_orientation[0])
     assert min(apart_deg(q, TRUTH) for q in pair) < 0.3
     assert min(apart_deg(q, multiply(TRUTH, HALF_TURN)) for q in pair) < 0.3
+
+
+def test_bloch_waves_say_what_is_ambiguous() -> None:
+    """Whatever the scores say: a clear lead that means nothing, and a tie that is settled."""
+    twin = multiply(TRUTH, HALF_TURN)
+    source = ambiguous_map(broadcast(TRUTH), broadcast(twin), 0.02, 0.004)
+    assert not pool_rivals(find_grains(source)).ambiguous[0]
+    open_ = GrainAnswer((3, 5), 900, 0, TRUTH, 0.6, ((0, canonical(twin), 0.4),))
+    stored = {"pooling": {"grains": json.loads(json.dumps([open_.to_dict()]))}}
+    found = pool_rivals(find_grains(replace(source, answers=stored_answers(stored))))
+    assert found.ambiguous[0] and found.agrees[0]
+    assert apart_deg(found.rival_orientation[0], twin) < 1e-6
+    assert found.rival_probability[0] == 0.4 and np.isnan(found.margin_percent[0])
+    # a smaller piece's answer does not count, nor one that the region does not have
+    piece, other = GrainAnswer((20, 30), 40, 0, TRUTH, 0.99), GrainAnswer((1, 1), 990, 0, THIRD, 0.99)
+    again = pool_rivals(find_grains(replace(source, answers=(open_, piece, other))))
+    assert again.ambiguous[0] and again.rival_probability[0] == 0.4
+    tie = ambiguous_map(broadcast(TRUTH), broadcast(twin), 0.0005, 0.0001)
+    assert pool_rivals(find_grains(tie)).ambiguous[0]
+    settled = pool_rivals(find_grains(replace(tie, answers=(GrainAnswer((3, 5), 900, 0, TRUTH, 0.99),))))
+    assert not settled.ambiguous[0] and settled.rival_phase_id[0] == -1 and settled.rival_probability[0] == 0
+    alternatives = alternatives_of(find_grains(source), found)
+    np.testing.assert_allclose(alternatives.share, [0.4])
 
 
 def test_twins_that_hold_each_other_stay_apart() -> None:

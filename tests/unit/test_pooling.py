@@ -6,18 +6,19 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
-from nbedex.grains import find_grains, orientation_map, pooling
+from nbedex.grains import find_grains, offered, orientation_map, pooling
 from nbedex.grains.bloch_evidence import GrainEvidence
 from nbedex.grains.offered import Solutions, solutions_around, with_offered
 from nbedex.grains.pooling import PoolingSettings, index_means, mean_patterns, pool_patterns, pooled_members
 from nbedex.grains.takeover import taken_over
-from nbedex.indexing import IndexingSettings, MatchSettings, index_scan, make_engine
+from nbedex.indexing import IndexingSettings, MatchSettings, RerankSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
@@ -161,9 +162,11 @@ def test_one_of_many_that_cannot_be_told_apart_is_an_answer(case: Case, monkeypa
     engine = make_engine(small_library(), CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
 
     def ask_grain(*arguments: Any, **_: Any) -> GrainEvidence:
-        record, nothing = arguments[4], np.full((1, 5), np.nan)
-        patterns = Reranked(np.full((1, 5, 4), np.nan), *[nothing] * 6)
-        odds = np.array([0.0, -0.6, 0.0, 0.0, 0.0])
+        record = arguments[4]
+        nothing = np.full((1, len(record["rival_phase_id"])), np.nan)
+        patterns = Reranked(np.full((*nothing.shape, 4), np.nan), *[nothing] * 6)
+        odds = np.where(record["rival_phase_id"] >= 0, 0.0, -np.inf)
+        odds[1] = -0.6
         return GrainEvidence(odds, record["rival_orientation"].copy(), np.zeros(1, dtype=np.int64), patterns)
 
     monkeypatch.setattr(pooling, "ask_grain", ask_grain)
@@ -186,7 +189,7 @@ def test_one_of_many_that_cannot_be_told_apart_is_an_answer(case: Case, monkeypa
     assert (found.result.probability < 0.5).all()
 
 
-def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case) -> None:
+def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     scan, result, engine = case
     grain_map = find_grains(orientation_map(result))
     around = solutions_around(grain_map)
@@ -194,26 +197,55 @@ def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case) -> No
     np.testing.assert_array_equal(around[1][0][1], grain_map.grains.orientation[1])
     np.testing.assert_array_equal(around[1][1][1], grain_map.grains.orientation[0])
     means = mean_patterns(scan, result, grain_map, engine, PoolingSettings(), threads=1)
-    plain = index_means(means, engine, threads=1)
+    plain = index_means(means, engine, [[], []], threads=1)
     # held already, or a neighbour's that does not fit
     again = index_means(means, engine, around, threads=1)
     np.testing.assert_array_equal(again["rival_orientation"], plain["rival_orientation"])
+    nothing_searched = np.zeros((2, 0), dtype=np.int16), np.zeros((2, 0, 4))
+    monkeypatch.setattr(offered, "_best_of_each_phase", lambda *_, **__: nothing_searched)
     polar, peaks, _, sums = _core.finish_patterns(means, engine.grid, engine.preprocessing, 1)
-    without = plain.copy()
+    without = index_means(means, engine, threads=1)
     without["rival_orientation"][:, 0] = canonical(orientations(2, 77))
     near, foreign = tilted(TRUTH[0], 0.6, -0.4), canonical(orientations(1, 78)[0])
-    offered: list[Solutions] = [[(0, foreign), (0, near)], []]
-    found = with_offered(without, Patterns(polar, peaks, sums), offered, engine, threads=1)
-    np.testing.assert_array_equal(found["rival_orientation"][1], without["rival_orientation"][1])
+    solutions: list[Solutions] = [[(0, foreign), (0, near)], []]
+    found = with_offered(without, Patterns(polar, peaks, sums), solutions, engine, threads=1)
+    held = (without["rival_phase_id"] >= 0).sum(axis=1)
+    np.testing.assert_array_equal((found["rival_phase_id"] >= 0).sum(axis=1) - held, [1, 0])
+    for number in (0, 1):
+        kept = slice(held[number])
+        np.testing.assert_array_equal(
+            found["rival_orientation"][number, kept], without["rival_orientation"][number, kept]
+        )
+    place = int(held[0])
     symmetry = load_phase(PHASES[0]).symmetry_quaternions
-    angle = np.rad2deg(disorientation_angle(found["rival_orientation"][0], TRUTH[0], symmetry))
-    place = int(np.nanargmin(angle))
-    assert place > 0 and angle[place] < 0.3  # refined on the mean pattern
+    # refined on the mean pattern
+    assert disorientation_angle(found["rival_orientation"][0, place], TRUTH[0], symmetry) < np.deg2rad(0.3)
     assert found["rival_phase_id"][0, place] == 0
     assert found["rival_score"][0, place] == pytest.approx(plain["rival_score"][0, 0], abs=1e-3)
-    lost = np.delete(np.arange(len(angle)), place)
-    np.testing.assert_array_equal(found["rival_orientation"][0, lost], without["rival_orientation"][0, lost])
-    assert not without["rival_score"][0, place] > np.nanmin(without["rival_score"][0])  # in the place of the worst
+
+
+def test_no_phase_is_crowded_out_by_another(case: Case) -> None:
+    """A mean pattern whose best few are all of one phase is asked about the best of the other, too."""
+    scan, result, _ = case
+    settings = IndexingSettings(match=MatchSettings(n_best=3, rival_share=0.1))
+    engine = make_engine(small_library(), CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
+    means = mean_patterns(scan, result, find_grains(orientation_map(result)), engine, PoolingSettings(), threads=1)
+    polar, peaks, _, sums = _core.finish_patterns(means, engine.grid, engine.preprocessing, 1)
+    crowded = index_means(means, engine, threads=1)
+    crowded["rival_phase_id"] = 0
+    crowded["rival_orientation"][:, 1:] = canonical(orientations(2, 77))
+    crowded["rival_score"][:, 1:] = crowded["rival_score"][:, :1]
+    low = replace(engine, settings=msgspec.structs.replace(settings, rerank=RerankSettings(candidate_share=0.01)))
+    found = with_offered(crowded, Patterns(polar, peaks, sums), [[], []], low, threads=1)
+    for before, after in zip(crowded, found, strict=True):
+        np.testing.assert_array_equal(after["rival_orientation"][:3], before["rival_orientation"])
+        of_other = after["rival_phase_id"] == 1
+        assert of_other.sum() == 3
+        assert (np.diff(after["rival_score"][of_other]) <= 0).all()
+    # a phase that fits far worse than the best is no rival
+    high = msgspec.structs.replace(low.settings, match=MatchSettings(n_best=3, rival_share=0.95))
+    found = with_offered(crowded, Patterns(polar, peaks, sums), [[], []], replace(low, settings=high), threads=1)
+    assert not (found["rival_phase_id"] == 1).any()
 
 
 def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:

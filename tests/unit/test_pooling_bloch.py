@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
-from nbedex.grains import GrainMap, OrientationMap, grains_of
+from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
+from nbedex.grains.answers import answers_of
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
@@ -18,16 +19,18 @@ from nbedex.grains.bloch_evidence import (
     ask_grain,
     local_mean,
     mean_near,
+    with_merged,
     with_pixels,
 )
 from nbedex.grains.model import MapPhase
 from nbedex.grains.pooling import PoolingSettings
+from nbedex.grains.same_pattern import same_pattern_turns, with_same_patterns
 from nbedex.grains.unclear import few_that_explain
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.rerank import Reranked, make_rerank_engine
-from nbedex.library import SimulationSettings, build_library
-from nbedex.maps import Status, canonical, disorientation_angle, multiply
+from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
+from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle, multiply
 from nbedex.phases import Phase, load_phase
 from nbedex.pooled import for_means, wants_bloch_waves
 from nbedex.scan import Scan, memory_scan
@@ -45,7 +48,9 @@ def na2au() -> Phase:
 @pytest.fixture(scope="module")
 def bloch(na2au: Phase) -> BlochEngine:
     engine = make_rerank_engine([na2au], CALIBRATION, RerankSettings(), k_min=0.07, k_max=1.1, each_alone=True)
-    return BlochEngine(engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,))
+    return BlochEngine(
+        engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,), k_min=0.07, k_max=1.1
+    )
 
 
 def bent_grain(bloch: BlochEngine, truth: NDArray[np.float64]) -> Scan:
@@ -129,6 +134,69 @@ def test_what_no_pattern_can_tell_is_left_undecided(bloch: BlochEngine, na2au: P
     assert found.probability[:2].min() > 0.1 and found.probability[2] < 0.01
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_what_has_the_same_pattern_is_as_probable(bloch: BlochEngine, na2au: Phase, held: bool) -> None:
+    """However far ahead noise has put one of the two, and whether or not the other was a candidate."""
+    truth = near_zone_axis(na2au, (1, 1, 1), 1.2)
+    axis = na2au.direct_basis @ np.ones(3)
+    twin = canonical(multiply(np.r_[0.0, axis / np.linalg.norm(axis)], truth))
+    other = random_quaternions(1, seed=3)[0]
+    record = record_of(
+        np.stack([other, truth, *([tilted(twin, 0.4, 0.0)] if held else [])]), [0.6, 0.6, 0.45][: 2 + held]
+    )
+    compared = np.full((3, 5), 60.0)
+    compared[1:, 2] = np.nan  # given up after one pattern
+    patterns = Reranked(np.full((3, 5, 4), np.nan), *[compared] * 6)
+    odds = np.array([-5.0, 0.0, -7.0 if held else -np.inf, -np.inf, -np.inf])
+    evidence = GrainEvidence(odds, record["rival_orientation"].copy(), np.arange(3), patterns)
+    found, with_twin = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, [-5.0, 0.0, -0.01, -np.inf, -np.inf])
+    assert disorientation_angle(found.orientation[2], twin, na2au.symmetry_quaternions) < 1e-6
+    np.testing.assert_array_equal(with_twin["rival_phase_id"], [0, 0, 0, -1, -1])
+    assert disorientation_angle(decided(with_twin, found, 2)["orientation"], twin, na2au.symmetry_quaternions) < 1e-6
+    # an orientation off all zone axes has no such twin
+    general = record_of(np.stack([other, truth]), [0.6, 0.6])
+    odds = np.array([0.0, -5.0, -np.inf, -np.inf, -np.inf])
+    evidence = GrainEvidence(odds, general["rival_orientation"].copy(), np.arange(3), patterns)
+    found, unchanged = with_same_patterns(evidence, general, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, evidence.log_odds)
+    np.testing.assert_array_equal(unchanged["rival_phase_id"], general["rival_phase_id"])
+
+
+def test_what_was_told_apart_stays_so(bloch: BlochEngine, na2au: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best has a partner, but that came to rest, in as many patterns, where the two do not look the same."""
+    truth, twin = random_quaternions(2, seed=14)
+    record = record_of(np.stack([truth, tilted(twin, 1.5, 0.0)]), [0.6, 0.6])
+    evidence = GrainEvidence(
+        np.array([0.0, -1.5, -np.inf, -np.inf, -np.inf]), record["rival_orientation"].copy(), np.arange(3),
+        Reranked(np.full((3, 5, 4), np.nan), *[np.full((3, 5), 60.0)] * 6),
+    )  # fmt: skip
+    looks_like = {tuple(truth): twin[None]}
+    monkeypatch.setattr(
+        same_pattern, "same_pattern_turns", lambda _, q, *__, **___: looks_like.get(tuple(q), np.zeros((0, 4)))
+    )
+    found, _ = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds, evidence.log_odds)
+    looks_like[tuple(evidence.orientation[1])] = tilted(truth, 1.5, 0.0)[None]
+    found, _ = with_same_patterns(evidence, record, bloch, distinct=np.deg2rad(5), threads=1)
+    np.testing.assert_array_equal(found.log_odds[:2], [0.0, -0.01])
+    np.testing.assert_allclose(found.orientation[1], twin)
+
+
+def test_half_turns_about_other_directions_than_the_zone_axis() -> None:
+    """Gold that shows hardly anything but (2 2 4) and (2 4 -2): a turn about [0 2 -1] takes these to reflections."""
+    crystal = DynamicalCrystal(load_phase("au"), DynamicalSettings(voltage=300.0, k_max=1.4))
+    symmetry = crystal.phase.symmetry_quaternions
+    q = canonical(np.array([-0.023, -0.535, 0.358, 0.765]) / np.linalg.norm([-0.023, -0.535, 0.358, 0.765]))
+    thickness = np.array([40.0, 70.0, 100.0])
+    same = same_pattern_turns(crystal, q, thickness, k_min=0.07, k_max=1.33, distinct=np.deg2rad(5), threads=1)
+    axes = np.array([[0.0, 2.0, -1.0], [5.0, -3.0, -1.0]]) / np.sqrt([[5.0], [35.0]])  # the second is the zone axis
+    turned = canonical(multiply(np.concatenate([np.zeros((2, 1)), axes], axis=1), q))
+    assert len(same) == 1
+    assert disorientation_angle(same[0], turned[0], symmetry) < 1e-6
+    assert disorientation_angle(same[0], turned[1], symmetry) > np.deg2rad(5)
+
+
 def test_undecided_neighbours_agree(bloch: BlochEngine, na2au: Phase) -> None:
     a, b, c = random_quaternions(3, seed=14)
     symmetry = na2au.symmetry_quaternions
@@ -208,6 +276,49 @@ def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> No
     assert agree([[a, c], [b, a]], [[0.0, -0.5], [0.0, -3.8]]) == ["a", "b"]
     # two pieces that can't tell a from b agree first; one of them is sure that it isn't c, so neither joins the third
     assert agree([[a, b, c], [b, a, c], [c, a]], [[0.0, -0.1, -9.0], [0.0, -0.4, -0.2], [0.0, -9.0]]) == ["b", "b", "c"]
+
+
+def test_candidates_that_came_together_are_one(bloch: BlochEngine, na2au: Phase) -> None:
+    """Where two of them can't be told apart, what is between them."""
+    a, b = random_quaternions(2, seed=14)
+    beside, symmetry = tilted(a, 3.0, 0.0), na2au.symmetry_quaternions
+    moved = multiply(symmetry[3], beside)
+    record = record_of(np.stack([a, b, moved]), [0.5, 0.5, 0.5])
+
+    def merged(odds: list[float]) -> GrainEvidence:
+        return with_merged(says(odds, np.stack([a, b, moved])), record, bloch, np.deg2rad(5))
+
+    found = merged([0.0, -1.0, 0.0])
+    np.testing.assert_array_equal(found.log_odds[:3], [0.0, -1.0, -np.inf])
+    angle = np.rad2deg(disorientation_angle(found.orientation[0], np.stack([a, beside]), symmetry))
+    np.testing.assert_allclose(angle, [1.5, 1.5], atol=1e-3)
+    found = merged([-3.0, -1.0, 0.0])  # told apart: the better one as it is
+    np.testing.assert_array_equal(found.log_odds[:3], [-np.inf, -1.0, 0.0])
+    assert disorientation_angle(found.orientation[2], beside, symmetry) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:.*of empty slice:RuntimeWarning", "ignore:Degrees of freedom:RuntimeWarning")
+def test_what_is_left_open_is_kept_with_the_map(na2au: Phase) -> None:
+    """The first can't tell a from b; the third can't tell a from c, but joins the second, which can."""
+    a, b, c = random_quaternions(3, seed=14)
+    symmetry, distinct = na2au.symmetry_quaternions, float(np.deg2rad(5))
+    grain_map = strips(na2au, np.stack([a, c, c]))
+    held = [np.stack(q) for q in ([a, b], [c, a], [a, c])]
+    odds = [[0.0, -0.6], [0.0, -9.0], [0.0, -0.4]]
+    candidates = np.stack([record_of(q, [0.5] * len(q)) for q in held])
+    evidence = {i: says(o, q) for i, (o, q) in enumerate(zip(odds, held, strict=True))}
+    records = agreed(grain_map, candidates, evidence, (symmetry,), distinct=distinct)
+    result = IndexingResult.empty(grain_map.grain_id.shape, (na2au,), CALIBRATION)
+    result.phase_id[:], result.status[:], result.index[:] = 0, Status.OK, 0.5
+    result.orientation[:] = np.stack([a, c, c])[grain_map.grain_id]
+    result.orientation[0, 0] = b  # a pixel that kept its own
+    first, second, third = answers_of(result, grain_map, candidates, records, evidence, (symmetry,), distinct=distinct)
+    assert (first.n_pixels, second.n_pixels) == (17, 18)
+    assert grain_map.grain_id[first.pixel] == 0 and first.pixel != (0, 0)
+    ((phase, orientation, probability),) = first.others
+    assert phase == 0 and disorientation_angle(orientation, b, symmetry) < 1e-6
+    assert probability == pytest.approx(1 - first.probability) == pytest.approx(np.exp(-0.6) / (1 + np.exp(-0.6)))
+    assert second.others == third.others == () and second.probability == third.probability > 0.95
 
 
 def test_pixels_decide_where_bloch_waves_show_noise(na2au: Phase) -> None:

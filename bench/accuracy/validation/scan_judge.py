@@ -20,6 +20,7 @@ PURE = 0.95  # share of the largest grain from which a column counts as one grai
 PIXEL_DEG, GRAIN_DEG = 3.0, 3.0
 SAME_DEG = 3.0  # candidates of different pixels this close are one
 SAME = "of the same pattern"
+SURE = 0.95
 _THIRDS = [np.array([np.cos(a), 0, 0, np.sin(a)]) for a in (np.pi / 3, 2 * np.pi / 3)]
 
 
@@ -220,11 +221,15 @@ GRAIN_COLUMNS = ["pooled by", "grains", "right, %", "off zones, near them", "fal
 
 @dataclass(frozen=True, eq=False)
 class FoundGrains:
-    """Grains by any program: number (ny, nx) of each pixel, -1 for none; phase (m,) and mean orientation (m, 4)."""
+    """Grains by any program: number (ny, nx) of each pixel, -1 for none; phase (m,) and mean orientation (m, 4).
+
+    And how sure the program is of each (m,), if it says so.
+    """
 
     number: Integers
     phase: Integers
     orientation: Array
+    probability: Array | None = None
 
 
 def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, smallest: int) -> list[list[str]]:
@@ -251,8 +256,13 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
     extra = sum(max(0, int((real & (mostly == g) & (off <= 5.0)).sum()) - 1) for g in big)
     special = [g for g in big if truth.grain_kind[g] in (TWIN, HALF_TURN, PSEUDO) and g < truth.grain_partner[g]]
     apart = sum(bool(right[g] and right[truth.grain_partner[g]]) for g in special)
-    twins = sum(w in ("turned", "half turn", "120° about c*") for w in how)
+    twins_are = np.array([w in ("turned", "half turn", "120° about c*") for w in how], dtype=bool)
+    twins = int(twins_are.sum())
     same = how.count(SAME)
+
+    def stated(which: NDArray[np.bool_]) -> str:
+        return "–" if found.probability is None else str(int((found.probability[wrong[which]] >= SURE).sum()))
+
     wrong_ones = [
         f"{int(size[i])} px of {phases[truth.grain_phase[mostly[i]]].name}: {relative}"
         for i, relative in zip(wrong, how, strict=True)
@@ -271,6 +281,8 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
         ["right, or of the same pattern, %", "{:.1f} ± {:.1f}".format(*wilson(int(alike[big].sum()), len(big)))],
         ["false twins", str(twins)],
         ["wrong, but of the same pattern", str(same)],
+        ["false twins stated with 0.95 and more", stated(twins_are)],
+        ["wrong ones stated with 0.95 and more", stated(np.ones(len(wrong), dtype=bool))],
         ["other wrong grains", str(len(wrong) - twins - same)],
         ["pieces too many", str(extra)],
         ["true twins and pseudo-variants kept apart", f"{apart} of {len(special)}"],

@@ -20,8 +20,9 @@ def alternatives_of(
 ) -> Alternatives:
     """The solutions that ambiguous grains might have instead, with their probability.
 
-    A lead of d percent in the mean score errs by its standard error and by what the scores err systematically, together
-    s; the rival is the right one with the probability that a normal deviate exceeds d / s.
+    Where Bloch waves were asked they say how probable the rival is. Else a lead of d percent in the mean score errs by
+    its standard error and by what the scores err systematically, together s; the rival is the right one with the
+    probability that a normal deviate exceeds d / s.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def alternatives_of(
         systematic, np.where(significance > 0, margin / np.where(significance > 0, significance, 1.0), 0.0)
     )
     loser = ndtr(-margin / error)
+    by_waves = rivals.rival_probability[unsure]
+    loser = np.where(np.isnan(by_waves), loser, by_waves)
     agrees = rivals.agrees[unsure]
     phase = np.where(agrees, rivals.rival_phase_id[unsure], rivals.phase_id[unsure])
     orientation = np.where(agrees[:, None], rivals.rival_orientation[unsure], rivals.orientation[unsure])
@@ -69,6 +72,7 @@ def rivals_of(group: Group, grain_map: GrainMap) -> PooledRivals:
         If something is missing or doesn't fit the grain map.
     """
     n, arrays = len(grain_map.grains), group.arrays
+    arrays = {"rival_probability": np.full(n, np.nan), **arrays}  # grain files made before it was kept
     for f in fields(PooledRivals):
         shape = (n, 4) if f.name in ("orientation", "rival_orientation") else (n,)
         if f.name not in arrays or arrays[f.name].shape != shape:

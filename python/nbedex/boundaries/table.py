@@ -16,6 +16,8 @@ from nbedex.boundaries.inclination import inclination_of
 from nbedex.boundaries.model import BoundaryNetwork
 from nbedex.errors import ArgumentError
 from nbedex.files import write_atomically
+from nbedex.grains import PooledRivals, RivalSettings
+from nbedex.maps import disorientation_angle
 
 Floats = NDArray[np.float64]
 
@@ -35,8 +37,11 @@ _VTK_COLUMNS = (
 )
 
 
-def boundary_columns(network: BoundaryNetwork) -> dict[str, list[Any]]:
-    """One entry for each segment in every column; None where a number isn't known. Units are in the names."""
+def boundary_columns(network: BoundaryNetwork, rivals: PooledRivals | None = None) -> dict[str, list[Any]]:
+    """One entry for each segment in every column; None where a number isn't known. Units are in the names.
+
+    `rivals` of the grains add which boundaries may be none.
+    """
     b = network.boundaries
     unit = "nm" if network.grain_map.source.step_known else "px"
     phases = [phase.name for phase in network.grain_map.source.phases]
@@ -75,7 +80,31 @@ def boundary_columns(network: BoundaryNetwork) -> dict[str, list[Any]]:
     columns["sigma"] = [None if k == "phase" else s for k, s in zip(kind, b.sigma.tolist(), strict=True)]
     columns["CSL"] = [label or None for label in b.csl_label]
     columns["twin"] = b.twin.astype(int).tolist()
+    if rivals is not None:
+        columns["may be none"] = may_be_none(network, rivals).astype(int).tolist()
     return columns
+
+
+def may_be_none(network: BoundaryNetwork, rivals: PooledRivals) -> NDArray[np.bool_]:
+    """Which segments (n,) have a side that could as well be what is on the other side.
+
+    Half turns about a zone axis and pseudo-symmetric variants of one grain look like twins: where a side is ambiguous
+    and its rival is the solution across the boundary, there need be no boundary.
+    """
+    grains, phases = network.grain_map.grains, network.grain_map.source.phases
+    angle = np.deg2rad(RivalSettings().distinct_deg)
+    out = np.zeros(len(network.boundaries), dtype=bool)
+    sides = (network.boundaries.grain_a, network.boundaries.grain_b)
+    for one, other in (sides, sides[::-1]):
+        for number, phase in enumerate(phases):
+            rows = np.flatnonzero(
+                rivals.ambiguous[one] & (rivals.rival_phase_id[one] == number) & (grains.phase_id[other] == number)
+            )
+            away = disorientation_angle(
+                rivals.rival_orientation[one[rows]], grains.orientation[other[rows]], phase.symmetry
+            )
+            out[rows] |= away <= angle
+    return out
 
 
 def boundary_kind(network: BoundaryNetwork) -> list[str]:
@@ -86,9 +115,15 @@ def boundary_kind(network: BoundaryNetwork) -> list[str]:
     return [str(name) for name in kind]
 
 
-def write_boundary_table(path: str | os.PathLike[str], network: BoundaryNetwork, *, overwrite: bool = False) -> Path:
+def write_boundary_table(
+    path: str | os.PathLike[str],
+    network: BoundaryNetwork,
+    *,
+    rivals: PooledRivals | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write the segments as CSV. Numbers are rounded to six digits, what isn't known is left empty."""
-    columns = boundary_columns(network)
+    columns = boundary_columns(network, rivals)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

@@ -132,18 +132,24 @@ def _network(args: argparse.Namespace, settings: BoundarySettings, progress: Pro
 
 
 def _write(args: argparse.Namespace, network: BoundaryNetwork, progress: Progress) -> list[Path]:
+    from nbedex.blockade import rivals_of
     from nbedex.boundaries import write_boundary_table, write_geometry, write_network
+    from nbedex.errors import ArgumentError, DataFormatError
     from nbedex.grains import read_groups
 
     total = 1 + bool(args.csv) + len(args.geometry) + bool(args.figures)
     progress("writing", 0, total)
     # what later steps made from older boundaries would no longer fit, and goes
     kept = read_groups(args.grains, KEPT)
+    try:
+        rivals = rivals_of(kept["rivals"], network.grain_map) if args.csv and "rivals" in kept else None
+    except ArgumentError as error:
+        raise DataFormatError(f"{args.grains}: {error}") from None
     target = args.output or args.grains
     written = [write_network(target, network, more=kept, overwrite=args.overwrite or not args.output)]
     progress("writing", 1, total)
     if args.csv:
-        written.append(write_boundary_table(args.csv, network, overwrite=args.overwrite))
+        written.append(write_boundary_table(args.csv, network, rivals=rivals, overwrite=args.overwrite))
     for name in args.geometry:
         written.append(write_geometry(name, network, overwrite=args.overwrite))
         progress("writing", len(written), total)

@@ -25,7 +25,8 @@ def add(commands: Any) -> None:
         " Bloch waves in several of the grain's patterns; pixels take the grain's answer where they hold it as a rival,"
         " are unsure, or hold what Bloch waves put behind it. A piece that fits its neighbour's orientation as well as"
         " its own joins the neighbour. Where two solutions give the same pattern the grain gets one of them, with a"
-        " probability of about a half. The scan is read again.",
+        " probability of about a half, and the other is kept: `nbedex grains` marks such grains as ambiguous and"
+        " `nbedex boundaries` the boundaries that may be none. The scan is read again.",
     )
     parser.add_argument("result", help="result of `nbedex index`")
     parser.add_argument("-o", "--output", required=True, metavar="POOLED.h5", help="result file to write")
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         "grains": int(grains.sum()),
         "grains_compared_by_bloch_waves": int((asked & grains).sum()),
         "grains_at_least_95_percent_sure": int((sure & grains).sum()),
+        "grains_with_more_than_one_solution": sum(bool(answer.others) for answer in found.answers),
         "pixels_changed_percent": 100 * float(found.changed.mean()),
     }
     if args.json:

@@ -46,12 +46,16 @@ class BlochEngine:
         Bins of a polar pattern, for the likelihood of the scores of matching.
     symmetries
         Proper rotations of the Laue group, by phase.
+    k_min, k_max
+        Annulus that is compared, 1/angstrom.
     """
 
     engine: RerankEngine
     mask: NDArray[np.uint8] | None
     n_bins: int
     symmetries: tuple[Array, ...]
+    k_min: float
+    k_max: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,6 @@ def ask_grain(
     orientation, phase = record["rival_orientation"].copy(), record["rival_phase_id"].copy()
     score = record["rival_score"].astype(np.float64)
     alive = (phase >= 0) & (score >= bloch.engine.settings.candidate_share * score[0])
-    alive[bloch.engine.settings.max_candidates :] = False
     matching = OF_MATCHING * log_likelihood(score[None], bloch.n_bins)[0]
     found: list[Reranked] = []
     log_odds = np.where(alive, matching, -np.inf)
@@ -156,6 +159,29 @@ def ask_grain(
     return GrainEvidence(log_odds, orientation, pixels[: len(patterns.evidence)].astype(np.int64), patterns)
 
 
+def with_merged(evidence: GrainEvidence, record: NDArray[Any], bloch: BlochEngine, distinct: float) -> GrainEvidence:
+    """The evidence with candidates that refinement brought together counted as one.
+
+    Where only one row of reflections is seen, turning the crystal about it changes next to nothing, and candidates
+    come to rest anywhere along that turn. What can't be told apart there is best known by its mean.
+    """
+    log_odds, orientation = evidence.log_odds.copy(), evidence.orientation.copy()
+    phase = record["rival_phase_id"]
+    for first in evidence.order:
+        if not np.isfinite(log_odds[first]):
+            continue
+        symmetry = bloch.symmetries[phase[first]]
+        away = disorientation_angle(evidence.orientation, evidence.orientation[first], symmetry)
+        near = np.isfinite(log_odds) & (phase == phase[first]) & (away <= distinct)
+        near &= log_odds <= log_odds[first]
+        alike = np.flatnonzero(near & (log_odds >= log_odds[first] - UNDECIDED))
+        weight = np.exp(log_odds[alike] - log_odds[first])
+        orientation[first] = mean_near(evidence.orientation[alike], evidence.orientation[first], symmetry, weight)
+        near[first] = False
+        log_odds[near] = -np.inf
+    return replace(evidence, log_odds=log_odds, orientation=orientation)
+
+
 def with_pixels(
     evidence: GrainEvidence, record: NDArray[Any], phase: int, orientation: Array, symmetry: Array, distinct: float
 ) -> GrainEvidence:
@@ -180,14 +206,15 @@ def local_mean(scan: Scan, label: NDArray[np.integer], pixel: int) -> NDArray[np
     return np.asarray(frames.mean(axis=0, dtype=np.float64), dtype=np.float32)
 
 
-def mean_near(orientations: Array, near: Array, symmetry: Array) -> Array:
-    """Mean (4,) of orientations (n, 4), each in that equivalent which is nearest to one (4,)."""
+def mean_near(orientations: Array, near: Array, symmetry: Array, weight: Array | None = None) -> Array:
+    """Mean (4,) of orientations (n, 4), weighted (n,), each in that equivalent which is nearest to one (4,)."""
     turn = multiply(orientations, conjugate(near))  # crystal to crystal
     equivalent = multiply(symmetry[:, None], turn[None])
     best = np.abs(equivalent[..., 0]).argmax(axis=0)
     nearest = multiply(equivalent[best, np.arange(len(turn))], near)
     nearest *= np.sign(nearest @ near)[:, None]
-    return np.asarray(canonical(nearest.mean(axis=0)))
+    mean = np.average(nearest, axis=0, weights=weight)
+    return np.asarray(canonical(mean / np.linalg.norm(mean)))
 
 
 def joined(parts: list[Reranked]) -> Reranked:

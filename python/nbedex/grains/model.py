@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.grains.answer import GrainAnswer
 from nbedex.phases import Phase
 
 Floats = NDArray[np.float64]
@@ -111,6 +112,8 @@ class OrientationMap:
         (ny, nx) bool, True where there is no specimen; None if that is not known.
     rival_orientation, rival_phase_id, rival_score
         The n best distinct solutions of every pixel as in `IndexingResult`; None in maps of other programs.
+    answers
+        What Bloch waves said of grains (`nbedex pool`).
     origin
         What goes into the provenance of results: file, its hash, program.
     """
@@ -125,6 +128,7 @@ class OrientationMap:
     rival_orientation: Floats | None = None
     rival_phase_id: NDArray[np.int16] | None = None
     rival_score: NDArray[np.float32] | None = None
+    answers: tuple[GrainAnswer, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property

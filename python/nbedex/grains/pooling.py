@@ -8,7 +8,7 @@ its pixels take the answer: their own version of it where they hold one, the gra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,11 +18,14 @@ from scipy import ndimage
 
 from nbedex import _core
 from nbedex.errors import ArgumentError
+from nbedex.grains.answer import GrainAnswer
+from nbedex.grains.answers import answers_of
 from nbedex.grains.bloch_answers import agreed
-from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain, with_pixels
+from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain, with_merged, with_pixels
 from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
-from nbedex.grains.offered import Solutions, solutions_around, with_offered
+from nbedex.grains.offered import Solutions, solutions_around, with_offered, with_room
+from nbedex.grains.same_pattern import with_same_patterns
 from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import taken_over
@@ -77,6 +80,8 @@ class Pooled:
         How they were pooled.
     changed : (ny, nx) bool
         Pixels whose phase or orientation (beyond `distinct_deg`) is another now.
+    answers
+        What Bloch waves said of the grains that were asked; in the provenance of the result, too.
     """
 
     result: IndexingResult
@@ -84,6 +89,7 @@ class Pooled:
     records: NDArray[Any]
     settings: PoolingSettings
     changed: NDArray[np.bool_]
+    answers: tuple[GrainAnswer, ...] = ()
 
 
 def pool_patterns(
@@ -129,6 +135,7 @@ def pool_patterns(
     changed = np.zeros(result.shape, dtype=bool)
     distinct = float(np.deg2rad(engine.settings.match.distinct_deg))
     asked: dict[bytes, GrainEvidence] = {}
+    answers: list[GrainAnswer] = []
     for number in range(options.rounds):
         grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
         stage = f"pooling grains, round {number + 1} of {options.rounds}"
@@ -143,7 +150,8 @@ def pool_patterns(
                 scan, result, grain_map, records, bloch, options, asked, distinct=distinct,
                 threads=threads, progress=progress, stage=stage,
             )  # fmt: skip
-            records = agreed(grain_map, records, evidence, bloch.symmetries, distinct=distinct)
+            candidates = records
+            records = agreed(grain_map, candidates, evidence, bloch.symmetries, distinct=distinct)
             for grain, found in evidence.items():
                 one_of_them = found.probability[found.undecided].sum()
                 likely[grain] = max(one_of_them, records["probability"][grain])  # more if it joined a neighbour
@@ -152,11 +160,15 @@ def pool_patterns(
             result, grain_map, records, engine.symmetries, likely >= options.min_probability,
             distinct=distinct, min_probability=options.min_probability,
         )  # fmt: skip
+        if bloch is not None:
+            answers = answers_of(result, grain_map, candidates, records, evidence, bloch.symmetries, distinct=distinct)
         new = new | more
         changed |= new
         if not new.any():
             break
-    return Pooled(result, grain_map, records, options, changed)
+    pooling = {**result.provenance.get("pooling", {}), "grains": [answer.to_dict() for answer in answers]}
+    result = replace(result, provenance={**result.provenance, "pooling": pooling})
+    return Pooled(result, grain_map, records, options, changed, tuple(answers))
 
 
 def _ask(
@@ -173,7 +185,10 @@ def _ask(
     progress: Progress,
     stage: str,
 ) -> dict[int, GrainEvidence]:
-    """What Bloch waves say of every grain whose mean pattern was indexed; those of `asked` are the same as before."""
+    """What Bloch waves say of every grain whose mean pattern was indexed; those of `asked` are the same as before.
+
+    Solutions that give the same pattern as the best are added to the `records`.
+    """
     evidence: dict[int, GrainEvidence] = {}
     n = len(grain_map.grains)
     few = pooled_members(grain_map, result, options.rerank_patterns)
@@ -188,10 +203,10 @@ def _ask(
             asked[key] = ask_grain(
                 scan, result.center, grain_map.grain_id, spread, records[number], bloch, threads=threads
             )
+        found = with_merged(asked[key], records[number], bloch, distinct)
+        found, records[number] = with_same_patterns(found, records[number], bloch, distinct=distinct, threads=threads)
         phase, orientation = int(grain_map.grains.phase_id[number]), grain_map.grains.orientation[number]
-        evidence[number] = with_pixels(
-            asked[key], records[number], phase, orientation, bloch.symmetries[phase], distinct
-        )
+        evidence[number] = with_pixels(found, records[number], phase, orientation, bloch.symmetries[phase], distinct)
     progress(stage, n, n)
     return evidence
 
@@ -265,8 +280,9 @@ def index_means(
     if len(good):
         part = there[good]
         patterns = Patterns(polar, peaks, sums).taken(good)
-        found, _ = index_patterns(patterns, records[part], engine, threads)
+        records[part], _ = index_patterns(patterns, records[part], engine, threads)
         if offered is not None:
-            found = with_offered(found, patterns, [offered[i] for i in part], engine, threads=threads)
-        records[part] = found
+            found = with_offered(records[part], patterns, [offered[i] for i in part], engine, threads=threads)
+            records = with_room(records, engine)
+            records[part] = found
     return records

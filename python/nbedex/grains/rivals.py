@@ -69,6 +69,9 @@ class PooledRivals:
         (n,) bool, whether the lead is too small to rely on; both solutions are possible then.
     agrees
         (n,) bool, whether the winner is the region's own phase and mean orientation.
+    rival_probability
+        (n,) how probable the rival is where Bloch waves were asked (`nbedex pool`), 0 where they left none; else NaN.
+        There they, not the scores, say what is ambiguous and which the rival is, and there is no margin.
     """
 
     phase_id: NDArray[np.int16]
@@ -81,6 +84,7 @@ class PooledRivals:
     significance: Floats
     ambiguous: NDArray[np.bool_]
     agrees: NDArray[np.bool_]
+    rival_probability: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +169,35 @@ def pool_rivals(
     """
     grains = grain_map.grains
     own = [(int(p), q) for p, q in zip(grains.phase_id, grains.orientation, strict=True)]
-    return pool_regions(grain_map.source, grain_map.grain_id, own, settings or RivalSettings(), progress)
+    chosen = settings or RivalSettings()
+    by_scores = pool_regions(grain_map.source, grain_map.grain_id, own, chosen, progress)
+    return _with_answers(grain_map, by_scores, float(np.deg2rad(chosen.distinct_deg)))
+
+
+def _with_answers(grain_map: GrainMap, rivals: PooledRivals, angle: float) -> PooledRivals:
+    """With what Bloch waves said of regions that have their answer; of several in a region, the largest counts."""
+    source, grains = grain_map.source, grain_map.grains
+    out = {field.name: getattr(rivals, field.name).copy() for field in fields(PooledRivals)}
+    for answer in sorted(source.answers, key=lambda one: one.n_pixels):
+        region = int(grain_map.grain_id[answer.pixel])
+        if grains.phase_id[region] != answer.phase_id or not np.isfinite(grains.orientation[region]).all():
+            continue
+        symmetry = source.phases[answer.phase_id].symmetry
+        if angles_to(grains.orientation[region][None], answer.orientation[None], symmetry)[0] > angle:
+            continue
+        none = (-1, np.full(4, np.nan), 0.0)
+        out["phase_id"][region], out["orientation"][region], out["agrees"][region] = (
+            answer.phase_id,
+            answer.orientation,
+            True,
+        )
+        rival_phase, rival, probability = answer.others[0] if answer.others else none
+        out["rival_phase_id"][region], out["rival_orientation"][region] = rival_phase, rival
+        out["rival_probability"][region] = probability
+        out["ambiguous"][region] = bool(answer.others)
+        for name in ("rival_score", "margin_percent", "significance"):
+            out[name][region] = np.nan
+    return PooledRivals(**out)
 
 
 def pool_regions(
@@ -311,6 +343,7 @@ def collected(pooled: list[_Pooled]) -> PooledRivals:
         significance=np.array([one.significance for one in pooled]),
         ambiguous=np.array([one.ambiguous for one in pooled], dtype=bool),
         agrees=np.array([one.agrees for one in pooled], dtype=bool),
+        rival_probability=np.full(len(pooled), np.nan),
     )
 
 

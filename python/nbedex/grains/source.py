@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError
+from nbedex.grains.answer import stored_answers
 from nbedex.grains.foreign_phase import foreign_phase
 from nbedex.grains.model import MapPhase, OrientationMap, Role
 from nbedex.maps import IndexingResult, Status, canonical, multiply, read_crystal_map, read_result
@@ -59,6 +60,7 @@ def orientation_map(result: IndexingResult, *, hole: NDArray[np.bool_] | None = 
         rival_orientation=result.rival_orientation,
         rival_phase_id=result.rival_phase_id,
         rival_score=result.rival_score,
+        answers=stored_answers(result.provenance),
         origin={"program": "nbedex", "indexing": result.provenance},
     )
 

@@ -59,6 +59,7 @@ def grain_columns(grain_map: GrainMap, rivals: PooledRivals | None = None) -> di
     if rivals is not None:
         other = np.rad2deg(to_euler(rivals.rival_orientation))
         columns["ambiguous"] = [int(value) for value in rivals.ambiguous.tolist()]
+        columns["rival probability"] = [None if p != p else p for p in rivals.rival_probability.tolist()]
         columns["rival phase"] = [names[i] if i >= 0 else None for i in rivals.rival_phase_id.tolist()]
         more = {"rival margin (%)": rivals.margin_percent, "rival margin (standard errors)": rivals.significance}
         more |= {f"rival {name} (deg)": other[:, i] for i, name in enumerate(("phi1", "Phi", "phi2"))}
