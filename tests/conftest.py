@@ -13,7 +13,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Threads that wait for each other without sleeping take the processors from the other workers of pytest-xdist: with two
-# workers on two processors, fits by OpenBLAS hardly got on. Set before NumPy is imported, for programs started here, too.
+# workers on two processors, fits by OpenBLAS hardly got on. Set before NumPy is imported; programs started from here
+# have it, too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
