@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,22 +19,11 @@ from nbedex import read_result
 from nbedex.errors import ArgumentError
 from nbedex.indexing import lock
 from nbedex.indexing.lock import RunLock, is_held
-from oracles.command_line import environment, here, tree
+from oracles import held_run
+from oracles.command_line import here, tree
+from oracles.held_run import release, wait_for_blocks
 from oracles.small_scan import FLAGS, small_scan
 
-SLOW = """
-import sys, time
-import nbedex.indexing.task as task
-task._BLOCK_PATTERNS = 4
-records = task._records
-def slow(*arguments):
-    found = records(*arguments)
-    time.sleep(0.2)
-    return found
-task._records = slow
-from nbedex.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 INDEX = ("index", "scan.npy", *FLAGS, "-o", "map.h5", "-q")
 
 
@@ -57,13 +45,8 @@ def folder(tmp_path: Path, frames: NDArray[np.uint16], cache: Path, monkeypatch:
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, *INDEX, *more], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 90
-    while len(list((folder / "map.h5.part").glob("patterns_*"))) < 2:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.01)
+    process = held_run.start(folder, *INDEX, *more, pause=0.2)
+    wait_for_blocks(folder, process, 2)
     return process
 
 
@@ -137,6 +120,7 @@ def test_input_that_changes_during_the_run(folder: Path, frames: NDArray[np.uint
         with open(path, "r+b") as stream:
             stream.seek(path.stat().st_size - frames.nbytes)
             stream.write(changed.tobytes())
+    release(folder)
     _, err = first.communicate(timeout=90)
     assert first.returncode == 3, err
     assert "scan.npy changed while it was indexed: what was found before and after does not belong together" in err
@@ -152,6 +136,7 @@ def test_input_that_changes_during_the_run(folder: Path, frames: NDArray[np.uint
 def test_input_that_was_only_touched(folder: Path) -> None:
     first = start(folder)
     os.utime(folder / "scan.npy")
+    release(folder)
     _, err = first.communicate(timeout=90)
     assert first.returncode == 0, err
     assert "scan.npy was touched while it was indexed" in (folder / "map.h5.log").read_text()

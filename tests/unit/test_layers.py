@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -60,6 +61,16 @@ HOMES = {
 }
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imported(path: Path) -> list[tuple[str, int]]:
+    return list(imports_of(parsed(path)))
+
+
 def sources() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -68,7 +79,7 @@ def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Full names of modules imported anywhere in a file, also inside functions; not those for type checkers only."""
     hidden = {
         id(node)
@@ -96,7 +107,7 @@ def test_imports_run_downward() -> None:
         if mine == "__init__":
             continue
         assert mine in LEVEL, f"{path} belongs to no layer: give it one, in docs/architecture.md too"
-        for name, line in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        for name, line in imported(path):
             parts = name.split(".")
             if parts[0] != "nbedex" or len(parts) < 2 or parts[1] not in LEVEL or parts[1] == mine:
                 continue
@@ -118,7 +129,7 @@ def test_the_table_in_the_docs_names_every_layer() -> None:
 def test_libraries_stay_in_their_homes(library: str) -> None:
     for path in sources():
         relative = path.relative_to(PACKAGE).as_posix()
-        names = imported(ast.parse(path.read_text(encoding="utf-8")))
+        names = imported(path)
         used = [line for name, line in names if name.split(".")[0] == library]
         if used:
             assert {layer_of(path), relative} & HOMES[library], f"{relative}:{used[0]} uses {library}"
@@ -126,7 +137,7 @@ def test_libraries_stay_in_their_homes(library: str) -> None:
 
 def test_nothing_is_printed_outside_the_command_line() -> None:
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 name = node.func.id
                 assert name != "print" or layer_of(path) == "cli", f"{path}:{node.lineno} prints"
@@ -138,7 +149,7 @@ def test_nothing_is_printed_outside_the_command_line() -> None:
 def test_numpy_files_are_loaded_without_pickle() -> None:
     """np.load says so each time, rather than rely on the default."""
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
                 assert any(k.arg == "allow_pickle" for k in node.keywords), f"{path}:{node.lineno}"
 

@@ -16,9 +16,13 @@ const Kernels& choose() {
 #ifdef NBEDEX_X86
     __builtin_cpu_init();
     const bool has_avx2 = __builtin_cpu_supports("avx2");
+#ifdef NBEDEX_EMULATE_AVX512
+    const bool has_avx512 = has_avx2, has_vnni = has_avx2;
+#else
     const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     const bool has_vnni = has_avx512 && __builtin_cpu_supports("avx512vnni");
+#endif
     const Version versions[] = {{&avx512vnni::kernels, has_vnni},
                                 {&avx512::kernels, has_avx512},
                                 {&avx2::kernels, has_avx2},
