@@ -199,7 +199,7 @@ inline HalfAdded half_added(const std::uint8_t* first, const std::uint8_t* secon
     return added;
 }
 
-
+/// Exact, in plain loops.
 template <std::size_t Halves>
 class LaneSums {
 public:
