@@ -46,11 +46,10 @@ def answers_of(
         Orientations closer than this (radians) are one.
     """
     found = []
-    order = np.argsort(grain_map.grain_id, axis=None, kind="stable")
-    edges = np.searchsorted(grain_map.grain_id.ravel()[order], np.arange(len(grain_map.grains) + 1))
+    pixels_of = grain_map.pixels()
     for grain, of_grain in evidence.items():
         phase, orientation = int(records["phase_id"][grain]), records["orientation"][grain]
-        pixels = order[edges[grain] : edges[grain + 1]]
+        pixels = pixels_of[grain]
         pixels = pixels[result.phase_id.ravel()[pixels] == phase]
         away = disorientation_angle(result.orientation.reshape(-1, 4)[pixels], orientation, symmetries[phase])
         pixels = pixels[away <= distinct]

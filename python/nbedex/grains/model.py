@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,13 @@ class GrainMap:
     neighbours: NDArray[np.int32]
     absorbed: NDArray[np.bool_]
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def pixels(self) -> list[NDArray[np.intp]]:
+        """Flat numbers of the pixels of every region, rising."""
+        flat = self.grain_id.ravel()
+        order = np.argsort(flat, kind="stable")
+        edges = np.searchsorted(flat[order], np.arange(len(self.grains) + 1))
+        return [order[first:end] for first, end in pairwise(edges)]
 
     def near(self) -> list[list[int]]:
         """The neighbours of every region."""

@@ -250,12 +250,9 @@ def pooled_members(grain_map: GrainMap, result: IndexingResult, most: int) -> li
     for axis in (0, 1):
         for step in (1, -1):
             within &= label == ndimage.shift(label, [step * (axis == 0), step * (axis == 1)], order=0, mode="nearest")
-    flat, usable, inner = label.ravel(), readable.ravel(), within.ravel()
-    order = np.argsort(flat, kind="stable")
-    edges = np.searchsorted(flat[order], np.arange(len(grain_map.grains) + 1))
+    usable, inner = readable.ravel(), within.ravel()
     members = []
-    for number in range(len(grain_map.grains)):
-        own = order[edges[number] : edges[number + 1]]
+    for number, own in enumerate(grain_map.pixels()):
         own = own[usable[own]] if grain_map.grains.phase_id[number] >= 0 else own[:0]
         away = own[inner[own]]
         chosen = away if len(away) >= 4 else own
