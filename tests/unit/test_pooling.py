@@ -224,6 +224,47 @@ def test_what_the_map_holds_around_a_grain_becomes_a_candidate(case: Case, monke
     assert found["rival_score"][0, place] == pytest.approx(plain["rival_score"][0, 0], abs=1e-3)
 
 
+def test_what_is_offered_is_compared_as_it_came_where_matching_turns_it_away(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a pattern shows one row of spots, matching turns solutions about it further than Bloch waves turn back."""
+    scan, result, engine = case
+    nothing_searched = np.zeros((2, 0), dtype=np.int16), np.zeros((2, 0, 4))
+    monkeypatch.setattr(offered, "_best_of_each_phase", lambda *_, **__: nothing_searched)
+    means = mean_patterns(scan, result, find_grains(orientation_map(result)), engine, PoolingSettings(), threads=1)
+    polar, peaks, _, sums = _core.finish_patterns(means, engine.grid, engine.preprocessing, 1)
+    patterns = Patterns(polar, peaks, sums)
+    symmetry = load_phase(PHASES[0]).symmetry_quaternions
+    plain = index_means(means, engine, threads=1)
+    held = int((plain["rival_phase_id"][0] >= 0).sum())
+
+    class Turning:
+        def refine(self, patterns: Any, phase: Any, start: Any, *more: Any) -> Any:
+            found = engine.model.refine(patterns, phase, start, *more)
+            first = np.argmax(phase[0] >= 0)
+            return found | {"orientation": np.where(
+                np.arange(phase.shape[1])[None, :, None] == first, tilted(TRUTH[0], 4.0, 0.0), found["orientation"]
+            )}  # fmt: skip
+
+    turning: Any = replace(engine, model=Turning())  # type: ignore[arg-type]
+    came = tilted(TRUTH[0], 0.0, 3.0)  # from what the record holds; less than what makes two solutions distinct
+    found = with_offered(plain, patterns, [[(0, came)], []], turning, threads=1)
+    assert (found["rival_phase_id"][0] >= 0).sum() == held + 1
+    np.testing.assert_allclose(found["rival_orientation"][0, held], came)
+    apart = np.rad2deg(disorientation_angle(came, plain["rival_orientation"][0, 0], symmetry))
+    assert apart < engine.settings.match.distinct_deg
+    # nothing new: a candidate is close, or becomes so
+    close = tilted(TRUTH[0], 0.0, 0.5)
+    assert (
+        with_offered(plain, patterns, [[(0, close)], []], turning, threads=1)["rival_phase_id"][0] >= 0
+    ).sum() == held
+    # small neighbours are offered, too, however many larger ones there are
+    foreign = [(0, canonical(q)) for q in orientations(8, 78)]
+    found = with_offered(plain, patterns, [[*foreign, (0, came)], []], engine, threads=1)
+    angle = disorientation_angle(found["rival_orientation"][0], came, symmetry)
+    assert np.nanmin(angle) < 1e-6
+
+
 def test_no_phase_is_crowded_out_by_another(case: Case) -> None:
     """A mean pattern whose best few are all of one phase is asked about the best of the other, too."""
     scan, result, _ = case

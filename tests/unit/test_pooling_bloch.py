@@ -271,6 +271,9 @@ def test_a_piece_that_cannot_tell_joins_a_neighbour_that_can(na2au: Phase) -> No
     assert found["probability"][0] == found["probability"][1] > 0.95
     # of two sure neighbours it joins the one whose answer suits it better
     assert agree([[c, b], [a, b, c], [b, a, c]], [[0.0, -9.0], [0.0, -1.5, -0.5], [0.0, -9.0, -9.0]]) == ["c", "c", "b"]
+    # of two candidates that are the neighbour's answer the more probable one counts, not the closer one
+    beside, closer = tilted(b, 3.0, 0.0), tilted(b, -2.5, 0.0)
+    assert agree([[a, beside, closer], [b, a]], [[0.0, -0.5, -7.0], [0.0, -3.8]]) == ["b", "b"]
     # a real twin is not undecided, and one that never was asked about the answer next to it stays
     assert agree([[a, b], [b, a]], [[0.0, -2.3], [0.0, -3.8]]) == ["a", "b"]
     assert agree([[a, c], [b, a]], [[0.0, -0.5], [0.0, -3.8]]) == ["a", "b"]

@@ -26,6 +26,16 @@ SCANS: dict[str, Specimen] = {
     "polycrystal": Specimen(),
     # without grains that were placed as traps: the name decides the random numbers
     **{f"ordinary {number}": Specimen(near_zone=0, related=False, number=number) for number in range(1, 13)},
+    # and twice as many of each phase: half as large, most columns near a boundary
+    **{
+        f"small grains {number}": Specimen(
+            near_zone=0,
+            related=False,
+            number=number,
+            grains=(("beta2-alumina", 40), ("nzsp", 28), ("na2au", 16), ("au", 6), ("zro2-m", 6)),
+        )
+        for number in range(1, 7)
+    },
     "second polycrystal": Specimen(
         grains=(("beta2-alumina", 22), ("nzsp", 14), ("na2au", 8), ("au", 2), ("zro2-m", 2)), thickness_nm=(35.0, 120.0)
     ),

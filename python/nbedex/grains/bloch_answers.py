@@ -83,11 +83,12 @@ def agreed(
     """
 
     def which(grain: int, phase: int, orientation: Array) -> int:
-        """The candidate of a grain that is this solution; -1 where it holds none."""
-        near = np.flatnonzero(records["rival_phase_id"][grain] == phase)
-        near = near[np.isfinite(evidence[grain].log_odds[near])]
+        """The candidate of a grain that is this solution, of several the most probable; -1 where it holds none."""
+        log_odds = evidence[grain].log_odds
+        near = np.flatnonzero((records["rival_phase_id"][grain] == phase) & np.isfinite(log_odds))
         angle = disorientation_angle(evidence[grain].orientation[near], orientation, symmetries[phase])
-        return int(near[angle.argmin()]) if len(near) and angle.min() <= distinct else -1
+        near = near[angle <= distinct]
+        return int(near[log_odds[near].argmax()]) if len(near) else -1
 
     def undecided(grain: int, phase: int, orientation: Array) -> bool:
         candidate = which(grain, phase, orientation)

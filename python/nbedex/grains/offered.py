@@ -27,7 +27,10 @@ Solutions = list[tuple[int, Array]]
 # one place the truth was among the best three of its phase once they were refined; on the grid it may come later.
 _OF_A_PHASE = 8
 _RIVALS = ("rival_phase_id", "rival_orientation", "rival_score")
-_MOST = 6  # solutions of the map that a grain is asked about beside
+# Where a pattern shows little more than one row of spots, matching turns a solution about it by several degrees, more
+# than Bloch waves turn it back. What is offered is compared as it came unless a candidate is as close as this.
+_CLOSE = np.deg2rad(1.0)
+_MOST = 12  # solutions of the map that a grain is asked about beside
 
 
 def solutions_around(grain_map: GrainMap) -> list[Solutions]:
@@ -71,7 +74,7 @@ def with_offered(
     phase, start = _best_of_each_phase(patterns, engine, threads=threads)
     of_map = np.full((len(records), _MOST), -1, dtype=np.int16), np.full((len(records), _MOST, 4), np.nan)
     for number, solutions in enumerate(offered):
-        new = [(p, q) for p, q in solutions if not _held(out[number], p, q, engine, distinct)][:_MOST]
+        new = [(p, q) for p, q in solutions if not _held(out[number], p, q, engine, _CLOSE)][:_MOST]
         for place, (p, q) in enumerate(new):
             of_map[0][number, place], of_map[1][number, place] = p, q
     phase, start = np.concatenate([phase, of_map[0]], axis=1), np.concatenate([start, of_map[1]], axis=1)
@@ -87,8 +90,10 @@ def with_offered(
         searched = [k for k in np.argsort(-score[number, :last], kind="stable") if enough[number, k]]
         for k in [*searched, *(last + np.flatnonzero(enough[number, last:]))]:
             p, q = int(phase[number, k]), found["orientation"][number, k]
+            if k >= last and disorientation_angle(q, start[number, k], engine.symmetries[p]) > _CLOSE:
+                q = start[number, k]
             full = k < last and (record["rival_phase_id"] == p).sum() >= _OF_A_PHASE
-            if not full and not _held(record, p, q, engine, distinct):
+            if not full and not _held(record, p, q, engine, distinct if k < last else _CLOSE):
                 place = int((record["rival_phase_id"] >= 0).sum())
                 record["rival_phase_id"][place], record["rival_orientation"][place] = p, q
                 record["rival_score"][place] = score[number, k]

@@ -26,9 +26,10 @@ from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
 from nbedex.grains.offered import Solutions, solutions_around, with_offered, with_room
 from nbedex.grains.same_pattern import with_same_patterns
+from nbedex.grains.scattered import restored, with_gathered
 from nbedex.grains.settings import GrainSettings
 from nbedex.grains.source import orientation_map
-from nbedex.grains.takeover import taken_over
+from nbedex.grains.takeover import changed_pixels, taken_over
 from nbedex.grains.unclear import settle_unclear
 from nbedex.indexing.block import index_patterns
 from nbedex.indexing.disks import sharpened
@@ -138,12 +139,17 @@ def pool_patterns(
     answers: list[GrainAnswer] = []
     for number in range(options.rounds):
         grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
+        before, gathered = result, np.zeros(result.shape, dtype=bool)
+        if bloch is not None:
+            least = (grain_settings or GrainSettings()).min_size
+            result, gathered = with_gathered(result, grain_map, least=least, distinct=distinct)
+        if gathered.any():
+            grain_map = find_grains(orientation_map(result), grain_settings, threads=threads)
         stage = f"pooling grains, round {number + 1} of {options.rounds}"
         means = mean_patterns(scan, result, grain_map, engine, options, threads=threads, progress=progress, stage=stage)
         offered = solutions_around(grain_map) if bloch is not None else None
         records = index_means(means, engine, offered, threads=threads)
         likely = records["probability"].astype(np.float64)
-        new = np.zeros(result.shape, dtype=bool)
         if bloch is not None:
             stage = f"Bloch waves, round {number + 1} of {options.rounds}"
             evidence = _ask(
@@ -155,14 +161,16 @@ def pool_patterns(
             for grain, found in evidence.items():
                 one_of_them = found.probability[found.undecided].sum()
                 likely[grain] = max(one_of_them, records["probability"][grain])  # more if it joined a neighbour
-            result, new = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
-        result, more = taken_over(
-            result, grain_map, records, engine.symmetries, likely >= options.min_probability,
+            result, _ = settle_unclear(scan, result, grain_map, bloch, distinct=distinct, threads=threads)
+        counts = likely >= options.min_probability
+        result, _ = taken_over(
+            result, grain_map, records, engine.symmetries, counts,
             distinct=distinct, min_probability=options.min_probability,
         )  # fmt: skip
+        result = restored(result, before, gathered & ~counts[grain_map.grain_id])
         if bloch is not None:
             answers = answers_of(result, grain_map, candidates, records, evidence, bloch.symmetries, distinct=distinct)
-        new = new | more
+        new = changed_pixels(before, result, engine.symmetries, distinct=distinct)
         changed |= new
         if not new.any():
             break

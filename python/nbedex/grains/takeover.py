@@ -100,6 +100,17 @@ def taken_over(
     return replace(result, **shaped), changed.reshape(result.shape)
 
 
+def changed_pixels(
+    before: IndexingResult, after: IndexingResult, symmetries: tuple[Array, ...], *, distinct: float
+) -> NDArray[np.bool_]:
+    """Where (ny, nx) phase or orientation, by more than `distinct` (radians), are another."""
+    out: NDArray[np.bool_] = np.asarray(before.phase_id != after.phase_id)
+    for number, symmetry in enumerate(symmetries):
+        same = (before.phase_id == number) & (after.phase_id == number)
+        out[same] = disorientation_angle(before.orientation[same], after.orientation[same], symmetry) > distinct
+    return out
+
+
 def _refuted(
     phase_id: NDArray[np.integer],
     orientation: Array,
