@@ -112,8 +112,17 @@ void for_each_given(const py::object& frames, const std::optional<py::array>& ma
     for_each_frame(array, mask, threads, body);
 }
 
-std::vector<PolarSampler::Scratch> scratch_for(py::ssize_t n, int threads) {
-    return std::vector<PolarSampler::Scratch>(static_cast<std::size_t>(threads_for(n, threads)));
+std::vector<PrepareScratch> scratch_for(py::ssize_t n, int threads) {
+    return std::vector<PrepareScratch>(static_cast<std::size_t>(threads_for(n, threads)));
+}
+
+/// filled: (m, 2) pixels and where each has its value from, row-major numbers.
+SpotFilter spot_filter(const py::array& quadrant, const py::array& filled, py::ssize_t rows, py::ssize_t columns) {
+    const std::span<const float> values = view<float>(quadrant, "quadrant", {any, quadrant.shape(0)});
+    const std::span<const std::int64_t> numbers = view<std::int64_t>(filled, "filled", {any, 2});
+    std::vector<SpotFilter::Filled> pairs;
+    for (std::size_t i = 0; i < numbers.size(); i += 2) pairs.push_back({numbers[i], numbers[i + 1]});
+    return SpotFilter(values, static_cast<std::size_t>(quadrant.shape(0)) - 1, pairs, rows, columns);
 }
 
 /// Patterns, the sparser ones that are searched (None unless wanted), status, and power sums of both, (2, n, 3).
@@ -149,14 +158,14 @@ private:
 };
 
 py::tuple prepare(const py::object& frames, const py::array& centers, const PolarSampler& sampler, const Preprocessing& options,
-                  const std::optional<py::array>& mask, int threads, bool with_peaks) {
+                  const std::optional<py::array>& mask, int threads, bool with_peaks, const SpotFilter* filter) {
     const auto n = static_cast<py::ssize_t>(py::len(frames));
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
     const PreparedArrays out(n, sampler.grid(), with_peaks);
-    std::vector<PolarSampler::Scratch> scratch = scratch_for(n, threads);
+    std::vector<PrepareScratch> scratch = scratch_for(n, threads);
     for_each_given(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t thread) {
-        out.set(p, prepare_pattern(sampler, frame, center[2 * p], center[2 * p + 1], options, scratch[thread], out.polar(p),
-                                   out.peaks(p)));
+        out.set(p, prepare_pattern(sampler, filter, frame, center[2 * p], center[2 * p + 1], options, scratch[thread],
+                                   out.polar(p), out.peaks(p)));
     });
     return out.tuple();
 }
@@ -201,15 +210,15 @@ py::array_t<std::uint8_t> check(const py::array& frames, const Preprocessing& op
 }
 
 py::array_t<float> unwrap(const py::array& frames, const py::array& centers, const PolarSampler& sampler,
-                          const std::optional<py::array>& mask, int threads) {
+                          const std::optional<py::array>& mask, int threads, const SpotFilter* filter) {
     const py::ssize_t n = frame_count(frames);
     const std::span<const double> center = view<double>(centers, "centers", {n, 2});
     const auto n_rings = static_cast<std::size_t>(sampler.grid().n_rings);
     const auto n_azimuths = static_cast<std::size_t>(sampler.grid().n_azimuths);
     NewArray<float> polar({n, sampler.grid().n_rings, sampler.grid().n_azimuths});
-    std::vector<PolarSampler::Scratch> scratch = scratch_for(n, threads);
+    std::vector<PrepareScratch> scratch = scratch_for(n, threads);
     for_each_frame(frames, mask, threads, [&](const auto& frame, std::size_t p, std::size_t thread) {
-        const Bins bins = sampler.unwrap(frame, center[2 * p], center[2 * p + 1], scratch[thread]);
+        const Bins bins = unwrap_filtered(sampler, filter, frame, center[2 * p], center[2 * p + 1], scratch[thread]);
         for (std::size_t ring = 0; ring < n_rings; ++ring)
             std::copy_n(bins.data + ring * bins.stride, n_azimuths, polar.span.data() + (p * n_rings + ring) * n_azimuths);
     });
@@ -359,10 +368,13 @@ PYBIND11_MODULE(_core, m) {
         .def_readonly("k_max", &PolarGrid::k_max);
 
     py::class_<PolarSampler>(m, "PolarSampler")
-        .def(py::init([](const PolarGrid& grid, const py::array& matrix) {
+        .def(py::init([](const PolarGrid& grid, const py::array& matrix, double spacing) {
                  const auto v = view<double>(matrix, "detector_from_sample", {2, 2});
-                 return PolarSampler(grid, {v[0], v[1], v[2], v[3]});
-             }), py::arg("grid"), py::arg("detector_from_sample"));
+                 return PolarSampler(grid, {v[0], v[1], v[2], v[3]}, spacing);
+             }), py::arg("grid"), py::arg("detector_from_sample"), py::arg("spacing") = 1.0);
+
+    py::class_<SpotFilter>(m, "SpotFilter")
+        .def(py::init(&spot_filter), py::kw_only(), py::arg("quadrant"), py::arg("filled"), py::arg("rows"), py::arg("columns"));
 
     py::class_<Preprocessing>(m, "Preprocessing")
         .def(py::init([](bool remove_background, float background_sigma, float peak_sigma, float exponent, double saturation,
@@ -416,10 +428,11 @@ PYBIND11_MODULE(_core, m) {
     m.def("simulate_patterns", &simulate, py::arg("g"), py::arg("intensity"), py::arg("hkl"), py::arg("orientations"),
           py::arg("options"), py::arg("threads"));
     m.def("find_beams", &find_beams, py::arg("frames"), py::arg("search"), py::arg("mask"), py::arg("threads"));
-    m.def("unwrap", &unwrap, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("mask"), py::arg("threads"));
+    m.def("unwrap", &unwrap, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("mask"), py::arg("threads"),
+          py::arg("spot_filter") = nullptr);
     m.def("check_frames", &check, py::arg("frames"), py::arg("options"), py::arg("mask"), py::arg("threads"));
     m.def("prepare_patterns", &prepare, py::arg("frames"), py::arg("centers"), py::arg("sampler"), py::arg("options"),
-          py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false);
+          py::arg("mask"), py::arg("threads"), py::arg("with_peaks") = false, py::arg("spot_filter") = nullptr);
     m.def("finish_patterns", &finish, py::arg("unwrapped"), py::arg("grid"), py::arg("options"), py::arg("threads"));
     m.def("power_sums", &power_sums_of, py::arg("patterns"), py::arg("threads"));
     m.def("pack_templates", &pack, py::arg("offset"), py::arg("kx"), py::arg("ky"), py::arg("intensity"), py::arg("grid"),

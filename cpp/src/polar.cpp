@@ -13,8 +13,8 @@
 namespace nbedex {
 namespace {
 
-/// Samples at most a pixel apart over this length; a little more than a pixel may be one that was rounded.
-std::uint32_t samples_over(double pixels) { return std::max(1U, static_cast<std::uint32_t>(std::ceil(pixels - 1e-6))); }
+/// Samples at most one spacing apart over this many spacings; a little more than one may be one that was rounded.
+std::uint32_t samples_over(double spacings) { return std::max(1U, static_cast<std::uint32_t>(std::ceil(spacings - 1e-6))); }
 
 /// Directions of `along` samples in each azimuth bin, in pixels per 1/angstrom: columns, then rows, of the first samples of
 /// all azimuths, then of the second ones, ...
@@ -33,17 +33,18 @@ std::vector<float> directions(const PolarGrid& grid, const std::array<double, 4>
 
 }  // namespace
 
-PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m) : grid_(grid) {
+PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m, double spacing) : grid_(grid) {
     if (grid.n_rings < 1 || grid.n_azimuths < 4 || !(grid.k_min >= 0) || !(grid.k_max > grid.k_min))
         throw std::invalid_argument("polar grid needs at least 1 ring, 4 azimuths and 0 <= k_min < k_max");
-    const double pixels_per_k = std::sqrt(std::abs(m[0] * m[3] - m[1] * m[2]));
+    if (!(spacing > 0)) throw std::invalid_argument("samples need a positive spacing");
+    const double spacings_per_k = std::sqrt(std::abs(m[0] * m[3] - m[1] * m[2])) / spacing;
     const double turn = 2 * std::numbers::pi / grid.n_azimuths;
     constexpr std::size_t wedge = kernels::widest_wedge;
-    const std::uint32_t across = samples_over(grid.ring_width() * pixels_per_k);
+    const std::uint32_t across = samples_over(grid.ring_width() * spacings_per_k);
     stride_ = (static_cast<std::size_t>(grid.n_azimuths) + wedge - 1) / wedge * wedge;
     std::map<std::uint32_t, std::size_t> tables;  // where the directions of a number of samples along the arc begin
     for (int ring = 0; ring < grid.n_rings; ++ring) {
-        const std::uint32_t along = samples_over((grid.k_min + (ring + 1) * grid.ring_width()) * pixels_per_k * turn);
+        const std::uint32_t along = samples_over((grid.k_min + (ring + 1) * grid.ring_width()) * spacings_per_k * turn);
         const auto [table, is_new] = tables.try_emplace(along, directions_.size());
         if (is_new) std::ranges::copy(directions(grid, m, along, stride_), std::back_inserter(directions_));
         for (std::uint32_t i = 0; i < across; ++i) {

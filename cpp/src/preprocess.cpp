@@ -122,11 +122,20 @@ Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bin
 }
 
 template <class T>
-Prepared prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
-                         const Preprocessing& options, PolarSampler::Scratch& scratch, std::span<float> polar, std::span<float> peaks) {
+Bins unwrap_filtered(const PolarSampler& sampler, const SpotFilter* filter, const Frame<T>& frame, double center_row, double center_column,
+                     PrepareScratch& scratch) {
+    if (!filter) return sampler.unwrap(frame, center_row, center_column, scratch.bins);
+    return sampler.unwrap((*filter)(frame, scratch.filter), center_row, center_column, scratch.bins);
+}
+
+template <class T>
+Prepared prepare_pattern(const PolarSampler& sampler, const SpotFilter* filter, const Frame<T>& frame, double center_row,
+                         double center_column, const Preprocessing& options, PrepareScratch& scratch, std::span<float> polar,
+                         std::span<float> peaks) {
     const FrameStatus status = check_frame(frame, options);
     if (status == FrameStatus::ok)
-        return finish_pattern(sampler.grid(), options, sampler.unwrap(frame, center_row, center_column, scratch), polar, peaks);
+        return finish_pattern(sampler.grid(), options, unwrap_filtered(sampler, filter, frame, center_row, center_column, scratch), polar,
+                              peaks);
     std::ranges::fill(polar, 0.0F);
     std::ranges::fill(peaks, 0.0F);
     return {status};
@@ -134,8 +143,9 @@ Prepared prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, dou
 
 #define NBEDEX_INSTANTIATE(T)                                                   \
     template FrameStatus check_frame(const Frame<T>&, const Preprocessing&);    \
-    template Prepared prepare_pattern(const PolarSampler&, const Frame<T>&, double, double, const Preprocessing&, \
-                                      PolarSampler::Scratch&, std::span<float>, std::span<float>);
+    template Bins unwrap_filtered(const PolarSampler&, const SpotFilter*, const Frame<T>&, double, double, PrepareScratch&);          \
+    template Prepared prepare_pattern(const PolarSampler&, const SpotFilter*, const Frame<T>&, double, double, const Preprocessing&, \
+                                      PrepareScratch&, std::span<float>, std::span<float>);
 NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 

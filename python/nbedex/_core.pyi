@@ -38,7 +38,12 @@ class PolarGrid:
     def k_max(self) -> float: ...
 
 class PolarSampler:
-    def __init__(self, grid: PolarGrid, detector_from_sample: NDArray[np.float64]) -> None: ...
+    def __init__(self, grid: PolarGrid, detector_from_sample: NDArray[np.float64], spacing: float = 1.0) -> None: ...
+
+class SpotFilter:
+    def __init__(
+        self, *, quadrant: NDArray[np.float32], filled: NDArray[np.int64], rows: int, columns: int
+    ) -> None: ...
 
 class Preprocessing:
     def __init__(
@@ -183,7 +188,12 @@ def simulate_patterns(
 ) -> SimulatedSpots: ...
 def find_beams(frames: Frames, search: BeamSearch, mask: Mask, threads: int) -> NDArray[np.float64]: ...
 def unwrap(
-    frames: Frames, centers: NDArray[np.float64], sampler: PolarSampler, mask: Mask, threads: int
+    frames: Frames,
+    centers: NDArray[np.float64],
+    sampler: PolarSampler,
+    mask: Mask,
+    threads: int,
+    spot_filter: SpotFilter | None = None,
 ) -> NDArray[np.float32]: ...
 def check_frames(frames: Frames, options: Preprocessing, mask: Mask, threads: int) -> NDArray[np.uint8]: ...
 def prepare_patterns(
@@ -194,6 +204,7 @@ def prepare_patterns(
     mask: Mask,
     threads: int,
     with_peaks: bool = False,
+    spot_filter: SpotFilter | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.uint8], NDArray[np.float64]]: ...
 def finish_patterns(
     unwrapped: NDArray[np.float32], grid: PolarGrid, options: Preprocessing, threads: int

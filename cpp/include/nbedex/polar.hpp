@@ -31,12 +31,13 @@ struct Bins {
 };
 
 /// Where to sample the detector for every polar bin, relative to the direct beam, for detectors of any shape. Each bin is averaged over a mesh of
-/// bilinear samples at most one pixel apart in either direction, so that bins larger than a pixel are area means and
-/// bins smaller than one are interpolated.
+/// bilinear samples, at most one pixel apart in either direction if nothing else is said, so that bins larger than a pixel are
+/// area means and bins smaller than one are interpolated.
 class PolarSampler {
 public:
     /// detector_from_sample: row-major 2x2 matrix from k = (kx, ky) in 1/angstrom to (column, row) offsets in pixels.
-    PolarSampler(const PolarGrid& grid, const std::array<double, 4>& detector_from_sample);
+    /// spacing: of the samples, at most, pixels.
+    PolarSampler(const PolarGrid& grid, const std::array<double, 4>& detector_from_sample, double spacing = 1.0);
 
     [[nodiscard]] const PolarGrid& grid() const noexcept { return grid_; }
 

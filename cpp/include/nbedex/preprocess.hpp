@@ -6,6 +6,7 @@
 
 #include "nbedex/polar.hpp"
 #include "nbedex/power_sums.hpp"
+#include "nbedex/spot_filter.hpp"
 
 namespace nbedex {
 
@@ -41,10 +42,21 @@ struct Prepared {
 [[nodiscard]] Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bins bins, std::span<float> polar,
                                       std::span<float> peaks);
 
-/// All of the above in order.
+/// Room for a frame on its way; one for each thread.
+struct PrepareScratch {
+    SpotFilter::Scratch filter;
+    PolarSampler::Scratch bins;
+};
+
+/// Mean intensity of each bin of a frame, filtered first if there is a filter.
 template <class T>
-[[nodiscard]] Prepared prepare_pattern(const PolarSampler& sampler, const Frame<T>& frame, double center_row, double center_column,
-                                       const Preprocessing& options, PolarSampler::Scratch& scratch, std::span<float> polar,
-                                       std::span<float> peaks);
+[[nodiscard]] Bins unwrap_filtered(const PolarSampler& sampler, const SpotFilter* filter, const Frame<T>& frame, double center_row,
+                                   double center_column, PrepareScratch& scratch);
+
+/// All of the above in order. The checks are made on the frame as it is.
+template <class T>
+[[nodiscard]] Prepared prepare_pattern(const PolarSampler& sampler, const SpotFilter* filter, const Frame<T>& frame, double center_row,
+                                       double center_column, const Preprocessing& options, PrepareScratch& scratch,
+                                       std::span<float> polar, std::span<float> peaks);
 
 }  // namespace nbedex

@@ -47,6 +47,9 @@ struct FrameKernels {
     /// Number of usable pixels of at least this value.
     std::ptrdiff_t (*count_from)(const Frame<T>& frame, T value);
 
+    /// to[i] = from[i], or zero if that is not finite.
+    void (*to_floats)(const T* from, std::size_t n, float* to);
+
     /// out[ring * stride + azimuth] = mean of the bin's bilinear samples; NaN where one of them lies outside the frame
     /// or touches a masked or non-finite pixel. Returns whether there may be such bins. At most 2^31 - 1 pixels.
     bool (*unwrap)(const Mesh& mesh, const Frame<T>& frame, float center_row, float center_column, const FrameCopy& copy,
@@ -65,7 +68,13 @@ private:
     }
 };
 
-/// Kernels for the values of polar bins.
+/// A kernel that looks the same in all four quadrants: at (down, right) of its middle quadrant[down * (reach + 1) + right].
+struct FilterKernel {
+    const float* quadrant;
+    std::size_t reach;
+};
+
+/// Kernels for values that lie side by side, of polar bins and of frames.
 struct ValueKernels {
     PowerSums (*power_sums)(const float* values, std::size_t n);
     /// Bit i % 64 of bits[i / 64] says whether value i is positive; those beyond n are 0.
@@ -74,6 +83,10 @@ struct ValueKernels {
     /// to[i] = max(0, from[i] - level), of NaN 0, and of that the square root `roots` times, at most twice. Adds the powers of
     /// `to` to `sums`; returns how many of `to` are positive.
     std::size_t (*raise)(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums);
+
+    /// One row of a frame correlated with a kernel; what is negative becomes zero. rows: 2 reach + 1 of them, n + 2 reach values each.
+    /// `folded`: room for reach (n + 2 reach) values.
+    void (*filter_row)(const FilterKernel& kernel, const float* const* rows, std::size_t n, float* folded, float* to);
 };
 
 struct FrameKernelTable {

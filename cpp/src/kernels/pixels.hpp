@@ -111,5 +111,14 @@ std::ptrdiff_t count_from(const Frame<T>& frame, T value) {
     return count;
 }
 
+template <class T>
+void to_floats(const T* __restrict from, std::size_t n, float* __restrict to) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto value = static_cast<float>(from[i]);
+        if constexpr (is_float<T>) to[i] = value - value == 0 ? value : 0.0F;
+        else to[i] = value;
+    }
+}
+
 }  // namespace
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

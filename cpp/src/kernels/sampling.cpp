@@ -308,7 +308,7 @@ bool unwrap(const Mesh& mesh, const Frame<T>& frame, float center_row, float cen
 }
 
 template <class T>
-constexpr FrameKernels<T> kernels_of{range<T>, count_from<T>, unwrap<T>};
+constexpr FrameKernels<T> kernels_of{range<T>, count_from<T>, to_floats<T>, unwrap<T>};
 
 }  // namespace
 

@@ -149,8 +149,51 @@ std::size_t raise(const float* from, std::size_t n, float level, int roots, floa
     return (roots == 0 ? raise<0> : roots == 1 ? raise<1> : raise<2>)(from, n, level, to, sums);
 }
 
+typedef float Wide __attribute__((vector_size(register_bytes)));
+constexpr std::size_t wide_lanes = register_bytes / sizeof(float);
+
+/// to[i …] = values of the row above, and of that below.
+template <class Values>
+inline void add_rows(const float* above, const float* below, std::size_t i, float* to) {
+    store(to + i, load<Values>(above + i) + load<Values>(below + i));
+}
+
+/// to[i …], `n` times Values side by side, as one alone would wait for its own additions: from the row itself and the sums of those around it.
+template <class Values, std::size_t n>
+inline void correlate_folded(const FilterKernel& kernel, const float* row, const float* folded, std::size_t width, std::size_t i, float* to) {
+    constexpr std::size_t each = sizeof(Values) / sizeof(float);
+    Values sum[n] = {};
+    const float* weight = kernel.quadrant;
+    for (std::size_t down = 0; down <= kernel.reach; ++down) {
+        const float* middle = (down == 0 ? row : folded + (down - 1) * width) + kernel.reach + i;
+        const float own = *weight++;
+        for (std::size_t v = 0; v < n; ++v) sum[v] += own * load<Values>(middle + v * each);
+        for (std::size_t right = 1; right <= kernel.reach; ++right) {
+            const float *left_one = middle - right, *right_one = middle + right, both = *weight++;
+            for (std::size_t v = 0; v < n; ++v) sum[v] += both * (load<Values>(left_one + v * each) + load<Values>(right_one + v * each));
+        }
+    }
+    for (std::size_t v = 0; v < n; ++v) store(to + i + v * each, sum[v] > 0 ? sum[v] : Values{});
+}
+
+/// Rows as far above as below are added first, and then columns as far left as right.
+void filter_row(const FilterKernel& kernel, const float* const* rows, std::size_t n, float* folded, float* to) {
+    const std::size_t reach = kernel.reach, width = n + 2 * reach;
+    for (std::size_t down = 1; down <= reach; ++down) {
+        const float *above = rows[reach - down], *below = rows[reach + down];
+        float* sum = folded + (down - 1) * width;
+        std::size_t i = 0;
+        for (; i + wide_lanes <= width; i += wide_lanes) add_rows<Wide>(above, below, i, sum);
+        for (; i < width; ++i) add_rows<float>(above, below, i, sum);
+    }
+    constexpr std::size_t together = 4;
+    std::size_t i = 0;
+    for (; i + together * wide_lanes <= n; i += together * wide_lanes) correlate_folded<Wide, together>(kernel, rows[reach], folded, width, i, to);
+    for (; i < n; ++i) correlate_folded<float, 1>(kernel, rows[reach], folded, width, i, to);
+}
+
 }  // namespace
 
-extern const ValueKernels value_kernels{power_sums, positive_bits, raise};
+extern const ValueKernels value_kernels{power_sums, positive_bits, raise, filter_row};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

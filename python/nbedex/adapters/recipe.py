@@ -204,7 +204,7 @@ def make_recipe(
         library=library_to_bytes(library) if isinstance(library, TemplateLibrary) else str(Path(library).resolve()),
         library_sha256=loaded.sha256,
         calibration=calibration,
-        settings=settings,
+        settings=engine.settings,
         frame_shape=scan.frame_shape,
         saturation_value=scan.saturation_value,
         mask=engine.mask,

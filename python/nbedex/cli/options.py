@@ -153,11 +153,11 @@ PREPROCESS_FLAGS = (
         "preprocess.background_sigma",
         "standard deviations of a ring taken off with its mean (default 0)",
     ),
-    _flag("--peak-sigma", "preprocess.peak_sigma", "the same for the sparser pattern that is searched (default 3)"),
+    _flag("--peak-sigma", "preprocess.peak_sigma", "the same for the sparser pattern that is searched (default 2.75)"),
     _flag(
         "--disk-radius",
         "preprocess.disk_radius",
-        "radius of diffraction disks, pixels: made into spots (default 0: no)",
+        "radius of spots or disks, pixels: they are brought out of noise and surroundings (default: measured; 0: no)",
     ),
     _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25)"),
     _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),

@@ -32,7 +32,6 @@ from nbedex.grains.source import orientation_map
 from nbedex.grains.takeover import changed_pixels, taken_over
 from nbedex.grains.unclear import settle_unclear
 from nbedex.indexing.block import index_patterns
-from nbedex.indexing.disks import sharpened
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
@@ -240,10 +239,9 @@ def mean_patterns(
         if len(members[number]):
             frames = scan.read_at(members[number].tolist())
             centers = np.ascontiguousarray(result.center.reshape(-1, 2)[members[number]], dtype=np.float64)
-            radius = engine.settings.preprocess.disk_radius
-            if radius:
-                frames = sharpened(frames, radius, mask=engine.mask, threads=threads)
-            polar = _core.unwrap(np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads)
+            polar = _core.unwrap(
+                np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads, engine.spot_filter
+            )
             with np.errstate(invalid="ignore"):
                 means[number] = polar.mean(axis=0, dtype=np.float64)
     progress(stage, n, n)

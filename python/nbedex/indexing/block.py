@@ -15,7 +15,6 @@ from nbedex import _core
 from nbedex.indexing.candidates import Candidates, best_where, match_phases, refined, searched, with_turned_rivals
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import Evidence
-from nbedex.indexing.disks import sharpened
 from nbedex.indexing.engine import Engine, noise_levels
 from nbedex.indexing.overlap import further_crystals
 from nbedex.indexing.patterns import Patterns
@@ -73,19 +72,12 @@ def prepared(
 ) -> tuple[Patterns, NDArray[np.uint8]]:
     """Polar patterns, and what is wrong with each (n,)."""
 
-    def unwrapped(shown: NDArray[Any] | _core.FrameFile) -> tuple[Patterns, NDArray[np.uint8]]:
-        polar, peaks, status, sums = _core.prepare_patterns(
-            shown, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True
-        )
-        assert peaks is not None
-        return Patterns(polar, peaks, sums), status
-
-    radius = engine.settings.preprocess.disk_radius
-    if not radius:
-        return unwrapped(frames)
-    of_frames = unwrapped(frames)[1]  # saturated and dead pixels show in frames as they were read only
-    patterns, status = unwrapped(sharpened(np.asarray(frames), radius, mask=engine.mask, threads=threads))
-    return patterns, np.where(of_frames == Status.OK, status, of_frames).astype(np.uint8)
+    polar, peaks, status, sums = _core.prepare_patterns(
+        frames, np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, engine.mask, threads, True,
+        engine.spot_filter,
+    )  # fmt: skip
+    assert peaks is not None
+    return Patterns(polar, peaks, sums), status
 
 
 def index_patterns(

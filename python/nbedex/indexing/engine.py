@@ -15,6 +15,7 @@ from nbedex.indexing.rerank import RerankEngine
 from nbedex.indexing.rerank_records import rerank_engine_of
 from nbedex.indexing.sample import MAX_NON_FINITE
 from nbedex.indexing.settings import IndexingSettings
+from nbedex.indexing.spot_filter import NARROW, SPACING, spot_filter
 from nbedex.library import SimulationSettings, TemplateLibrary, kinematical_intensities
 from nbedex.phases import Phase
 
@@ -33,8 +34,8 @@ class Engine:
 
     Attributes
     ----------
-    sampler, preprocessing, mask
-        How a frame becomes a polar pattern.
+    spot_filter, sampler, preprocessing, mask
+        How a frame becomes a polar pattern; no filter: it is unwrapped as it is.
     grid
         The polar bins.
     templates
@@ -57,6 +58,7 @@ class Engine:
         For dynamical re-ranking; None where that is off.
     """
 
+    spot_filter: _core.SpotFilter | None
     sampler: _core.PolarSampler
     preprocessing: _core.Preprocessing
     mask: NDArray[np.uint8] | None
@@ -116,8 +118,12 @@ def make_engine(
         )
         for phase, spots in zip(library.phases, library.spots, strict=True)
     )  # fmt: skip
+    filtered = spot_filter(NARROW if options.disk_radius is None else options.disk_radius, frame_shape, mask)
     return Engine(
-        sampler=_core.PolarSampler(grid, np.ascontiguousarray(calibration.detector_from_sample())),
+        spot_filter=filtered,
+        sampler=_core.PolarSampler(
+            grid, np.ascontiguousarray(calibration.detector_from_sample()), SPACING if filtered else 1.0
+        ),
         preprocessing=_core.Preprocessing(
             remove_background=options.remove_background,
             background_sigma=options.background_sigma,

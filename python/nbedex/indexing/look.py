@@ -93,7 +93,7 @@ def look_at(
     center = pattern_centers(frames, np.array([index]), centers, engine, threads=threads)
     record = index_block(frames, center, engine, threads=threads)[0]
     prepared, _, _, _ = _core.prepare_patterns(
-        frames, center, engine.sampler, engine.preprocessing, engine.mask, threads
+        frames, center, engine.sampler, engine.preprocessing, engine.mask, threads, spot_filter=engine.spot_filter
     )
     return PatternView(
         row=row,

@@ -14,10 +14,12 @@ from nbedex.indexing.centers import CenterModel, find_centers, locate
 from nbedex.indexing.engine import Engine, make_engine
 from nbedex.indexing.masks import detector_mask
 from nbedex.indexing.settings import IndexingSettings
+from nbedex.indexing.spot_size import measured_radius
 from nbedex.library import TemplateLibrary
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan
 
+_AROUND_BEAM = 1.5  # times k_min: where spots are measured, tails of the direct beam have ended
 _PER_PATTERN_RADIUS = 6.0  # pixels: how far a pattern's own centre may lie from the smooth surface
 
 
@@ -31,16 +33,25 @@ def prepare(
     threads: int = 0,
     progress: Progress = silent,
 ) -> tuple[Engine, CenterModel]:
-    """What is the same for all patterns of a scan: detector mask, direct beam, packed templates. See `index_scan`."""
+    """What is the same for all patterns of a scan: detector mask, direct beam, packed templates. See `index_scan`.
+
+    The engine's settings are those given, with what was measured in place of what was left open.
+    """
     stage = "looking at the scan"
     options = settings.preprocess
-    progress(stage, 0, 3)
+    progress(stage, 0, 4)
     pixels = detector_mask(
         scan, user_mask=mask, find_hot_pixels=options.hot_pixels, max_saturated=options.max_saturated
     )
-    progress(stage, 1, 3)
+    progress(stage, 1, 4)
     centers = find_centers(scan, settings.center, pixels, max_saturated=options.max_saturated, threads=threads)
-    progress(stage, 2, 3)
+    progress(stage, 2, 4)
+    if options.disk_radius is None:
+        beam = _AROUND_BEAM * options.k_min / calibration.pixel_size
+        radius = measured_radius(scan, centers, pixels, beam=beam, max_saturated=options.max_saturated)
+        options = msgspec.structs.replace(options, disk_radius=radius)
+        settings = msgspec.structs.replace(settings, preprocess=options)
+    progress(stage, 3, 4)
     engine = make_engine(
         library,
         calibration,
@@ -50,13 +61,13 @@ def prepare(
         saturation_value=scan.saturation_value,
         mask=pixels,
     )
-    progress(stage, 3, 3)
+    progress(stage, 4, 4)
     return engine, centers
 
 
 def needs_frames_once(engine: Engine, centers: CenterModel) -> bool:
     """Whether frames are unwrapped and not looked at otherwise, so that the core may read them itself."""
-    return not (centers.per_pattern or engine.rerank is not None or engine.settings.preprocess.disk_radius)
+    return not (centers.per_pattern or engine.rerank is not None)
 
 
 def pattern_centers(

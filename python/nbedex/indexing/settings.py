@@ -60,8 +60,9 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     exponent
         Exponent on the intensities. 0.25 suits patterns taken without precession, 0.4 precessed ones.
     disk_radius
-        Radius of the diffraction disks, detector pixels: disks are made into spots before patterns are unwrapped. For
-        beams so convergent that disks are wider than the camera's blur; 0 leaves patterns as they are.
+        Radius of the spots or disks, detector pixels: they are brought out before patterns are unwrapped
+        (`nbedex.indexing.spot_filter`). By default measured on some of the scan's patterns;
+        0 leaves patterns as they are.
     hot_pixels
         Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
     max_saturated
@@ -74,9 +75,9 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     n_azimuths: Annotated[int, Meta(ge=36, le=7200)] = 360
     remove_background: bool = True
     background_sigma: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 3.0
+    peak_sigma: Annotated[float, Meta(ge=0, le=10)] = 2.75
     exponent: Annotated[float, Meta(gt=0, le=4)] = 0.25
-    disk_radius: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    disk_radius: Annotated[float, Meta(ge=0, le=100)] | None = None
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
 

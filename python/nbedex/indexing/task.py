@@ -164,7 +164,7 @@ def make_task(
             "fingerprint": identity["input"]["fingerprint"],
         },
         "library": {"sha256": library.sha256, "settings": library.settings.to_dict()},
-        "settings": settings.to_dict(),
+        "settings": engine.settings.to_dict(),
         "beam center": {"order": centers.order, "residual_px": centers.residual},
         "detector pixels left out": int(engine.mask.sum()) if engine.mask is not None else 0,
         "annulus": {"k_min": engine.grid.k_min, "k_max": engine.grid.k_max, "rings": engine.grid.n_rings},

@@ -260,7 +260,8 @@ def _same_look(first: Task, second: Task) -> bool:
         mask, centers = task.engine.mask, task.centers
         return (
             None if mask is None else mask.tobytes(), centers.coefficients.tobytes(), centers.order,
-            centers.per_pattern, centers.finder, task.engine.grid.k_max, task.scan.shape, task.scan.dtype,
+            centers.per_pattern, centers.finder, task.engine.grid.k_max,
+            task.engine.settings.preprocess.disk_radius, task.scan.shape, task.scan.dtype,
         )  # fmt: skip
 
     return facts(first) == facts(second)

@@ -119,9 +119,10 @@ def _binned_settings(settings: IndexingSettings, factor: int) -> IndexingSetting
     center = settings.center
     position = center.position and binned_position(center.position, factor)
     search = center.search_radius and max(center.search_radius / factor, 1.5)
+    radius = settings.preprocess.disk_radius
     return msgspec.structs.replace(
         settings,
-        preprocess=msgspec.structs.replace(settings.preprocess, disk_radius=settings.preprocess.disk_radius / factor),
+        preprocess=msgspec.structs.replace(settings.preprocess, disk_radius=radius and radius / factor),
         center=msgspec.structs.replace(
             center,
             position=position,
