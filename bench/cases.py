@@ -2,8 +2,8 @@
 
 mild      image intensities to the power 1, template intensities to the power 0.5, the best of each phase
 accuracy  0.25 and 0.2, the five best distinct (5 degrees) of each phase
-Both on patterns less mean and one standard deviation of each ring, with all spots of the templates, as the aims have
-it; the package's own defaults search sparser patterns with fewer spots (`end_to_end.py`).
+Both on frames as they are (no spot filter), less mean and one standard deviation of each ring, with all spots of the
+templates, as the aims have it; the package's own defaults search sparser patterns with fewer spots (`end_to_end.py`).
 
 engine    rings from 0.07 to 1.2 1/angstrom, 96 x 360 bins
 package   the package's defaults: from 0.07 to 1.5 1/angstrom, rings of 0.0125, 360 bins
@@ -107,10 +107,15 @@ class Case:
         if self.geometry == "engine":
             width = (ENGINE_K_MAX - K_MIN) / ENGINE_RINGS
             preprocess = PreprocessSettings(
-                k_min=K_MIN, k_max=ENGINE_K_MAX, ring_width=width, background_sigma=SIGMA, exponent=e.image
+                k_min=K_MIN,
+                k_max=ENGINE_K_MAX,
+                ring_width=width,
+                background_sigma=SIGMA,
+                exponent=e.image,
+                disk_radius=0.0,
             )
         else:
-            preprocess = PreprocessSettings(k_min=K_MIN, background_sigma=SIGMA, exponent=e.image)
+            preprocess = PreprocessSettings(k_min=K_MIN, background_sigma=SIGMA, exponent=e.image, disk_radius=0.0)
         match = MatchSettings(template_exponent=e.template, n_best=max(2, e.n_best), max_spots=0)
         return IndexingSettings(preprocess=preprocess, match=match)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
 from nbedex.indexing.engine import Engine, make_engine
-from nbedex.indexing.settings import IndexingSettings
+from nbedex.indexing.settings import IndexingSettings, PreprocessSettings
 from nbedex.library import SimulationSettings, build_library
 from nbedex.phases import load_phase
 from oracles.diffsims_patterns import Microscope, diffsims_spots, frames, random_orientations
@@ -35,7 +35,7 @@ def _engine(name: str) -> Engine:
     return make_engine(
         library,
         Calibration(pixel_size=MICROSCOPE.pixel, voltage=MICROSCOPE.voltage),
-        IndexingSettings(),
+        IndexingSettings(preprocess=PreprocessSettings(disk_radius=0.0)),
         frame_shape=(MICROSCOPE.size, MICROSCOPE.size),
         center=(middle, middle),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.indexing.engine import Engine
+from nbedex.indexing.spot_filter import NARROW, spot_filter
 from oracles.diffsims_patterns import Microscope
 from oracles.polar_oracle import skewness, unwrap_by_mesh
 
@@ -48,13 +49,17 @@ def test_unwrap(
     np.testing.assert_allclose(polar[7], expected, atol=0.02)
 
 
-def test_unwrap_and_prepare(benchmark: Any, patterns: Callable[..., Any], engine: Callable[[str], Engine]) -> None:
+@pytest.mark.parametrize("radius", [0.0, NARROW], ids=["as it is", "spots brought out"])
+def test_unwrap_and_prepare(
+    benchmark: Any, patterns: Callable[..., Any], engine: Callable[[str], Engine], radius: float
+) -> None:
     images, centers = patterns("na2au", N)
     run = engine("na2au")
     benchmark.group = "prepare"
     benchmark.extra_info.update(patterns=N)
+    of_spots = spot_filter(radius, images.shape[1:])
     polar, _, status, found = benchmark(
-        _core.prepare_patterns, images, centers, run.sampler, run.preprocessing, None, 1
+        _core.prepare_patterns, images, centers, run.sampler, run.preprocessing, None, 1, False, of_spots
     )
     assert not status.any()
     np.testing.assert_allclose(found[:, 0], [skewness(pattern) for pattern in polar], rtol=1e-9)

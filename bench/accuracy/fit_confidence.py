@@ -45,7 +45,14 @@ def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, N
     middle = (np.array(images.shape[1:]) - 1) / 2
     centers = locate(images, CenterSettings(search_radius=7.0), middle, None, finder="beam", threads=1)
     polar, peaks, _, sums = _core.prepare_patterns(
-        np.ascontiguousarray(images), np.ascontiguousarray(centers), engine.sampler, engine.preprocessing, None, 1, True
+        np.ascontiguousarray(images),
+        np.ascontiguousarray(centers),
+        engine.sampler,
+        engine.preprocessing,
+        None,
+        1,
+        with_peaks=True,
+        spot_filter=engine.spot_filter,
     )
     assert peaks is not None
     levels = noise_levels(sums[1], engine)

@@ -79,7 +79,7 @@ def main() -> None:
     simulation = SimulationSettings(voltage=300.0, k_max=1.2, step_deg=1.0)
     comparison = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.015)
     settings = IndexingSettings(
-        preprocess=PreprocessSettings(exponent=arguments.image_exponent, background_sigma=1.0),
+        preprocess=PreprocessSettings(exponent=arguments.image_exponent, background_sigma=1.0, disk_radius=0.0),
         match=MatchSettings(template_exponent=arguments.template_exponent),
     )
     library = cached_library([load_phase(name) for name in MAIN], simulation, threads=1)

@@ -36,7 +36,7 @@ def engine() -> Engine:
 def prepared(engine: Engine, frames: np.ndarray) -> np.ndarray:
     centers = np.tile(CENTER, (len(frames), 1))
     _, peaks, _, _ = _core.prepare_patterns(
-        np.ascontiguousarray(frames), centers, engine.sampler, engine.preprocessing, None, 1, True
+        np.ascontiguousarray(frames), centers, engine.sampler, engine.preprocessing, None, 1, True, engine.spot_filter
     )
     assert peaks is not None
     return peaks

@@ -63,7 +63,9 @@ def test_gold_does_not_win_patterns_of_other_crystals(engine, frames) -> None:
 
 def test_rivals_are_those_of_merit(engine, frames) -> None:
     """Against looking for all, and dropping those below the share of the best merit afterwards."""
-    _, peaks, _, sums = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    _, peaks, _, sums = _core.prepare_patterns(
+        *frames, engine.sampler, engine.preprocessing, None, 0, True, engine.spot_filter
+    )
     levels = noise_levels(sums[1], engine)
     found = searched(match_phases(peaks, engine, levels), engine, levels)
     match = msgspec.structs.replace(engine.settings.match, rival_share=0.0)
@@ -91,7 +93,9 @@ def test_rivals_are_those_of_merit(engine, frames) -> None:
 
 
 def test_sums_known_from_preparation_change_no_bit(engine, frames) -> None:
-    whole, peaks, _, sums = _core.prepare_patterns(*frames, engine.sampler, engine.preprocessing, None, 0, True)
+    whole, peaks, _, sums = _core.prepare_patterns(
+        *frames, engine.sampler, engine.preprocessing, None, 0, True, engine.spot_filter
+    )
     levels = noise_levels(sums[1], engine)
     without, given = match_phases(peaks, engine, levels), match_phases(peaks, engine, levels, sums[1])
     for phase, same in zip(without, given, strict=True):
