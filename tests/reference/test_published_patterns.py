@@ -90,7 +90,7 @@ def test_the_unassigned_particle_fits_no_phase(library: TemplateLibrary, camera:
     frames = np.array([particle_frame(seed=i, turn_deg=11.0 * i, camera=camera) for i in range(16)])
     result = indexed(frames, library, rerank=False)
     refused = result.status[0] == Status.NO_MATCH
-    assert refused.sum() >= 14 and (result.phase_id[0][refused] == -1).all()
+    assert refused.sum() >= 12 and (result.phase_id[0][refused] == -1).all()
     assert (result.probability[0] < 0.9).all()  # of those that are not: nobody is sure of them
 
 

