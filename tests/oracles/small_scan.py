@@ -85,3 +85,20 @@ def break_chunk(path: Path, position: tuple[int, int]) -> None:
     with open(path, "r+b") as stream:
         stream.seek(offset)
         stream.write(b"\xa5" * size)
+
+
+def polycrystal_frames(truth: NDArray[np.float64], grain: NDArray[np.int64], counts: float) -> NDArray[np.uint16]:
+    """Frames (ny, nx, det_y, det_x) of the first phase at truth[grain]: spots, direct beam, even background."""
+    settings = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.018)
+    rows, columns = np.ogrid[: DETECTOR[0], : DETECTOR[1]]
+    means = []
+    for q in truth:
+        pattern = simulate(load_phase(PHASES[0]), q[None], settings, threads=1).pattern(0)
+        x, y = CALIBRATION.detector_from_sample() @ np.stack([pattern["kx"], pattern["ky"]]).astype(float)
+        image = sum(
+            i * np.exp(-((rows - CENTER[0] - r) ** 2 + (columns - CENTER[1] - c) ** 2) / 1.2)
+            for r, c, i in zip(y, x, pattern["intensity"], strict=True)
+        )
+        beam = np.exp(-((rows - CENTER[0]) ** 2 + (columns - CENTER[1]) ** 2) / 1.2)
+        means.append(0.5 * image / image.sum() + 0.3 * beam / beam.sum() + 0.2 / image.size)
+    return np.random.default_rng(3).poisson(counts * np.stack(means)[grain]).astype(np.uint16)

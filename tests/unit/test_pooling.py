@@ -23,12 +23,11 @@ from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.rerank import Reranked
-from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
 from nbedex.scan import Scan, memory_scan
 from oracles.dynamical_frames import tilted
-from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, small_library
+from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, polycrystal_frames, small_library
 
 SHAPE = (6, 10)
 TRUTH = orientations(2, 21)  # left half, right half
@@ -36,26 +35,9 @@ GRAIN = (np.arange(SHAPE[1]) >= 4)[None].repeat(SHAPE[0], axis=0).astype(int)
 Case = tuple[Scan, IndexingResult, Engine]
 
 
-def frames(counts: float) -> NDArray[np.uint16]:
-    rng = np.random.default_rng(3)
-    settings = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.018)
-    rows, columns = np.ogrid[: DETECTOR[0], : DETECTOR[1]]
-    means = []
-    for q in TRUTH:
-        pattern = simulate(load_phase(PHASES[0]), q[None], settings, threads=1).pattern(0)
-        x, y = CALIBRATION.detector_from_sample() @ np.stack([pattern["kx"], pattern["ky"]]).astype(float)
-        image = sum(
-            i * np.exp(-((rows - CENTER[0] - r) ** 2 + (columns - CENTER[1] - c) ** 2) / 1.2)
-            for r, c, i in zip(y, x, pattern["intensity"], strict=True)
-        )
-        beam = np.exp(-((rows - CENTER[0]) ** 2 + (columns - CENTER[1]) ** 2) / 1.2)
-        means.append(0.5 * image / image.sum() + 0.3 * beam / beam.sum() + 0.2 / image.size)
-    return rng.poisson(counts * np.stack(means)[GRAIN]).astype(np.uint16)
-
-
 @pytest.fixture(scope="module")
 def case() -> Case:
-    scan = memory_scan(frames(3000.0))
+    scan = memory_scan(polycrystal_frames(TRUTH, GRAIN, 3000.0))
     settings = IndexingSettings()
     library = small_library()
     result = index_scan(scan, library, CALIBRATION, settings=settings, threads=1)
@@ -308,6 +290,6 @@ def test_mean_is_of_inner_pixels_and_bounded(case: Case) -> None:
 def test_what_does_not_belong_together_is_refused(case: Case) -> None:
     scan, result, engine = case
     with pytest.raises(ArgumentError, match=r"the scan has \(5, 10\) positions, the result \(6, 10\)"):
-        pool_patterns(memory_scan(frames(100.0)[:5]), result, engine)
+        pool_patterns(memory_scan(polycrystal_frames(TRUTH, GRAIN, 100.0)[:5]), result, engine)
     with pytest.raises(ArgumentError, match="the result has 2 phases, the library 1"):
         pool_patterns(scan, result, replace(engine, templates=engine.templates[:1]))

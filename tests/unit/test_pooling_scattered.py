@@ -17,12 +17,11 @@ from nbedex.grains.scattered import restored, with_gathered
 from nbedex.indexing import IndexingSettings, MatchSettings, index_scan, make_engine
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.rerank import Reranked
-from nbedex.library import SimulationSettings, simulate
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle
 from nbedex.phases import load_phase
 from nbedex.scan import Scan, memory_scan
 from oracles.dynamical_frames import tilted
-from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, small_library
+from oracles.small_scan import CALIBRATION, CENTER, DETECTOR, PHASES, orientations, polycrystal_frames, small_library
 
 SHAPE = (8, 13)
 TRUTH = orientations(3, 21)  # left, right, a small one between them
@@ -34,25 +33,9 @@ SYMMETRY = load_phase(PHASES[0]).symmetry_quaternions
 Case = tuple[Scan, IndexingResult, Engine]
 
 
-def frames() -> NDArray[np.uint16]:
-    settings = SimulationSettings(voltage=300.0, k_max=1.2, max_excitation_error=0.018)
-    rows, columns = np.ogrid[: DETECTOR[0], : DETECTOR[1]]
-    means = []
-    for q in TRUTH:
-        pattern = simulate(load_phase(PHASES[0]), q[None], settings, threads=1).pattern(0)
-        x, y = CALIBRATION.detector_from_sample() @ np.stack([pattern["kx"], pattern["ky"]]).astype(float)
-        image = sum(
-            i * np.exp(-((rows - CENTER[0] - r) ** 2 + (columns - CENTER[1] - c) ** 2) / 1.2)
-            for r, c, i in zip(y, x, pattern["intensity"], strict=True)
-        )
-        beam = np.exp(-((rows - CENTER[0]) ** 2 + (columns - CENTER[1]) ** 2) / 1.2)
-        means.append(0.5 * image / image.sum() + 0.3 * beam / beam.sum() + 0.2 / image.size)
-    return np.random.default_rng(3).poisson(3000.0 * np.stack(means)[GRAIN]).astype(np.uint16)
-
-
 @pytest.fixture(scope="module")
 def case() -> Case:
-    scan = memory_scan(frames())
+    scan = memory_scan(polycrystal_frames(TRUTH, GRAIN, 3000.0))
     settings = IndexingSettings()
     library = small_library()
     result = index_scan(scan, library, CALIBRATION, settings=settings, threads=1)
