@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,18 @@ from validation import exchange
 from validation.conditions import CACHE, CONDITIONS, MAIN, Detector, condition
 from validation.detector import detector_matrix, frames, smooth
 
-from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
-from nbedex.indexing.block import gather_evidence
+from nbedex.indexing.block import gather_evidence, prepared
 from nbedex.indexing.candidates import match_phases, refined, searched
+from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import COEFFICIENTS, Evidence
-from nbedex.indexing.engine import Engine, make_engine, noise_levels
-from nbedex.indexing.prepare import locate
+from nbedex.indexing.engine import noise_levels
+from nbedex.indexing.prepare import pattern_centers, prepare
 from nbedex.indexing.settings import CenterSettings, IndexingSettings
-from nbedex.library import SimulationSettings, cached_library
+from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.maps import disorientation_angle
 from nbedex.phases import load_phase
+from nbedex.scan import memory_scan
 
 Array = NDArray[np.float64]
 FITTED = (
@@ -40,26 +42,43 @@ FOREIGN = ("au", "na", "au2na")
 WEIGHTS = {"noise": 0.3, "foreign": 0.5}
 
 
-def evidence_of(images: NDArray[np.uint16], engine: Engine) -> tuple[Evidence, NDArray[np.int16], Array]:
-    """Evidence, phases and orientations of the winners."""
-    middle = (np.array(images.shape[1:]) - 1) / 2
-    centers = locate(images, CenterSettings(search_radius=7.0), middle, None, finder="beam", threads=1)
-    polar, peaks, _, sums = _core.prepare_patterns(
-        np.ascontiguousarray(images),
-        np.ascontiguousarray(centers),
-        engine.sampler,
-        engine.preprocessing,
-        None,
-        1,
-        with_peaks=True,
-        spot_filter=engine.spot_filter,
-    )
-    assert peaks is not None
-    levels = noise_levels(sums[1], engine)
-    first = searched(match_phases(peaks, engine, levels), engine, levels)
-    final = refined(first, polar, engine, noise_levels(sums[0], engine))
+@dataclass(frozen=True, eq=False)
+class Winners:
+    """Of the patterns that are given an answer (n): what speaks for it, and where it is right."""
+
+    evidence: Evidence
+    right: NDArray[np.bool_]
+
+
+def winners(
+    images: NDArray[np.uint16],
+    library: TemplateLibrary,
+    calibration: Calibration,
+    phase: str | None,
+    truths: Sequence[Array],
+) -> Winners:
+    """As `index_scan` finds them. Right is any of the `truths` (each (n, 4)) of the phase, within 2 degrees."""
+    settings = IndexingSettings(center=CenterSettings(method="per-pattern"))
+    engine, centers = prepare(memory_scan(images[None]), library, calibration, settings=settings)
+    own = pattern_centers(images, np.arange(len(images)), centers, engine)
+    patterns, _ = prepared(images, own, engine)
+    levels = [noise_levels(sums, engine) for sums in patterns.sums]
+    first = searched(match_phases(patterns.peaks, engine, levels[1], patterns.sums[1]), engine, levels[1])
+    final = refined(first, patterns.whole, engine, levels[0], patterns.sums[0])
     evidence = gather_evidence(first, final, engine)
-    return evidence, final.phase_id[:, 0], final.orientation[:, 0]
+    phases, orientations = final.phase_id[:, 0], final.orientation[:, 0]
+    given = evidence.above_noise(settings.match.noise_factor)
+    given &= ~coincidental(phases, orientations, patterns.peaks, engine)
+    right = np.zeros(len(images), dtype=bool)
+    for truth in truths if phase else []:
+        error = np.rad2deg(disorientation_angle(truth, orientations, load_phase(phase).symmetry_quaternions))
+        right |= (phases == MAIN.index(phase)) & (error < 2)
+    return Winners(taken(evidence, given), right[given])
+
+
+def taken(evidence: Evidence, which: NDArray[np.bool_]) -> Evidence:
+    columns = {name: getattr(evidence, name)[which] for name in ("searched", "refined", "score", "rival", "spread")}
+    return replace(evidence, **columns)
 
 
 def features(evidence: Evidence) -> Array:
@@ -75,37 +94,35 @@ def features(evidence: Evidence) -> Array:
     return np.stack(terms, axis=1)
 
 
-def collect(engine: Engine, arguments: argparse.Namespace) -> tuple[Array, Array, NDArray[np.str_]]:
-    """Features, whether right, and the name of the group of every pattern."""
+def collect(library: TemplateLibrary, arguments: argparse.Namespace) -> tuple[Array, Array, NDArray[np.str_]]:
+    """Features, whether right, and the name of the group of every answer given."""
     rows, right, group = [], [], []
     wavelength = electron_wavelength(300.0)
+    calibration = Calibration(pixel_size=Detector().pixel, voltage=300.0)
 
-    def add(name: str, images: NDArray[np.uint16], phase: str | None, truth: Array | None) -> None:
-        evidence, phase_id, orientation = evidence_of(images, engine)
-        rows.append(features(evidence))
-        group.extend([name] * len(images))
-        if phase is None or truth is None:
-            right.append(np.zeros(len(images)))
-            return
-        error = np.rad2deg(disorientation_angle(truth, orientation, load_phase(phase).symmetry_quaternions))
-        right.append(((phase_id == MAIN.index(phase)) & (error < 2)).astype(float))
+    def add(name: str, images: NDArray[np.uint16], phase: str | None = None, truths: Sequence[Array] = ()) -> None:
+        found = winners(images, library, calibration, phase, truths)
+        rows.append(features(found.evidence))
+        right.append(found.right.astype(float))
+        group.extend([name] * len(found.right))
 
     for name in FITTED:
         what = condition(name, "tuning")
         for phase in MAIN:
             spots = exchange.read(exchange.folder(arguments.cache, what.crystal, phase, "tuning"), arguments.n)
             shown = frames(spots, what.detector, wavelength=wavelength, seed=("tuning", phase))
-            add(name, shown.images, phase, spots.orientation)
+            there = [spots.orientation, *([spots.orientation[shown.second]] if what.detector.overlap[1] else [])]
+            add(name, shown.images, phase, there)
     what = condition("standard", "tuning")
     for phase in FOREIGN:
         spots = exchange.read(exchange.folder(arguments.cache, what.crystal, phase, "tuning"), 40)
         for changes in ({}, {"counts": 2e3}, {"beam": None}):
             camera = replace(what.detector, **changes)
-            add("foreign", frames(spots, camera, wavelength=wavelength, seed=("tuning", phase)).images, None, None)
+            add("foreign", frames(spots, camera, wavelength=wavelength, seed=("tuning", phase)).images)
     rng = np.random.default_rng(5)
     for counts in (300.0, 2e3, 2e4, 2e5):
         for halo in (0.0, 0.3):
-            add("noise", noise_frames(rng, counts=counts, halo=halo), None, None)
+            add("noise", noise_frames(rng, counts=counts, halo=halo))
     return np.concatenate(rows), np.concatenate(right), np.array(group)
 
 
@@ -139,17 +156,13 @@ def calibration_error(p: Array, y: Array) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--n", type=int, default=50, help="patterns a phase and condition")
-    parser.add_argument("--k-max", type=float, default=1.2)
+    parser.add_argument("--k-max", type=float, default=1.33)
     parser.add_argument("--cache", type=Path, default=CACHE)
     arguments = parser.parse_args()
     assert all(name in CONDITIONS for name in FITTED)
     simulation = SimulationSettings(voltage=300.0, k_max=arguments.k_max)
     library = cached_library([load_phase(name) for name in MAIN], simulation)
-    engine = make_engine(
-        library, Calibration(pixel_size=Detector().pixel, voltage=300.0), IndexingSettings(),
-        frame_shape=(Detector().size,) * 2, center=((Detector().size - 1) / 2,) * 2,
-    )  # fmt: skip
-    x, y, group = collect(engine, arguments)
+    x, y, group = collect(library, arguments)
     usable = np.isfinite(x).all(axis=1)
     x, y, group = x[usable], y[usable], group[usable]
     weight = np.array([WEIGHTS.get(name, 1.0) for name in group])

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from validation import exchange
 from validation.conditions import CACHE, CONDITIONS, MAIN, RIVALS, SPLITS, Condition, Split, condition, sha256
-from validation.detector import Frames, frames
+from validation.detector import Frames, frames, second_crystals
 from validation.judge import (
     CALIBRATION_COLUMNS,
     SCORE_COLUMNS,
@@ -154,7 +154,8 @@ def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list
             found = cached_index(where, phase, arguments.split, arguments.n, what, method)
             names = [p.name for p in library.phases]
             truth = exchange.read(where, arguments.n).orientation
-            scores = score(load_phase(phase), truth, answers_of(found, phase, names), comparison)
+            second = truth[second_crystals(len(truth))] if what.detector.overlap[1] else None
+            scores = score(load_phase(phase), truth, answers_of(found, phase, names), comparison, second)
             everything.append((name, scores))
             rows.append([name, phase, *score_row(scores)])
             sys.stderr.write(" | ".join(rows[-1]) + "\n")

@@ -220,6 +220,20 @@ def test_overconfidence_shows() -> None:
     assert error == pytest.approx(0.4)
 
 
+def test_the_weaker_of_two_crystals_is_told_apart_from_the_stronger_and_from_none() -> None:
+    truth = np.array([orientation("na2au", "tuning", i) for i in range(40)])
+    second, found = np.roll(truth, 1, axis=0), truth.copy()
+    found[:12] = second[:12]
+    found[12:16] = multiply(turned_by(20.0, [1.0, 0, 0]), truth[12:16])
+    answers = Answers(
+        phase=np.array(["na2au"] * 40), orientation=found, best=found[:, None], confidence=np.full(40, 0.96)
+    )
+    judged = score(load_phase("na2au"), truth, answers, SimulationSettings(voltage=300.0, k_max=1.2), second)
+    rows = {row[0]: row[1:] for row in calibration_rows([("overlap", judged)])}
+    assert rows["overlap"][2] == "60.0" and rows["overlap"][5].startswith("60.0")
+    assert rows["overlap, either crystal"][2] == "90.0" and rows["overlap, either crystal"][5].startswith("90.0")
+
+
 @pytest.mark.parametrize("mirror", [1.0, -1.0])
 def test_pyxems_answers_become_orientations_whose_patterns_are_what_it_matched(mirror: float) -> None:
     """Spots of the template, mirrored to (kx, -ky) if so, then turned by the shift from columns towards rows."""

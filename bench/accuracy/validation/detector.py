@@ -48,7 +48,7 @@ def frames(patterns: Patterns | Images, detector: Detector, *, wavelength: float
     radius = 1e-3 * detector.disk_mrad / wavelength / detector.pixel
     images = np.empty((n, detector.size, detector.size), dtype=np.uint16)
     center, share = np.empty((n, 2)), np.zeros(n)
-    second = (np.arange(n) - 1) % n
+    second = second_crystals(n)
     for i in range(n):
         rng = random_numbers("frame", *seed, detector.key(), i)
         direction = rng.uniform(0, 2 * np.pi)
@@ -60,6 +60,11 @@ def frames(patterns: Patterns | Images, detector: Detector, *, wavelength: float
         image = mean_image(patterns, parts, center[i], to_pixels, detector, radius)
         images[i] = counted(rng, image, detector)
     return Frames(images, center, share, second)
+
+
+def second_crystals(n: int) -> NDArray[np.int64]:
+    """(n,) which of n patterns lies over each one where crystals overlap."""
+    return (np.arange(n) - 1) % n
 
 
 def _frames_of_images(patterns: Images, detector: Detector, seed: tuple[str, ...]) -> Frames:

@@ -56,6 +56,8 @@ class Scores:
         To the truth, up to the Laue class; infinite where phase or pattern are lost.
     best_error_deg : (n,) float64
         Of the closest among the best few.
+    second_error_deg : (n,) float64
+        To the crystal that lies over it; infinite where there is none.
     plane_deg : (n,) float64
         Between true and found conduction planes; NaN where the phase has none or another was found.
     right_phase : (n,) bool
@@ -71,6 +73,7 @@ class Scores:
 
     error_deg: Array
     best_error_deg: Array
+    second_error_deg: Array
     plane_deg: Array
     right_phase: NDArray[np.bool_]
     verdict: NDArray[np.int64]
@@ -80,11 +83,16 @@ class Scores:
     confidence: Array | None
 
 
-def score(phase: Phase, truth: Array, answers: Answers, settings: SimulationSettings) -> Scores:
+def score(
+    phase: Phase, truth: Array, answers: Answers, settings: SimulationSettings, second: Array | None = None
+) -> Scores:
+    """Judge answers (n). `second` (n, 4): orientations of the weaker crystals that lie over the `truth`, if any do."""
     symmetry = phase.symmetry_quaternions
     right_phase = answers.phase == phase.name
     found = np.where(right_phase[:, None], answers.orientation, np.nan)
     error = np.rad2deg(disorientation_angle(truth, found, symmetry))
+    others = np.full_like(truth, np.nan) if second is None else second
+    second_error = np.rad2deg(disorientation_angle(others, found, symmetry))
     best = np.rad2deg(disorientation_angle(truth[:, None], answers.best, symmetry))
     threefold = np.zeros(len(truth), dtype=bool)
     for turn in (120.0, 240.0):
@@ -103,6 +111,7 @@ def score(phase: Phase, truth: Array, answers: Answers, settings: SimulationSett
     return Scores(
         error_deg=np.where(np.isnan(error), FAR, error),
         best_error_deg=np.where(np.isnan(best), FAR, best).min(axis=1, initial=FAR),
+        second_error_deg=np.where(np.isnan(second_error), FAR, second_error),
         plane_deg=plane,
         right_phase=right_phase,
         verdict=judge(phase, truth, found, settings).verdict,
@@ -151,20 +160,24 @@ EDGES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]) 
 SURE = 0.95
 
 
-def given(scores: list[Scores]) -> tuple[Array, NDArray[np.bool_]]:
-    """Stated probability, and whether phase and orientation (within 2 degrees) are right, of all answers with one."""
+def given(scores: list[Scores], *, either: bool = False) -> tuple[Array, NDArray[np.bool_]]:
+    """Stated probability, and whether phase and orientation (within 2 degrees) are right, of all answers with one.
+
+    Right is the stronger of two crystals that overlap; with `either` the weaker one, too: it is there.
+    """
     stated, right = [np.empty(0)], [np.empty(0, dtype=bool)]
     for one in scores:
         if one.confidence is not None:
             there = ~one.lost & ~np.isnan(one.confidence)
             stated.append(one.confidence[there])
-            right.append(one.error_deg[there] <= 2.0)
+            error = np.minimum(one.error_deg, one.second_error_deg) if either else one.error_deg
+            right.append(error[there] <= 2.0)
     return np.concatenate(stated), np.concatenate(right)
 
 
-def confidence_rows(scores: list[Scores]) -> tuple[list[list[str]], float]:
+def confidence_rows(scores: list[Scores], *, either: bool = False) -> tuple[list[list[str]], float]:
     """Reliability curve (stated, n, really right) and the expected calibration error: mean |stated - right|."""
-    stated, right = given(scores)
+    stated, right = given(scores, either=either)
     which = np.searchsorted(EDGES[1:-1], stated, side="right")
     rows, error = [], 0.0
     for b in range(len(EDGES) - 1):
@@ -178,21 +191,28 @@ def confidence_rows(scores: list[Scores]) -> tuple[list[list[str]], float]:
 
 
 def calibration_rows(named: list[tuple[str, Scores]]) -> list[list[str]]:
-    """Under `CALIBRATION_COLUMNS`: each condition with all its phases, then all together."""
+    """Under `CALIBRATION_COLUMNS`: each condition with all its phases, then all together.
+
+    Where crystals overlap there is a second row that takes an answer for right if it is of either.
+    """
     rows = []
     for name in [*dict.fromkeys(name for name, _ in named), "all"]:
         scores = [one for of, one in named if name in (of, "all")]
-        stated, right = given(scores)
-        if not len(stated):
+        if not len(given(scores)[0]):
             continue
-        sure = stated >= SURE
-        of_sure = "{:.1f} ± {:.1f}".format(*wilson(int(right[sure].sum()), int(sure.sum()))) if sure.any() else "–"
-        _, error = confidence_rows(scores)
-        rows.append(
-            [name, str(len(stated)), f"{100 * stated.mean():.1f}", f"{100 * right.mean():.1f}", f"{error:.3f}",
-             str(int(sure.sum())), of_sure]
-        )  # fmt: skip
+        rows.append([name, *calibration_cells(scores, either=False)])
+        if any(np.isfinite(one.second_error_deg).any() for one in scores):
+            rows.append([f"{name}, either crystal", *calibration_cells(scores, either=True)])
     return rows
+
+
+def calibration_cells(scores: list[Scores], *, either: bool) -> list[str]:
+    stated, right = given(scores, either=either)
+    sure = stated >= SURE
+    of_sure = "{:.1f} ± {:.1f}".format(*wilson(int(right[sure].sum()), int(sure.sum()))) if sure.any() else "–"
+    _, error = confidence_rows(scores, either=either)
+    means = (f"{100 * values.mean():.1f}" for values in (stated, right))
+    return [str(len(stated)), *means, f"{error:.3f}", str(int(sure.sum())), of_sure]
 
 
 CALIBRATION_COLUMNS = [
