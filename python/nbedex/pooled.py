@@ -132,7 +132,13 @@ def bloch_engine(
     grid = engine.grid
     return BlochEngine(
         engine=make_rerank_engine(
-            library.phases, calibration, settings, k_min=grid.k_min, k_max=grid.k_max, each_alone=True
+            library.phases,
+            calibration,
+            settings,
+            k_min=grid.k_min,
+            k_max=grid.k_max,
+            disk_radius=engine.settings.preprocess.disk_radius,
+            each_alone=True,
         ),
         mask=engine.mask,
         n_bins=grid.n_rings * grid.n_azimuths,

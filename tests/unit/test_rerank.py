@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from cif_builder import cif
 from nbedex.errors import ArgumentError
@@ -105,6 +106,22 @@ def test_spots_under_a_mask_are_left_out(engine: RerankEngine) -> None:
     whole, masked = (tried(engine, shown, truth[None]), tried(engine, spoilt, truth[None], mask=mask))
     assert masked.score[0, 0] == pytest.approx(whole.score[0, 0], abs=0.03)
     assert tried(engine, spoilt, truth[None]).score[0, 0] < 0.8
+
+
+def test_spots_are_read_as_wide_as_they_are(na2au: Phase) -> None:
+    truth = random_quaternions(1, seed=14)[0]
+
+    def score(radius: float | None, width: float | None = None) -> float:
+        settings = RerankSettings(mode="all", spot_width=width)
+        made = make_rerank_engine([na2au], CALIBRATION, settings, disk_radius=radius, **K)
+        return float(tried(made, disks, truth[None]).score[0, 0])
+
+    crystal = make_rerank_engine([na2au], CALIBRATION, RerankSettings(mode="all"), **K).crystals[0]
+    spread = ndimage.gaussian_filter(frame(crystal, truth, 60.0).astype(float), 3.3)
+    disks = np.random.default_rng(3).poisson(spread * 4).astype(np.uint16)
+    assert score(5.0) > score(None) + 0.005
+    for radius, width_px in ((None, 1.2), (0.0, 1.2), (1.5, 1.2), (5.0, 3.3)):
+        assert score(radius) == pytest.approx(score(None, width_px * CALIBRATION.pixel_size), abs=1e-4)
 
 
 SAME_BITS = """

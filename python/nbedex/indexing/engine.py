@@ -147,7 +147,7 @@ def make_engine(
         symmetries=tuple(phase.symmetry_quaternions for phase in library.phases),
         settings=settings,
         template_skewness=tuple(template_skewness(spots, grid, settings.match) for spots in library.spots),
-        rerank=rerank_engine_of(library, calibration, settings.rerank, grid),
+        rerank=rerank_engine_of(library, calibration, settings, grid),
     )
 
 

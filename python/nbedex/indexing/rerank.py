@@ -20,6 +20,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.errors import ArgumentError
 from nbedex.indexing.settings import RerankSettings
+from nbedex.indexing.spot_filter import NARROW
 from nbedex.library.dynamical import DynamicalCrystal, DynamicalSettings
 from nbedex.maps.orientation import canonical
 from nbedex.phases import Phase
@@ -29,6 +30,9 @@ Array = NDArray[np.float64]
 # Largest and strong excitation errors, 1/angstrom: while searching, and for what is reported.
 COARSE, FINE = (0.02, 0.0075), (0.03, 0.01)
 _BEAMS_BEYOND = 1.05  # beams outside the annulus that is compared take part, too
+# Standard deviation with which spots are read, in pixels, from their radius: the narrowest as cameras blur them, disks
+# a little narrower than they are, or their neighbours come in (docs/decisions/re-ranking.md).
+_WIDTH_SLOPE, _WIDTH = 0.6, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,7 @@ def make_rerank_engine(
     *,
     k_min: float,
     k_max: float,
+    disk_radius: float | None = None,
     each_alone: bool = False,
 ) -> RerankEngine:
     """Make the crystals ready, which takes about half a second for each.
@@ -120,27 +125,38 @@ def make_rerank_engine(
         How candidates are compared.
     k_min, k_max
         Annulus that is compared, 1/angstrom.
+    disk_radius
+        Of the spots, pixels, unless `settings.spot_width` says how they are read; None or 0: they are narrow.
     each_alone
         Give every candidate the same effort instead of following those that lead.
     """
     dynamical = DynamicalSettings(voltage=calibration.voltage, k_max=_BEAMS_BEYOND * k_max)
     return RerankEngine(
         crystals=tuple(DynamicalCrystal(phase, dynamical) for phase in phases),
-        options=rerank_options(calibration, settings, k_min=k_min, k_max=k_max, each_alone=each_alone),
+        options=rerank_options(
+            calibration, settings, k_min=k_min, k_max=k_max, disk_radius=disk_radius, each_alone=each_alone
+        ),
         settings=settings,
     )
 
 
 def rerank_options(
-    calibration: Calibration, settings: RerankSettings, *, k_min: float, k_max: float, each_alone: bool = False
+    calibration: Calibration,
+    settings: RerankSettings,
+    *,
+    k_min: float,
+    k_max: float,
+    disk_radius: float | None = None,
+    each_alone: bool = False,
 ) -> _core.RerankOptions:
     """How candidates are looked for, as the core has it; parameters as of `make_rerank_engine`."""
+    width = settings.spot_width or calibration.pixel_size * (_WIDTH_SLOPE * max(disk_radius or 0.0, NARROW) + _WIDTH)
     span = settings.max_thickness_nm - settings.min_thickness_nm
     return _core.RerankOptions(
         detector_from_sample=np.ascontiguousarray(calibration.detector_from_sample()),
         k_min=k_min,
         k_max=k_max,
-        spot_width=settings.spot_width,
+        spot_width=width,
         wavelength=electron_wavelength(calibration.voltage),
         coarse=COARSE,
         fine=FINE,

@@ -11,7 +11,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.rerank import Reranked, RerankEngine, make_rerank_engine, rerank_patterns
-from nbedex.indexing.settings import RerankSettings
+from nbedex.indexing.settings import IndexingSettings, RerankSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps.result import Status
 
@@ -24,7 +24,7 @@ _WITHIN_68, _LEAST_UNCERTAINTY_DEG = 2.0, 0.03
 
 
 def rerank_engine_of(
-    library: TemplateLibrary, calibration: Calibration, settings: RerankSettings, grid: _core.PolarGrid
+    library: TemplateLibrary, calibration: Calibration, settings: IndexingSettings, grid: _core.PolarGrid
 ) -> RerankEngine | None:
     """For the phases of a library; None where re-ranking is off.
 
@@ -33,14 +33,17 @@ def rerank_engine_of(
     ArgumentError
         The library is for precessed patterns.
     """
-    if settings.mode == "off":
+    if settings.rerank.mode == "off":
         return None
     if library.settings.precession_deg > 0:
         raise ArgumentError(
             "re-ranking simulates patterns without precession, but the library is for"
             f" {library.settings.precession_deg:g} degrees of it; leave --rerank out"
         )
-    return make_rerank_engine(library.phases, calibration, settings, k_min=grid.k_min, k_max=grid.k_max)
+    return make_rerank_engine(
+        library.phases, calibration, settings.rerank, k_min=grid.k_min, k_max=grid.k_max,
+        disk_radius=settings.preprocess.disk_radius,
+    )  # fmt: skip
 
 
 def rerank_records(

@@ -180,8 +180,8 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     min_thickness_nm, max_thickness_nm, thickness_step_nm
         Thicknesses tried.
     spot_width
-        Standard deviation of a spot, 1/angstrom: about half the radius of its disk. Spots are read with this width; the
-        default suits 0.5 mrad at 300 kV, and smaller spots blurred by the camera.
+        Standard deviation with which spots are read, 1/angstrom; None: what suits `preprocess.disk_radius`, which is
+        measured on the scan.
     faintest
         Spots below so many standard deviations of the background's noise are taken for lost in it.
     reach_deg
@@ -206,7 +206,7 @@ class RerankSettings(Settings, frozen=True, kw_only=True):
     min_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 20.0
     max_thickness_nm: Annotated[float, Meta(ge=1, le=1000)] = 200.0
     thickness_step_nm: Annotated[float, Meta(ge=1, le=100)] = 4.0
-    spot_width: Annotated[float, Meta(gt=0, le=0.2)] = 0.0126
+    spot_width: Annotated[float, Meta(gt=0, le=0.2)] | None = None
     faintest: Annotated[float, Meta(ge=0, le=20)] = 2.0
     reach_deg: Annotated[float, Meta(ge=0, le=5)] = 2.5
     step_deg: Annotated[float, Meta(ge=0.05, le=2)] = 0.2
