@@ -35,6 +35,7 @@ from validation.judge import (
 )
 
 import nbedex
+from nbedex.calibrating import fine_tuned
 from nbedex.calibration import Calibration, electron_wavelength
 from nbedex.indexing import index_scan
 from nbedex.indexing.block import index_block
@@ -59,6 +60,7 @@ class Method:
     settings: IndexingSettings
     centers: str
     threads: int
+    fine_tune: bool = False
 
 
 def told(what: Condition) -> Calibration:
@@ -75,10 +77,12 @@ def index(shown: Frames, what: Condition, method: Method) -> dict[str, Any]:
     detector = what.detector
     calibration = told(what)
     if method.centers == "found":
-        result = index_scan(
-            memory_scan(shown.images[None]), method.library, calibration, settings=method.settings,
-            threads=method.threads,
-        )  # fmt: skip
+        scan = memory_scan(shown.images[None])
+        if method.fine_tune:
+            calibration = fine_tuned(
+                scan, method.library, calibration, indexing=method.settings, threads=method.threads
+            )
+        result = index_scan(scan, method.library, calibration, settings=method.settings, threads=method.threads)
         return {name: getattr(result, name)[0] for name in (*FIELDS, *OPTIONAL) if hasattr(result, name)}
     engine = make_engine(
         method.library, calibration, method.settings, frame_shape=(detector.size, detector.size),
@@ -94,7 +98,7 @@ def cached_index(where: Path, phase: str, split: Split, n: int, what: Condition,
         json.dumps(
             [
                 where.name, phase, split, n, what.detector.key(), code_hash(), method.settings.to_dict(),
-                method.centers, library_hash(method.library.phases, method.library.settings),
+                method.centers, method.fine_tune, library_hash(method.library.phases, method.library.settings),
             ]
         )
     )[:24]  # fmt: skip
@@ -150,7 +154,10 @@ def judge_all(arguments: argparse.Namespace) -> tuple[list[list[str]], list[list
             library = joint
             if arguments.alone:
                 library = cached_library([load_phase(phase)], simulation, threads=arguments.threads)
-            method = Method(library=library, settings=settings, centers=arguments.centers, threads=arguments.threads)
+            method = Method(
+                library=library, settings=settings, centers=arguments.centers, threads=arguments.threads,
+                fine_tune=arguments.fine_tune,
+            )  # fmt: skip
             found = cached_index(where, phase, arguments.split, arguments.n, what, method)
             names = [p.name for p in library.phases]
             truth = exchange.read(where, arguments.n).orientation
@@ -194,6 +201,9 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="each phase against its own library only")
     parser.add_argument("--rerank", choices=("off", "ambiguous", "all"), default="off", help="by Bloch waves")
     parser.add_argument("--centers", choices=("found", "true"), default="found", help="of the direct beam")
+    parser.add_argument(
+        "--fine-tune", action="store_true", help="correct the calibration as a run does (from 256 patterns on)"
+    )
     parser.add_argument("--n", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="10 patterns, library at 3 degrees")
     parser.add_argument("--k-max", type=float, default=1.2)
@@ -209,10 +219,11 @@ def main() -> None:
     if arguments.split == "held-out":
         look_taken(arguments, arguments.output or Path(__file__))
     rows, confusion, everything = judge_all(arguments)
+    tuned = ", calibration fine-tuned" if arguments.fine_tune else ""
     text = (
         f"{arguments.split} split, {commit()}, abTEM's Bloch waves, library at {arguments.step_deg:g}°, k_max"
-        f" {arguments.k_max:g}, centres {arguments.centers}. Shares in percent ± one sigma; orientations of the wrong"
-        " phase count as wrong. plane: median / mean / 90 % of the angle between true and found conduction planes.\n\n"
+        f" {arguments.k_max:g}, centres {arguments.centers}{tuned}. Shares in percent ± one sigma;"
+        " orientations of the wrong phase count as wrong. plane: median / mean / 90 % of the angle between true and found conduction planes.\n\n"
     )
     text += table(["condition", "true phase", *SCORE_COLUMNS], rows)
     if not arguments.alone:

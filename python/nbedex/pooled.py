@@ -73,7 +73,8 @@ def pool(
     where = msgspec.structs.replace(
         settings.scan, average=0, path=settings.scan.path if scan is None else os.fspath(scan)
     )
-    settings = msgspec.structs.replace(settings, scan=where)
+    as_indexed = msgspec.structs.replace(settings.calibration, fine_tune=False)
+    settings = msgspec.structs.replace(settings, scan=where, calibration=as_indexed)
     options = pooling or PoolingSettings()
     with opened(settings.scan) as data:
         inputs = gather(settings, data, progress=progress)

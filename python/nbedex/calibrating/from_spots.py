@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +40,7 @@ _FEW_SPOTS = 16  # altogether
 _MANY_SPOTS = 60  # below that the user is told
 _GOOD_SHARE = 0.3  # of predicted bright spots that must be found, or the indexing is not believed
 _SAME_DEG = 5.0
-_ENOUGH_ORIENTATIONS = 3  # to tell an ellipse of the camera from a strain of the crystal
+ENOUGH_ORIENTATIONS = 3  # to tell an ellipse of the camera from a strain of the crystal
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,14 +85,67 @@ class SpotCalibration:
     @property
     def ellipse_determined(self) -> bool:
         """Whether there were enough orientations to find it."""
-        return self.orientations >= _ENOUGH_ORIENTATIONS
+        return self.orientations >= ENOUGH_ORIENTATIONS
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
+class Sample:
+    """Some patterns of a scan.
+
+    Attributes
+    ----------
+    indices : (n,) int
+        Flat scan positions.
+    frames : (n, det_y, det_x)
+        The patterns.
+    centers : (n, 2) float64
+        Direct beam (row, column) of each.
+    path
+        Direct beam over the scan.
+    mask : (det_y, det_x) uint8 or None
+        Non-zero where a pixel must not be used.
+    saturation_value
+        Of the scan.
+    """
+
     indices: NDArray[np.intp]
     frames: NDArray[Any]
     centers: Array
+    path: CenterModel
+    mask: NDArray[np.uint8] | None
+    saturation_value: int | None
+
+
+def take_sample(
+    scan: Scan,
+    indexing: IndexingSettings,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    n: int = _SAMPLES,
+    threads: int = 0,
+) -> Sample:
+    """About n usable patterns, spread over the scan."""
+    saturated = indexing.preprocess.max_saturated
+    pixels = detector_mask(
+        scan, user_mask=mask, find_hot_pixels=indexing.preprocess.hot_pixels, max_saturated=saturated
+    )
+    path = find_centers(scan, indexing.center, pixels, max_saturated=saturated, threads=threads)
+    wanted = sample_positions(scan.scan_shape, n)
+    groups = list(usable_frames(scan, wanted, ignore=None if pixels is None else pixels != 0, max_saturated=saturated))
+    indices = np.concatenate([indices for indices, _ in groups])
+    frames = np.concatenate([frames for _, frames in groups])
+    return Sample(indices, frames, path.at(indices), path, pixels, scan.saturation_value)
+
+
+def engine_for(
+    sample: Sample, library: TemplateLibrary, calibration: Calibration, indexing: IndexingSettings
+) -> Engine:
+    """What indexes the sample."""
+    middle = sample.centers.mean(axis=0)
+    return make_engine(
+        library, calibration, indexing, frame_shape=(sample.frames.shape[1], sample.frames.shape[2]),
+        center=(float(middle[0]), float(middle[1])), saturation_value=sample.saturation_value, mask=sample.mask,
+    )  # fmt: skip
 
 
 def calibrate_spots(
@@ -132,22 +186,10 @@ def calibrate_spots(
         Too few patterns are indexed with spots where they should be.
     """
     settings, indexing = settings or CalibrateSettings(), indexing or IndexingSettings()
-    saturated = indexing.preprocess.max_saturated
-    pixels = detector_mask(
-        scan, user_mask=mask, find_hot_pixels=indexing.preprocess.hot_pixels, max_saturated=saturated
-    )
-    centers = find_centers(scan, indexing.center, pixels, max_saturated=saturated, threads=threads)
-    wanted = sample_positions(scan.scan_shape, settings.samples or _SAMPLES)
-    groups = list(usable_frames(scan, wanted, ignore=None if pixels is None else pixels != 0, max_saturated=saturated))
-    indices = np.concatenate([indices for indices, _ in groups])
-    sample = _Sample(indices, np.concatenate([frames for _, frames in groups]), centers.at(indices))
+    sample = take_sample(scan, indexing, mask=mask, n=settings.samples or _SAMPLES, threads=threads)
 
     def engine(now: Calibration) -> Engine:
-        middle = sample.centers.mean(axis=0)
-        return make_engine(
-            library, now, indexing, frame_shape=scan.frame_shape, center=(float(middle[0]), float(middle[1])),
-            saturation_value=scan.saturation_value, mask=pixels,
-        )  # fmt: skip
+        return engine_for(sample, library, now, indexing)
 
     search = _SEARCH if settings.search is None else settings.search
     sizes = calibration.pixel_size * (1 + _steps(search))
@@ -166,16 +208,16 @@ def calibrate_spots(
         progress(stage, len(sizes) + number, total)
         built = engine(now)
         records = index_block(sample.frames, sample.centers, built, threads=threads)
-        used = _all_spots(sample, records, library, now, built)
+        used = all_spots(sample, records, library, now, built)
         if sum(len(p.k) for p in used) < _FEW_SPOTS:
             raise DataFormatError(
                 f"{scan.path}: of {len(sample.indices)} patterns, {len(used)} have spots where the best orientation"
                 f" has them, too few to calibrate with; check --pixel-size (within {search:.0%}), --phase and the"
                 " patterns (`nbedex look`), or use --from rings for a polycrystal"
             )
-        different = _different(records, [p.index for p in used], sample, library)
-        fit = fit_spots(used, now, ellipse=different >= _ENOUGH_ORIENTATIONS)
-        now = _applied(now, fit)
+        different = different_orientations(records, [p.index for p in used], sample, library)
+        fit = fit_spots(used, now, ellipse=different >= ENOUGH_ORIENTATIONS)
+        now = with_fit(now, fit)
     progress(stage, total, total)
     assert fit is not None
     number = int(np.argmax([len(p.k) for p in used]))
@@ -183,7 +225,7 @@ def calibrate_spots(
         fit=fit,
         spots=tuple(used),
         phases=tuple(p.name for p in library.phases),
-        centers=centers,
+        centers=sample.path,
         looked_at=len(sample.indices),
         orientations=different,
         example=sample.frames[int(np.flatnonzero(sample.indices == used[number].index)[0])],
@@ -199,47 +241,53 @@ def _steps(search: float) -> Array:
     return np.linspace(-search, search, 2 * n + 1) if n else np.zeros(1)
 
 
-def _thinned(sample: _Sample, n: int) -> _Sample:
+def _thinned(sample: Sample, n: int) -> Sample:
     """About n patterns, evenly spread."""
     keep = np.unique(np.linspace(0, len(sample.indices) - 1, n).round().astype(int))
-    return _Sample(sample.indices[keep], sample.frames[keep], sample.centers[keep])
+    return replace(sample, indices=sample.indices[keep], frames=sample.frames[keep], centers=sample.centers[keep])
 
 
-def _all_spots(
-    sample: _Sample, records: NDArray[Any], library: TemplateLibrary, calibration: Calibration, engine: Engine
+def all_spots(
+    sample: Sample, records: NDArray[Any], library: TemplateLibrary, calibration: Calibration, engine: Engine
 ) -> list[PatternSpots]:
     """Spots found where they should be, of patterns that have enough of them."""
     used = []
     to_detector = calibration.detector_from_sample()
-    for number, record in enumerate(records):
-        if record["status"] != Status.OK:
-            continue
-        phase = library.phases[record["phase_id"]]
-        spots = simulate(phase, record["orientation"][None], library.settings, threads=1).pattern(0)
-        bright = spots["intensity"] > _FAINTEST * spots["intensity"].max(initial=0.0)
-        k = np.stack([spots["kx"], spots["ky"]], axis=1).astype(np.float64)
-        inside = np.linalg.norm(k, axis=1) < engine.grid.k_max
-        # faint ones count as neighbours that disturb, so that they stay in the list here
-        center = sample.centers[number]
-        places = k @ to_detector.T + center[::-1]
-        found = find_spots(sample.frames[number], places, mask=engine.mask)
-        good = np.isfinite(found).all(axis=1) & bright & inside
-        if good.sum() < max(
-            _LEAST_SPOTS, _GOOD_SHARE * np.count_nonzero(bright & inside & _in_frame(places, engine, sample))
-        ):
-            continue
-        used.append(
-            PatternSpots(index=int(sample.indices[number]), center=center, k=k[good], place=found[good] - center[::-1])
-        )
-    return used
+    given = np.flatnonzero(records["status"] == Status.OK)
+    for phase in np.unique(records["phase_id"][given]):
+        own = given[records["phase_id"][given] == phase]
+        predicted = simulate(library.phases[phase], records["orientation"][own], library.settings, threads=1)
+        for place, number in enumerate(own):
+            found = _spots_of(sample, int(number), predicted.pattern(place), to_detector, engine)
+            used += [found] if found is not None else []
+    return sorted(used, key=lambda spots: spots.index)
 
 
-def _in_frame(places: Array, engine: Engine, sample: _Sample) -> NDArray[np.bool_]:
+def _spots_of(
+    sample: Sample, number: int, predicted: Mapping[str, NDArray[Any]], to_detector: Array, engine: Engine
+) -> PatternSpots | None:
+    """The spots of one pattern; None if too few are where they should be."""
+    bright = predicted["intensity"] > _FAINTEST * predicted["intensity"].max(initial=0.0)
+    k = np.stack([predicted["kx"], predicted["ky"]], axis=1).astype(np.float64)
+    inside = np.linalg.norm(k, axis=1) < engine.grid.k_max
+    # faint ones count as neighbours that disturb, so that they stay in the list here
+    center = sample.centers[number]
+    places = k @ to_detector.T + center[::-1]
+    found = find_spots(sample.frames[number], places, mask=engine.mask, wanted=bright & inside)
+    good = np.isfinite(found).all(axis=1)
+    shown = np.count_nonzero(bright & inside & _in_frame(places, sample))
+    if good.sum() < max(_LEAST_SPOTS, _GOOD_SHARE * shown):
+        return None
+    return PatternSpots(index=int(sample.indices[number]), center=center, k=k[good], place=found[good] - center[::-1])
+
+
+def _in_frame(places: Array, sample: Sample) -> NDArray[np.bool_]:
     height, width = sample.frames.shape[1:]
     return np.asarray(((places > 8) & (places < np.array([width, height]) - 9)).all(axis=1))
 
 
-def _applied(calibration: Calibration, fit: SpotFit) -> Calibration:
+def with_fit(calibration: Calibration, fit: SpotFit) -> Calibration:
+    """The calibration with scale and ellipse as found."""
     detector = fit.detector
     return replace(
         calibration,
@@ -249,7 +297,7 @@ def _applied(calibration: Calibration, fit: SpotFit) -> Calibration:
     )
 
 
-def _different(records: NDArray[Any], used: list[int], sample: _Sample, library: TemplateLibrary) -> int:
+def different_orientations(records: NDArray[Any], used: list[int], sample: Sample, library: TemplateLibrary) -> int:
     """Number of orientations that are farther than 5 degrees from one another."""
     kept: list[tuple[int, Array]] = []
     for record in records[np.isin(sample.indices, used)]:
@@ -266,7 +314,7 @@ def _different(records: NDArray[Any], used: list[int], sample: _Sample, library:
 
 def _doubts(fit: SpotFit, orientations: int, looked_at: int, sizes: Array, quality: list[float]) -> list[str]:
     said = []
-    if orientations < _ENOUGH_ORIENTATIONS:
+    if orientations < ENOUGH_ORIENTATIONS:
         said.append(
             f"only {orientations} different orientation{'s' if orientations != 1 else ''}: a strain of the crystal"
             " looks like an ellipse, so the ellipse is left as it was given"

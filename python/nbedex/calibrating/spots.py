@@ -76,16 +76,25 @@ class SpotFit:
     residuals: tuple[Array, ...]
 
 
-def find_spots(frame: NDArray[np.generic], predicted: Array, *, mask: NDArray[np.uint8] | None = None) -> Array:
+def find_spots(
+    frame: NDArray[np.generic],
+    predicted: Array,
+    *,
+    mask: NDArray[np.uint8] | None = None,
+    wanted: NDArray[np.bool_] | None = None,
+) -> Array:
     """Centroids (n, 2) as column, row near predicted places (n, 2) as column, row; NaN where there is no clear spot.
 
-    Spots closer to each other than twice the reach, near the edge or on masked pixels are left out.
+    Spots closer to each other than twice the reach, near the edge or on masked pixels are left out. Of those that are
+    not `wanted` (n,) only the places count.
     """
     image = np.asarray(frame, dtype=np.float64)
     found = np.full((len(predicted), 2), np.nan)
     distance = np.linalg.norm(predicted[:, None] - predicted[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     alone = distance.min(axis=1, initial=np.inf) > 1.5 * _REACH
+    if wanted is not None:
+        alone &= wanted
     offsets = np.arange(-_REACH, _REACH + 1)
     limit = np.array(image.shape[::-1]) - 1 - 2 * _REACH
     for number in np.flatnonzero(alone):

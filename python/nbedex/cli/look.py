@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from nbedex.cli.figures import add_figure_flags, check_picture, figure_options
-from nbedex.cli.options import add_run_flags, run_settings
+from nbedex.cli.options import LOOK_GROUPS, add_run_flags, run_settings
 from nbedex.cli.output import progress_bar, show_json
 from nbedex.cli.parser import add_command, shape
 
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--at", required=True, type=shape, metavar="ROW,COLUMN", help="place in the scan, from 0")
     parser.add_argument("--to", required=True, metavar="FILE.png", help="picture to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the picture if it exists")
-    add_run_flags(parser)
+    add_run_flags(parser, *LOOK_GROUPS)
     add_figure_flags(parser)
 
 

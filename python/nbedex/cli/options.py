@@ -112,6 +112,15 @@ CALIBRATION_FLAGS = (
         "--ellipse-angle", "calibration.ellipse_angle_deg", "direction of the long radius, degrees from columns to rows"
     ),
 )
+FINE_TUNE_FLAGS = (
+    _flag(
+        "--no-fine-tune",
+        "calibration.fine_tune",
+        "keep pixel size and ellipse as they are given, also where the patterns say clearly that they are off",
+        None,
+        value=False,
+    ),
+)
 LIBRARY_FLAGS = (
     _flag(
         "--phase", "library.phases", "shipped phase or CIF; repeat for several", str, repeat=True, metavar="NAME_OR_CIF"
@@ -190,8 +199,9 @@ GROUPS = (
     ("preprocessing", PREPROCESS_FLAGS),
     ("matching", MATCH_FLAGS),
 )
-# Of `nbedex index` only.
-INDEX_GROUPS = (("region of the scan", REGION_FLAGS), ("averaging", AVERAGE_FLAGS), ("work", WORK_FLAGS))
+# Of `nbedex look` and `index`, and of the latter only.
+LOOK_GROUPS = (("calibration by the scan's own patterns", FINE_TUNE_FLAGS),)
+INDEX_GROUPS = (*LOOK_GROUPS, ("region of the scan", REGION_FLAGS), ("averaging", AVERAGE_FLAGS), ("work", WORK_FLAGS))
 
 
 def add_flags(parser: Any, flags: Sequence[Flag]) -> None:

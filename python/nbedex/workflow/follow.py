@@ -205,7 +205,9 @@ class _Live:
     def _provisional(self) -> Task:
         """A task by what has arrived: the beam at one place, where the user does not say another."""
         scan, settings = self._growing.scan, self._settings
-        inputs = gather(settings, scan, libraries=self.libraries)
+        # What patterns say of the calibration changes with every one that arrives: that is for the end.
+        given = msgspec.structs.replace(settings.calibration, fine_tune=False)
+        inputs = gather(msgspec.structs.replace(settings, calibration=given), scan, libraries=self.libraries)
         center = inputs.settings.center
         if center.method != "fixed":
             center = msgspec.structs.replace(center, order=0)
@@ -261,7 +263,7 @@ def _same_look(first: Task, second: Task) -> bool:
         return (
             None if mask is None else mask.tobytes(), centers.coefficients.tobytes(), centers.order,
             centers.per_pattern, centers.finder, task.engine.grid.k_max,
-            task.engine.settings.preprocess.disk_radius, task.scan.shape, task.scan.dtype,
+            task.engine.settings.preprocess.disk_radius, task.scan.shape, task.scan.dtype, task.head.calibration,
         )  # fmt: skip
 
     return facts(first) == facts(second)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nbedex.calibrating import fine_tuned
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError, DataFormatError
 from nbedex.indexing import IndexingSettings, Memory, Plan, Region
@@ -29,8 +30,8 @@ class Inputs:
     ----------
     calibration, library, mask, settings
         As there.
-    stored
-        The geometry of the detector as stored.
+    stored, given
+        The geometry of the detector as stored; and before patterns corrected it, if they did.
     """
 
     calibration: Calibration
@@ -38,6 +39,7 @@ class Inputs:
     mask: NDArray[np.bool_] | None
     settings: IndexingSettings
     stored: Calibration
+    given: Calibration
 
 
 class Libraries:
@@ -83,12 +85,21 @@ def gather(
     library = (libraries or Libraries()).get(
         settings.library, stored.voltage, threads=settings.threads, progress=progress
     )
+    given = replace(stored, pixel_size=stored.pixel_size * factor)
+    indexing = _binned_settings(settings.indexing(), factor)
+    bins = None if mask is None else binned_mask(mask, factor)
+    calibration = given
+    if settings.calibration.fine_tune:
+        calibration = fine_tuned(
+            scan, library, given, indexing=indexing, mask=bins, threads=settings.threads, progress=progress
+        )
     return Inputs(
-        calibration=replace(stored, pixel_size=stored.pixel_size * factor),
+        calibration=calibration,
         library=library,
-        mask=None if mask is None else binned_mask(mask, factor),
-        settings=_binned_settings(settings.indexing(), factor),
-        stored=stored,
+        mask=bins,
+        settings=indexing,
+        stored=stored if calibration is given else replace(calibration, pixel_size=calibration.pixel_size / factor),
+        given=stored,
     )
 
 

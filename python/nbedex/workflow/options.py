@@ -62,7 +62,14 @@ class ScanOptions(Settings, frozen=True, kw_only=True):
 
 
 class CalibrationOptions(Settings, frozen=True, kw_only=True):
-    """Geometry; what is None is taken from the file. See `nbedex.calibration.Calibration`."""
+    """Geometry; what is None is taken from the file. See `nbedex.calibration.Calibration`.
+
+    Attributes
+    ----------
+    fine_tune
+        Correct pixel size and ellipse where the scan's own patterns say clearly that they are off
+        (`nbedex.calibrating.fine_tuned`).
+    """
 
     pixel_size: Annotated[float, Meta(gt=0)] | None = None
     voltage: Annotated[float, Meta(gt=0)] | None = None
@@ -71,6 +78,7 @@ class CalibrationOptions(Settings, frozen=True, kw_only=True):
     flipped: bool = False
     ellipse_ratio: Annotated[float, Meta(ge=1, lt=2)] = 1.0
     ellipse_angle_deg: float = 0.0
+    fine_tune: bool = True
 
 
 class LibraryOptions(Settings, frozen=True, kw_only=True):

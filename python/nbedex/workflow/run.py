@@ -31,7 +31,7 @@ from nbedex.provenance import software
 from nbedex.scan import Scan
 from nbedex.settings import settings_to_toml
 from nbedex.workflow.before import check_disk, is_complete, part_of, report_memory
-from nbedex.workflow.inputs import Libraries, as_asked, gather, opened, plan_for
+from nbedex.workflow.inputs import Inputs, Libraries, as_asked, gather, opened, plan_for
 from nbedex.workflow.live import LivePicture
 from nbedex.workflow.logfile import log_file
 from nbedex.workflow.options import CalibrationOptions, LibraryOptions, OutputOptions, RunSettings, WorkOptions
@@ -149,6 +149,7 @@ def run_opened(
             check_disk(task, target)
             stack.enter_context(log_file(Path(f"{target}.log")))
             _announce(settings, target, shard)
+            _say_calibration(inputs)
             if arrived is not None:
                 log.warning(
                     "the scan is taken for ended with %d of %d patterns: no other came for %g s; the rest is NOT_DONE",
@@ -195,6 +196,18 @@ def _announce(settings: RunSettings, target: Path, shard: tuple[int, int] | None
         f", shard {shard[0]} of {shard[1]}" if shard else "",
     )  # fmt: skip
     log.info("Python %s, %s, threads %d (0: all)", made_by["python"], made_by["platform"], settings.threads)
+
+
+def _say_calibration(inputs: Inputs) -> None:
+    """What the patterns corrected, if anything."""
+    used, given = inputs.stored, inputs.given
+    if used != given:
+        log.info(
+            "calibration: the scan's own spots say %.6g 1/angstrom a pixel (%+.2f %%) and an ellipse of %.4f at %.0f"
+            " degrees; used instead of what was given, --no-fine-tune keeps that",
+            used.pixel_size, 100 * (used.pixel_size / given.pixel_size - 1), used.ellipse_ratio,
+            used.ellipse_angle_deg,
+        )  # fmt: skip
 
 
 def _index(settings: RunSettings, task: Task, target: Path, listeners: Listeners, known: Iterable[Known]) -> None:
@@ -247,6 +260,7 @@ def run(settings: RunSettings, *, progress: Progress = silent) -> IndexingResult
 def _index_scan(scan: Scan, settings: RunSettings, progress: Progress = silent) -> IndexingResult:
     """All in memory, nothing written."""
     inputs = gather(settings, scan, progress=progress)
+    _say_calibration(inputs)
     return index_scan(
         scan,
         inputs.library,
@@ -284,7 +298,7 @@ def look(settings: RunSettings, *, row: int, column: int, progress: Progress = s
 
 
 def effective(settings: RunSettings, calibration: Calibration, library: TemplateLibrary) -> RunSettings:
-    """The options with everything filled in that was taken from the file or from defaults."""
+    """The options with everything filled in that was taken from the file, from defaults or from the patterns."""
     known = asdict(calibration)
     step = known.pop("step")
     square = step is not None and step[0] == step[1]
@@ -292,7 +306,7 @@ def effective(settings: RunSettings, calibration: Calibration, library: Template
     simulation.pop("voltage")
     return msgspec.structs.replace(
         settings,
-        calibration=CalibrationOptions(**known, step_nm=step[0] if square else None),
+        calibration=CalibrationOptions(**known, step_nm=step[0] if square else None, fine_tune=False),
         library=LibraryOptions(
             file=settings.library.file,
             phases=settings.library.phases or tuple(p.name for p in library.phases),
