@@ -223,7 +223,8 @@ def main() -> None:
     text = (
         f"{arguments.split} split, {commit()}, abTEM's Bloch waves, library at {arguments.step_deg:g}°, k_max"
         f" {arguments.k_max:g}, centres {arguments.centers}{tuned}. Shares in percent ± one sigma;"
-        " orientations of the wrong phase count as wrong. plane: median / mean / 90 % of the angle between true and found conduction planes.\n\n"
+        " orientations of the wrong phase count as wrong. plane: median / mean / 90 % of the angle between"
+        " true and found conduction planes.\n\n"
     )
     text += table(["condition", "true phase", *SCORE_COLUMNS], rows)
     if not arguments.alone:
