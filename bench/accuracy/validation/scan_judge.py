@@ -263,6 +263,9 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
     def stated(which: NDArray[np.bool_]) -> str:
         return "–" if found.probability is None else str(int((found.probability[wrong[which]] >= SURE).sum()))
 
+    near = np.flatnonzero(real & (off > GRAIN_DEG) & (off <= 5.0))
+    sure = 0 if found.probability is None else int((found.probability[near] >= SURE).sum())
+    nearly = f"{len(near)} ({sure})"
     wrong_ones = [
         f"{int(size[i])} px of {phases[truth.grain_phase[mostly[i]]].name}: {relative}"
         for i, relative in zip(wrong, how, strict=True)
@@ -284,6 +287,7 @@ def segmentation_rows(truth: Truth, found: FoundGrains, phases: list[Phase], *, 
         ["false twins stated with 0.95 and more", stated(twins_are)],
         ["wrong ones stated with 0.95 and more", stated(np.ones(len(wrong), dtype=bool))],
         ["other wrong grains", str(len(wrong) - twins - same)],
+        ["of the right phase, 3 to 5° off (stated with 0.95 and more)", nearly],
         ["pieces too many", str(extra)],
         ["true twins and pseudo-variants kept apart", f"{apart} of {len(special)}"],
         ["pixels in a right grain, %", f"{100 * ok.mean():.1f}"],
