@@ -93,6 +93,7 @@ import hashlib, json, sys
 import numpy as np
 sys.path.insert(0, {tests!r})
 from nbedex import _core
+from nbedex.indexing.spot_filter import spot_filter
 from property.test_unwrap_mesh import case, unwrap
 digest = hashlib.sha256()
 for seed in range(42):
@@ -106,10 +107,12 @@ for seed in range(42):
     )
     frames = np.stack([one["image"]] * 3)
     centers = np.array([one["center"]] * 3)
-    *made, sums = _core.prepare_patterns(frames, centers, sampler, options, one["mask"], 2, True)
-    for array in (*made, sums.swapaxes(0, 1)):
-        assert (array == array[0]).all()
-        digest.update(array.tobytes())
+    for radius in (0.0, 1.5, 3.2):
+        spots = spot_filter(radius, one["image"].shape, one["mask"])
+        *made, sums = _core.prepare_patterns(frames, centers, sampler, options, one["mask"], 2, True, spots)
+        for array in (*made, sums.swapaxes(0, 1)):
+            assert (array == array[0]).all()
+            digest.update(array.tobytes())
 print(json.dumps([_core.build_info()["isa"], digest.hexdigest()]))
 """
 
