@@ -64,6 +64,10 @@ PolarSampler::PolarSampler(const PolarGrid& grid, const std::array<double, 4>& m
             reach[i / stride_] = std::max(reach[i / stride_], std::abs(radius_[s] * directions_[direction_[s] + i]));
         reach_.push_back(reach);
     }
+    // The circle of k_max becomes an ellipse; a sample's four pixels are less than one away from it either way, rounding is a thousandth.
+    const double squares = m[0] * m[0] + m[1] * m[1] + m[2] * m[2] + m[3] * m[3], area = m[0] * m[3] - m[1] * m[2];
+    const double longest = std::sqrt((squares + std::sqrt(std::max(0.0, squares * squares - 4 * area * area))) / 2);
+    reach_pixels_ = grid.k_max * longest + std::numbers::sqrt2 + 0.01;
 }
 
 namespace {

@@ -125,7 +125,8 @@ template <class T>
 Bins unwrap_filtered(const PolarSampler& sampler, const SpotFilter* filter, const Frame<T>& frame, double center_row, double center_column,
                      PrepareScratch& scratch) {
     if (!filter) return sampler.unwrap(frame, center_row, center_column, scratch.bins);
-    return sampler.unwrap((*filter)(frame, scratch.filter), center_row, center_column, scratch.bins);
+    const SpotFilter::Circle seen{center_row, center_column, sampler.reach()};
+    return sampler.unwrap((*filter)(frame, seen, scratch.filter), center_row, center_column, scratch.bins);
 }
 
 template <class T>

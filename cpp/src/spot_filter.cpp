@@ -35,8 +35,21 @@ void SpotFilter::widen(const Frame<T>& frame, std::ptrdiff_t row, float* to) con
     std::fill_n(middle + columns_, reach_, middle[columns_ - 1]);
 }
 
+SpotFilter::Columns SpotFilter::columns_within(const Circle& circle, std::ptrdiff_t row) const {
+    constexpr std::ptrdiff_t at_once = 16;  // a kernel that takes so many does the last few one by one
+    const double off = static_cast<double>(row) - circle.row, squared = circle.radius * circle.radius - off * off;
+    if (!(squared >= 0)) return {0, 0};
+    const double half = std::sqrt(squared), n = static_cast<double>(columns_);
+    const auto first = static_cast<std::ptrdiff_t>(std::clamp(std::floor(circle.column - half), 0.0, n));
+    const auto last = static_cast<std::ptrdiff_t>(std::clamp(std::ceil(circle.column + half) + 1, 0.0, n));
+    if (first >= last) return {0, 0};
+    const std::ptrdiff_t wanted = std::min(columns_, (last - first + at_once - 1) / at_once * at_once);
+    const std::ptrdiff_t begin = std::min(first, columns_ - wanted);
+    return {begin, begin + wanted};
+}
+
 template <class T>
-Frame<float> SpotFilter::operator()(const Frame<T>& frame, Scratch& scratch) const {
+Frame<float> SpotFilter::operator()(const Frame<T>& frame, const Circle& within, Scratch& scratch) const {
     if (frame.rows != rows_ || frame.columns != columns_) throw std::invalid_argument("the spot filter was made for frames of another size");
     const std::size_t n_rows = 2 * reach_ + 1, width = static_cast<std::size_t>(columns_) + 2 * reach_;
     const auto reach = static_cast<std::ptrdiff_t>(reach_);
@@ -45,22 +58,25 @@ Frame<float> SpotFilter::operator()(const Frame<T>& frame, Scratch& scratch) con
     scratch.filtered.resize(static_cast<std::size_t>(rows_ * columns_));
     const auto place = [&](std::ptrdiff_t row) { return scratch.rows.data() + static_cast<std::size_t>(row) % n_rows * width; };
     std::vector<const float*> around(n_rows);
-    std::ptrdiff_t widened = 0;  // rows so far; the last n_rows of them are there
+    std::ptrdiff_t widened = 0;  // rows before it are there, if they are still needed
     for (std::ptrdiff_t row = 0; row < rows_; ++row) {
+        const auto [begin, end] = columns_within(within, row);
+        if (begin == end) continue;
+        widened = std::max(widened, row - reach);
         for (; widened <= std::min(row + reach, rows_ - 1); ++widened) widen(frame, widened, place(widened));
         for (std::ptrdiff_t d = -reach; d <= reach; ++d)
-            around[static_cast<std::size_t>(d + reach)] = place(std::clamp<std::ptrdiff_t>(row + d, 0, rows_ - 1));
+            around[static_cast<std::size_t>(d + reach)] = place(std::clamp<std::ptrdiff_t>(row + d, 0, rows_ - 1)) + begin;
         float* to = scratch.filtered.data() + row * columns_;
-        kernels::active().values->filter_row({quadrant_.data(), reach_}, around.data(), static_cast<std::size_t>(columns_),
-                                             scratch.folded.data(), to);
+        kernels::active().values->filter_row({quadrant_.data(), reach_}, around.data(), static_cast<std::size_t>(end - begin),
+                                             scratch.folded.data(), to + begin);
         if constexpr (std::is_floating_point_v<T>)
-            for (std::ptrdiff_t c = 0; c < columns_; ++c)
+            for (std::ptrdiff_t c = begin; c < end; ++c)
                 if (!std::isfinite(frame.data[row * columns_ + c])) to[c] = std::numeric_limits<float>::quiet_NaN();
     }
     return {scratch.filtered.data(), rows_, columns_, frame.mask};
 }
 
-#define NBEDEX_INSTANTIATE(T) template Frame<float> SpotFilter::operator()(const Frame<T>&, Scratch&) const;
+#define NBEDEX_INSTANTIATE(T) template Frame<float> SpotFilter::operator()(const Frame<T>&, const Circle&, Scratch&) const;
 NBEDEX_FOR_EACH_PIXEL_TYPE(NBEDEX_INSTANTIATE)
 #undef NBEDEX_INSTANTIATE
 

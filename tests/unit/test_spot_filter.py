@@ -206,3 +206,18 @@ def test_radius_is_measured_unless_it_is_given() -> None:
     )
     found = index_scan(memory_scan(blank), small_library(), CALIBRATION, settings=fixed, threads=1)
     assert (found.status != 0).all()
+
+
+@pytest.mark.parametrize("center", [(30.3, 44.2), (3.0, 2.5), (66.0, 88.0), (-6.0, 40.0), (35.0, 100.0)])
+@pytest.mark.parametrize("radius", [1.5, 3.2])
+def test_only_what_the_annulus_needs_is_filtered_and_nothing_is_missing(
+    center: tuple[float, float], radius: float
+) -> None:
+    shape = (70, 90)
+    rng = np.random.default_rng(7)
+    frames = rng.poisson(5.0, (2, *shape)).astype(np.float32)
+    frames[1, 33, 47] = frames[1, 60, 80] = np.nan
+    centers = np.array([(50.0, 20.0), center])  # what the first one leaves must not show in the second
+    found = _core.unwrap(frames, centers, SAMPLER, None, 1, spot_filter(radius, shape, None))[1]
+    expected = _core.unwrap(slow(frames[1], radius).astype(np.float32)[None], centers[1:], SAMPLER, None, 1)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

@@ -41,6 +41,9 @@ public:
 
     [[nodiscard]] const PolarGrid& grid() const noexcept { return grid_; }
 
+    /// No pixel that a sample needs lies farther from the direct beam than this, pixels.
+    [[nodiscard]] double reach() const noexcept { return reach_pixels_; }
+
     /// Room for a frame on its way; one for each thread, for any number of frames.
     struct Scratch {
         std::vector<std::uint64_t> pixels;
@@ -70,6 +73,7 @@ private:
     std::vector<float> radius_;             // by sample
     std::vector<std::uint32_t> direction_;  // by sample
     std::vector<float> directions_;
+    double reach_pixels_ = 0;
     std::vector<std::array<float, 2>> reach_;  // by sample: columns and rows from the centre, at most, of it and those before
 };
 

@@ -29,11 +29,23 @@ public:
         std::vector<float> rows, folded, filtered;
     };
 
-    /// The filtered frame, in scratch, with the mask of the given one. Throws if the frame is not of the size said above.
+    /// A circle, in pixels.
+    struct Circle {
+        double row, column, radius;
+    };
+
+    /// The filtered frame, in scratch, with the mask of the given one; pixels outside `within` are anything. Throws if the frame is
+    /// not of the size said above.
     template <class T>
-    [[nodiscard]] Frame<float> operator()(const Frame<T>& frame, Scratch& scratch) const;
+    [[nodiscard]] Frame<float> operator()(const Frame<T>& frame, const Circle& within, Scratch& scratch) const;
 
 private:
+    struct Columns {
+        std::ptrdiff_t begin, end;
+    };
+    /// Those of a row that may lie within a circle.
+    [[nodiscard]] Columns columns_within(const Circle& circle, std::ptrdiff_t row) const;
+
     /// Row `row` as floats, with `reach_` more on either side.
     template <class T>
     void widen(const Frame<T>& frame, std::ptrdiff_t row, float* to) const;

@@ -189,6 +189,7 @@ void filter_row(const FilterKernel& kernel, const float* const* rows, std::size_
     constexpr std::size_t together = 4;
     std::size_t i = 0;
     for (; i + together * wide_lanes <= n; i += together * wide_lanes) correlate_folded<Wide, together>(kernel, rows[reach], folded, width, i, to);
+    for (; i + wide_lanes <= n; i += wide_lanes) correlate_folded<Wide, 1>(kernel, rows[reach], folded, width, i, to);
     for (; i < n; ++i) correlate_folded<float, 1>(kernel, rows[reach], folded, width, i, to);
 }
 
