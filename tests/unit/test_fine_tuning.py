@@ -110,7 +110,7 @@ def test_a_run_says_what_it_used_and_its_options_repeat_it(written: RunSettings)
     first = read_result(path)
     assert first.calibration.pixel_size == pytest.approx(2 * 0.0125, rel=1e-3)
     assert first.calibration.ellipse_ratio == pytest.approx(1.012, abs=2e-3)
-    assert "instead of what was given" in Path(f"{path}.log").read_text(encoding="utf-8")
+    assert "the calibration given is off" in Path(f"{path}.log").read_text(encoding="utf-8")
     used = settings_from_toml(RunSettings, f"{path}.toml")
     assert not used.calibration.fine_tune
     assert used.calibration.pixel_size == pytest.approx(first.calibration.pixel_size / 2, rel=1e-15)

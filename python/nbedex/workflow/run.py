@@ -201,13 +201,17 @@ def _announce(settings: RunSettings, target: Path, shard: tuple[int, int] | None
 def _say_calibration(inputs: Inputs) -> None:
     """What the patterns corrected, if anything."""
     used, given = inputs.stored, inputs.given
-    if used != given:
-        log.info(
-            "calibration: the scan's own spots say %.6g 1/angstrom a pixel (%+.2f %%) and an ellipse of %.4f at %.0f"
-            " degrees; used instead of what was given, --no-fine-tune keeps that",
-            used.pixel_size, 100 * (used.pixel_size / given.pixel_size - 1), used.ellipse_ratio,
-            used.ellipse_angle_deg,
-        )  # fmt: skip
+    said = []
+    if used.pixel_size != given.pixel_size:
+        change = 100 * (used.pixel_size / given.pixel_size - 1)
+        said.append(f"{used.pixel_size:.6g} 1/angstrom a pixel ({change:+.2f} %)")
+    if (used.ellipse_ratio, used.ellipse_angle_deg) != (given.ellipse_ratio, given.ellipse_angle_deg):
+        said.append(f"an ellipse of {used.ellipse_ratio:.4f} at {used.ellipse_angle_deg:.0f} degrees")
+    if said:
+        log.warning(
+            "the calibration given is off: by the patterns' own spots %s, which is used (--no-fine-tune: as given)",
+            " and ".join(said),
+        )
 
 
 def _index(settings: RunSettings, task: Task, target: Path, listeners: Listeners, known: Iterable[Known]) -> None:
@@ -285,6 +289,7 @@ def look(settings: RunSettings, *, row: int, column: int, progress: Progress = s
     """
     with opened(settings.scan) as scan:
         inputs = gather(settings, scan, progress=progress)
+        _say_calibration(inputs)
         return look_at(
             scan,
             inputs.library,
