@@ -6,7 +6,7 @@
 
 core_tests="tests/unit/test_core_beam.py tests/unit/test_core_preprocess.py tests/unit/test_match_oracle.py
   tests/unit/test_refine.py tests/unit/test_coincidence.py tests/unit/test_frame_file.py
-  tests/unit/test_bloch.py tests/unit/test_polar_unwrapping.py tests/unit/test_simulation_oracle.py
+  tests/unit/test_bloch.py tests/unit/test_polar_unwrapping.py tests/unit/test_simulation_oracle.py tests/unit/test_spot_filter.py
   tests/property/test_search_identity.py tests/property/test_group_bounds.py tests/property/test_unwrap_mesh.py
   tests/faults/test_core_threads.py"
 

@@ -30,9 +30,10 @@ Array = NDArray[np.float64]
 # Largest and strong excitation errors, 1/angstrom: while searching, and for what is reported.
 COARSE, FINE = (0.02, 0.0075), (0.03, 0.01)
 _BEAMS_BEYOND = 1.05  # beams outside the annulus that is compared take part, too
-# Standard deviation with which spots are read, in pixels, from their radius: the narrowest as cameras blur them, disks
-# a little narrower than they are, or their neighbours come in (docs/decisions/re-ranking.md).
+# Standard deviation with which spots are read, in pixels, from their radius: disks a little narrower than they are, or
+# their neighbours come in (docs/decisions/re-ranking.md).
 _WIDTH_SLOPE, _WIDTH = 0.6, 0.3
+_WIDEST_NARROW = 0.0126  # 1/angstrom: of spots too narrow for their radius to be measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +151,16 @@ def rerank_options(
     each_alone: bool = False,
 ) -> _core.RerankOptions:
     """How candidates are looked for, as the core has it; parameters as of `make_rerank_engine`."""
-    width = settings.spot_width or calibration.pixel_size * (_WIDTH_SLOPE * max(disk_radius or 0.0, NARROW) + _WIDTH)
+    radius = max(disk_radius or 0.0, NARROW)
+    width = calibration.pixel_size * (_WIDTH_SLOPE * radius + _WIDTH)
+    if radius == NARROW:
+        width = min(width, _WIDEST_NARROW)
     span = settings.max_thickness_nm - settings.min_thickness_nm
     return _core.RerankOptions(
         detector_from_sample=np.ascontiguousarray(calibration.detector_from_sample()),
         k_min=k_min,
         k_max=k_max,
-        spot_width=width,
+        spot_width=settings.spot_width or width,
         wavelength=electron_wavelength(calibration.voltage),
         coarse=COARSE,
         fine=FINE,
