@@ -11,8 +11,11 @@ import pytest
 
 from nbedex.calibrating import fine_tuned
 from nbedex.calibrating.fine_tuning import corrected
+from nbedex.calibrating.from_spots import engine_for, take_sample
 from nbedex.calibrating.geometry import DetectorFit
 from nbedex.calibration import Calibration
+from nbedex.indexing import IndexingSettings
+from nbedex.indexing.settings import OverlapSettings, RerankSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library
 from nbedex.maps import read_result
 from nbedex.phases import load_phase
@@ -57,6 +60,15 @@ def test_the_number_of_threads_changes_nothing(library: TemplateLibrary, frames:
     given = replace(TRUE, pixel_size=0.0125 * 0.992)
     one, three = (fine_tuned(memory_scan(frames), library, given, threads=n) for n in (1, 3))
     assert one == three and one != given
+
+
+def test_spots_are_looked_at_by_matching_alone(library: TemplateLibrary, frames: np.ndarray) -> None:
+    given = replace(TRUE, pixel_size=0.0125 * 1.01)
+    costly = IndexingSettings(rerank=RerankSettings(mode="all"), overlap=OverlapSettings(max_crystals=2))
+    engine = engine_for(take_sample(memory_scan(frames), costly), library, given, costly)
+    assert engine.rerank is None and engine.settings.overlap.max_crystals == 1
+    found = [fine_tuned(memory_scan(frames), library, given, indexing=some) for some in (None, costly)]
+    assert found[0] == found[1] != given
 
 
 @pytest.mark.parametrize("what", ["noise", "blank", "one orientation", "few patterns", "far off"])

@@ -79,11 +79,12 @@ def fine_tuned(
     """
     if scan.size < _FEWEST_PATTERNS:
         return calibration
+    indexing = indexing or IndexingSettings()
     stage = "checking the calibration"
     progress(stage, 0, 1)
     try:
-        sample = take_sample(scan, indexing or IndexingSettings(), mask=mask, threads=threads)
-        return _tuned(sample, library, calibration, indexing or IndexingSettings(), threads=threads)
+        sample = take_sample(scan, indexing, mask=mask, threads=threads)
+        return _tuned(sample, library, calibration, indexing, threads=threads)
     except DataFormatError:  # no patterns to go by: indexing says so of each
         return calibration
     finally:

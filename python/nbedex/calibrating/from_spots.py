@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,10 +141,15 @@ def take_sample(
 def engine_for(
     sample: Sample, library: TemplateLibrary, calibration: Calibration, indexing: IndexingSettings
 ) -> Engine:
-    """What indexes the sample."""
+    """What indexes the sample: by matching alone, as where spots lie needs no re-ranking and no second crystals."""
     middle = sample.centers.mean(axis=0)
+    alone = msgspec.structs.replace(
+        indexing,
+        rerank=msgspec.structs.replace(indexing.rerank, mode="off"),
+        overlap=msgspec.structs.replace(indexing.overlap, max_crystals=1),
+    )
     return make_engine(
-        library, calibration, indexing, frame_shape=(sample.frames.shape[1], sample.frames.shape[2]),
+        library, calibration, alone, frame_shape=(sample.frames.shape[1], sample.frames.shape[2]),
         center=(float(middle[0]), float(middle[1])), saturation_value=sample.saturation_value, mask=sample.mask,
     )  # fmt: skip
 
