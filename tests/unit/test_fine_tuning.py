@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,10 +19,11 @@ from nbedex.indexing import IndexingSettings
 from nbedex.indexing.settings import OverlapSettings, RerankSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library
 from nbedex.maps import read_result
+from nbedex.maps.result import ARRAYS
 from nbedex.phases import load_phase
 from nbedex.scan import memory_scan
 from nbedex.settings import settings_from_toml
-from nbedex.workflow import RunSettings, run_to_file
+from nbedex.workflow import RunSettings, follow, run_to_file
 from nbedex.workflow.options import CalibrationOptions, LibraryOptions, OutputOptions, ScanOptions
 from oracles.calibration_patterns import Camera, spot_patterns
 
@@ -140,3 +142,30 @@ def test_a_run_keeps_what_was_given_if_asked_to(written: RunSettings) -> None:
     output = msgspec.structs.replace(written.output, path=str(path))
     run_to_file(msgspec.structs.replace(written, calibration=kept, output=output))
     assert read_result(path).calibration.pixel_size == 2 * 0.0125 * 1.01
+
+
+def test_a_followed_run_is_corrected_when_all_is_there(written: RunSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found live went by the calibration given, so none of it is kept."""
+    live: list[tuple[int, int]] = []
+    confirmed = follow._Live.confirmed
+
+    def watched(self: Any, task: Any) -> Any:
+        kept = list(confirmed(self, task))
+        live.append((self.done, len(kept)))
+        yield from kept
+
+    monkeypatch.setattr(follow._Live, "confirmed", watched)
+    monkeypatch.setattr(follow, "_SETTLED", 0.5)
+    center = msgspec.structs.replace(written.center, method="fixed", position=CAMERA.center)
+    found = []
+    for name, run in (("followed.h5", follow.follow), ("waited.h5", run_to_file)):
+        path = Path(written.output.path or "").with_name(name)
+        output = msgspec.structs.replace(written.output, path=str(path))
+        run(msgspec.structs.replace(written, center=center, output=output))
+        found.append(read_result(path))
+    assert found[0].calibration == found[1].calibration
+    assert found[0].calibration.pixel_size == pytest.approx(2 * 0.0125, rel=1e-3)
+    for array in ARRAYS:
+        assert getattr(found[0], array).tobytes() == getattr(found[1], array).tobytes(), array
+    ((done, kept),) = live
+    assert done > 0 and kept == 0
