@@ -157,11 +157,12 @@ def test_a_followed_run_is_corrected_when_all_is_there(written: RunSettings, mon
     monkeypatch.setattr(follow._Live, "confirmed", watched)
     monkeypatch.setattr(follow, "_SETTLED", 0.5)
     center = msgspec.structs.replace(written.center, method="fixed", position=CAMERA.center)
+    library = msgspec.structs.replace(written.library, k_max=1.1)  # within the detector, whatever its scale
     found = []
     for name, run in (("followed.h5", follow.follow), ("waited.h5", run_to_file)):
         path = Path(written.output.path or "").with_name(name)
         output = msgspec.structs.replace(written.output, path=str(path))
-        run(msgspec.structs.replace(written, center=center, output=output))
+        run(msgspec.structs.replace(written, center=center, library=library, output=output))
         found.append(read_result(path))
     assert found[0].calibration == found[1].calibration
     assert found[0].calibration.pixel_size == pytest.approx(2 * 0.0125, rel=1e-3)
