@@ -7,6 +7,7 @@ patterns of a grain often can. A pixel only ever gets a solution that it holds i
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -226,11 +227,7 @@ def members_of(region: NDArray[np.int32], usable: NDArray[np.bool_], n: int) -> 
     flat = np.where(usable, region.ravel(), n)
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(n + 1))
-    found = []
-    for g in range(n):
-        mine = order[starts[g] : starts[g + 1]]
-        found.append(spread_evenly(mine))
-    return found
+    return [spread_evenly(order[first:end]) for first, end in pairwise(starts)]
 
 
 def spread_evenly(pixels: NDArray[np.intp]) -> NDArray[np.intp]:
