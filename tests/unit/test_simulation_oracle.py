@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cif_builder import cif
 from nbedex import _core
 from nbedex.errors import ArgumentError
-from nbedex.library import SimulationSettings, simulate, simulate_templates
+from nbedex.library import SimulationSettings, kinematical_intensities, simulate, simulate_templates
 from nbedex.phases import load_phase
 from oracles.laue_groups import matrix, random_quaternions, turn
 from oracles.simulate_oracle import simulate_one
@@ -226,3 +229,19 @@ def test_unknown_shape_in_the_core() -> None:
             wavelength=0.02, max_excitation_error=0.01, shape_width=0.01, shape="gauss", precession_angle=0.0,
             minimum_intensity=0.0, double_diffraction=0.0,
         )  # fmt: skip
+
+
+def test_intensities_are_computed_once_and_of_this_crystal(tmp_path: Path) -> None:
+    """Kept for whoever asks next, so nobody may change them; a crystal of the same name is another one."""
+    sites = (("Au", 0.0, 0.0, 0.0), ("Na", 0.5, 0.5, 0.5))
+    phases = []
+    for edge in (4.0, 4.5):
+        (tmp_path / "x.cif").write_text(cif(cell=(edge, edge, edge, 90, 90, 90), sites=sites))
+        phases.append(load_phase(tmp_path / "x.cif"))
+    settings, wider = (SimulationSettings(voltage=300.0, k_max=k_max) for k_max in (0.6, 0.9))
+    small, large = (kinematical_intensities(phase, settings) for phase in phases)
+    assert kinematical_intensities(phases[0], SimulationSettings(voltage=300.0, k_max=0.6)) is small
+    assert len(large[0]) > len(small[0]) < len(kinematical_intensities(phases[0], wider)[0])
+    for array in small:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1

@@ -8,6 +8,7 @@ A tilt of the crystal moves spots near the Ewald sphere only in second order, so
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,17 +122,23 @@ def find_spots(
     return found
 
 
+@lru_cache(maxsize=4)
+def _places(n: int) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of a patch's n x n pixels, n odd: x, y from its middle, and which lie on its rim and within its disk."""
+    y, x = (np.mgrid[:n, :n] - n // 2).astype(np.float64)
+    return x, y, np.maximum(abs(x), abs(y)) == n // 2, np.hypot(x, y) <= n // 2
+
+
 def _above_rim(patch: Array) -> tuple[Array, float]:
-    """Light above the plane through the patch's rim, within a disk, and the rim's scatter."""
-    n = len(patch)
-    y, x = np.mgrid[:n, :n] - n // 2
-    rim = np.maximum(abs(x), abs(y)) == n // 2
-    design = np.stack([np.ones(rim.sum()), x[rim], y[rim]], axis=1)
-    plane = np.linalg.lstsq(design, patch[rim], rcond=None)[0]
-    light = patch - (plane[0] + plane[1] * x + plane[2] * y)
-    noise = float(np.sqrt(np.mean((patch[rim] - design @ plane) ** 2)))
+    """Light above the plane through the patch's rim, by least squares, within a disk, and the rim's scatter."""
+    x, y, rim, disk = _places(len(patch))
+    level, along = patch[rim], np.sum(x[rim] ** 2)
+    # the rim is symmetric: mean and both slopes are independent
+    plane = level.mean() + (x[rim] @ level / along) * x + (y[rim] @ level / along) * y
+    light = patch - plane
+    noise = float(np.sqrt(np.mean(light[rim] ** 2)))
     noise = max(noise, 1e-9 * float(np.abs(patch).max()), 1e-300)
-    return np.where(np.hypot(x, y) <= n // 2, np.clip(light - noise, 0, None), 0.0), noise
+    return np.where(disk, np.clip(light - noise, 0, None), 0.0), noise
 
 
 def fit_spots(patterns: list[PatternSpots], calibration: Calibration, *, ellipse: bool = True) -> SpotFit:

@@ -7,6 +7,7 @@ the C++ core, and the reflection list is complete (diffsims 0.7 cuts it short in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -113,10 +114,11 @@ class Spots:
         }
 
 
+@lru_cache(maxsize=32)  # every engine, simulation and library of a run asks for the same few
 def kinematical_intensities(
     phase: Phase, settings: SimulationSettings
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """All reflections up to k_max that a pattern can show.
+    """All reflections up to k_max that a pattern can show; the arrays are read-only.
 
     Returns
     -------
@@ -141,11 +143,10 @@ def kinematical_intensities(
         # Kept at zero intensity: what only a glide plane or screw axis forbids can be reached by two reflections.
         intensity = np.where(keep, intensity, 0.0)
         keep |= ~allowed(phase, hkl)
-    return (
-        np.ascontiguousarray(hkl[keep], dtype=np.int32),
-        np.ascontiguousarray(g[keep]),
-        np.ascontiguousarray(intensity[keep]),
-    )
+    found = np.ascontiguousarray(hkl[keep], dtype=np.int32), g[keep], intensity[keep]
+    for array in found:
+        array.setflags(write=False)
+    return found
 
 
 def simulate(
