@@ -32,6 +32,10 @@ class OutputError(NbedexError):
 
 
 class Cancelled(NbedexError):
-    """The user stopped the run (Ctrl-C); what was finished is kept."""
+    """The user stopped the run (Ctrl-C, or the signal that `stop` came from); what was finished is kept."""
 
     exit_code = 130
+
+    def __init__(self, message: str, stop: KeyboardInterrupt | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = getattr(stop, "exit_code", self.exit_code)

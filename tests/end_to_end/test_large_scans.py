@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +331,20 @@ def test_a_file_that_stops_growing(folder: Path, whole: IndexingResult) -> None:
     there = np.arange(40).reshape(SHAPE) < 23
     assert (found.status[~there] == Status.NOT_DONE).all()
     assert_same_at(found, index(folder, "full.h5", *center), there)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_while_following(folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
+    def stopped(live: Any, progress: Any) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    monkeypatch.setattr("nbedex.workflow.follow._Live.until_complete", stopped)
+    (folder / "begun.npy").write_bytes((folder / "scan.npy").read_bytes()[:-100])
+    found, _, err = here(folder, "index", "begun.npy", *FLAGS, "--follow", "-o", "stopped.h5", "-q")
+    assert found == code and err.startswith("nbedex: stopped after 0 of 40 patterns had been indexed live; follow the")
+    assert not list(folder.glob("stopped*"))
 
 
 @pytest.mark.parametrize(

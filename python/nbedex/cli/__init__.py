@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from nbedex.errors import NbedexError
+from nbedex.cli.stopping import Stop, stoppable
+from nbedex.errors import Cancelled, NbedexError
 
 INTERNAL, INTERRUPTED = 1, 130
 
@@ -24,12 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from nbedex.cli.parser import make_parser
 
     verbose = False
+    stops: list[Stop] = []
     try:
-        args = make_parser().parse_args(argv)
-        verbose = args.verbose
-        with _log_to_stderr(verbose=args.verbose, quiet=args.quiet), _other_signals():
-            return int(args.run(args))
-    except NbedexError as error:
+        with stoppable(stops):
+            args = make_parser().parse_args(argv)
+            verbose = args.verbose
+            with _log_to_stderr(verbose=args.verbose, quiet=args.quiet):
+                return int(args.run(args))
+    except Cancelled as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
@@ -37,19 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
-    except MemoryError:
-        _complain("out of memory; use fewer --threads, a coarser --step or a smaller --k-max")
-        return INTERNAL
     except Exception as error:
-        signalled = _stop_behind(error)
-        if signalled is not None:
-            return _stopped(signalled)
-        if verbose:
-            raise
-        _complain(
-            f"internal error: {type(error).__name__}: {error}; run again with --verbose for the details and report it"
-        )
-        return INTERNAL
+        if stops:  # the error is what the stop was made into on its way here
+            return _stopped(stops[-1])
+        return _failed(error, verbose=verbose)
 
 
 def _stopped(stop: KeyboardInterrupt) -> int:
@@ -57,56 +48,19 @@ def _stopped(stop: KeyboardInterrupt) -> int:
     return int(getattr(stop, "exit_code", INTERRUPTED))
 
 
-def _stop_behind(error: BaseException) -> KeyboardInterrupt | None:
-    """The signal that an error comes from: compiled modules make an ImportError of one that arrives while they load."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, KeyboardInterrupt):
-        seen = seen.__cause__ or seen.__context__
-    return seen
-
-
-class _Terminated(KeyboardInterrupt):
-    """Another signal that ends a program: it is to end as on Ctrl-C, with what is done kept."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.exit_code = 128 + number
-
-
-@contextlib.contextmanager
-def _other_signals() -> Iterator[None]:
-    """SIGTERM (a batch system's time limit) and SIGHUP (a closed terminal) stop a run as Ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise _Terminated(number)
-
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):
-        # only the main thread may; and a SIGHUP that nohup ignores stays ignored
-        number = getattr(signal, name, None)
-        with contextlib.suppress(ValueError):
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                before[number] = signal.signal(number, stop)
-    hook, sys.unraisablehook = sys.unraisablehook, _ask_again(sys.unraisablehook)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ask_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], object]:
-    """A signal may come while Python runs a callback whose exceptions it drops, the stop with them: send it again."""
-
-    def hook(dropped: sys.UnraisableHookArgs) -> None:
-        if not isinstance(dropped.exc_value, KeyboardInterrupt):
-            otherwise(dropped)
-            return
-        number = getattr(dropped.exc_value, "exit_code", INTERRUPTED) - 128
-        threading.Timer(0.02, os.kill, (os.getpid(), number)).start()  # after the callback
-
-    return hook
+def _failed(error: Exception, *, verbose: bool) -> int:
+    if isinstance(error, NbedexError):
+        _complain(str(error))
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        _complain("out of memory; use fewer --threads, a coarser --step or a smaller --k-max")
+        return INTERNAL
+    if verbose:
+        raise error
+    _complain(
+        f"internal error: {type(error).__name__}: {error}; run again with --verbose for the details and report it"
+    )
+    return INTERNAL
 
 
 def _complain(message: str) -> None:

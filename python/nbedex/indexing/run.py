@@ -157,9 +157,7 @@ def index_task(
             state = "stopped"
             kept = "; what is done is kept, go on with --resume" if store else ""
             facts = run.monitor.facts()
-            cancelled = Cancelled(f"stopped after {facts.done} of {facts.total} patterns{kept}")
-            cancelled.exit_code = getattr(stop, "exit_code", Cancelled.exit_code)
-            raise cancelled from None
+            raise Cancelled(f"stopped after {facts.done} of {facts.total} patterns{kept}", stop) from None
         finally:
             run.monitor.write(state)
     log.info("indexed: %s", sentence(run.monitor.facts("finished")))

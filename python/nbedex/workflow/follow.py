@@ -81,10 +81,11 @@ def follow(settings: RunSettings, *, progress: Progress = silent, watch: Watch |
         live = stack.enter_context(_Live(settings, growing, target))
         try:
             live.until_complete(progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             raise Cancelled(
                 f"stopped after {live.done} of {growing.scan.size} patterns had been indexed live; follow the file"
-                " again, or index it when it is finished"
+                " again, or index it when it is finished",
+                stop,
             ) from None
         scan = live.finished_scan() or growing.scan
         if scan is not growing.scan:

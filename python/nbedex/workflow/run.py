@@ -233,9 +233,8 @@ def _write(target: Path, task: Task, progress: Progress, *, overwrite: bool) -> 
     try:
         assemble([part_of(target)], target, overwrite=overwrite, memory=task.plan.memory, progress=progress)
     except KeyboardInterrupt as stop:
-        cancelled = Cancelled("stopped while the result was written; all patterns are done, go on with --resume")
-        cancelled.exit_code = getattr(stop, "exit_code", Cancelled.exit_code)
-        raise cancelled from None
+        message = "stopped while the result was written; all patterns are done, go on with --resume"
+        raise Cancelled(message, stop) from None
 
 
 def _finish(target: Path, used: RunSettings) -> None:
