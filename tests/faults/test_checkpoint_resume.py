@@ -23,7 +23,7 @@ from nbedex.indexing.checkpoint import Checkpoint, discard, part_names
 from nbedex.library import TemplateLibrary
 from nbedex.scan import memory_scan, open_scan
 from oracles import held_run
-from oracles.command_line import nbedex
+from oracles.command_line import here, nbedex
 from oracles.held_run import blocks, release, wait_for_blocks
 from oracles.small_scan import CALIBRATION, FLAGS, small_library, small_scan, write_h5
 
@@ -118,6 +118,15 @@ def test_ctrl_c_and_resume(folder: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert_finished(folder)
+
+
+@pytest.mark.parametrize("more", [(), ("--follow",)])
+def test_an_unfinished_run_is_the_first_thing_said(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Before the scan is opened, which takes seconds where the calibration is checked."""
+    (tmp_path / "map.h5.part").mkdir()
+    (tmp_path / "map.h5.part" / "run.json").write_text("{}")
+    code, _, err = here(tmp_path, "index", "missing.npy", *FLAGS, "-o", "map.h5", "-q", *more)
+    assert code == 2 and "map.h5.part holds an unfinished run" in err
 
 
 def test_killed_at_random(folder: Path) -> None:

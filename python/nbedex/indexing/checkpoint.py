@@ -95,9 +95,7 @@ class Checkpoint:
         try:
             if description.is_file():
                 if not resume and shard is None:
-                    raise ArgumentError(
-                        f"{folder} holds an unfinished run: continue it with --resume, or start over with --overwrite"
-                    )
+                    raise _unfinished(folder)
                 self._compare(identity)
                 self._refuse_spoiled()
             else:
@@ -163,6 +161,17 @@ class Checkpoint:
     def close(self) -> None:
         """Give the lock back."""
         self._lock.release()
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """An error if a run began in a folder, and still goes on there or was stopped; before anything else is done."""
+    if (folder / "run.json").is_file():
+        with RunLock(folder):
+            raise _unfinished(folder)
+
+
+def _unfinished(folder: Path) -> ArgumentError:
+    return ArgumentError(f"{folder} holds an unfinished run: continue it with --resume, or start over with --overwrite")
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,35 @@ from typing import Any
 import numpy as np
 
 from nbedex.errors import ArgumentError, DataFormatError, OutputError
-from nbedex.indexing.checkpoint import part_names
+from nbedex.files import check_output
+from nbedex.indexing.checkpoint import part_names, refuse_unfinished
 from nbedex.indexing.memory import resident
 from nbedex.indexing.pipeline import processors
 from nbedex.indexing.task import Task, block_size
 from nbedex.maps import ResultReader, to_json
+from nbedex.workflow.options import OutputOptions
 
 log = logging.getLogger(__name__)
+
+
+def check_target(output: OutputOptions, shard: tuple[int, int] | None = None) -> Path:
+    """Where the result goes, if it may: neither it nor a part of it is there, or what is there is asked for.
+
+    Raises
+    ------
+    ArgumentError
+        None is named, or what a run that was stopped has finished is there, or another run goes on.
+    OutputError
+        It can't be written, or is there.
+    """
+    if not output.path:
+        raise ArgumentError("no output given: name the result file")
+    may = output.overwrite or output.resume or shard is not None
+    for file in (output.path, f"{output.path}.toml"):
+        check_output(file, overwrite=may)
+    if not may:
+        refuse_unfinished(part_of(Path(output.path)))
+    return Path(output.path)
 
 
 def part_of(target: Path) -> Path:

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.errors import ArgumentError, Cancelled, DataFormatError, NbedexError
-from nbedex.files import check_output
 from nbedex.indexing.checkpoint import Checkpoint, discard
 from nbedex.indexing.monitor import Watch
 from nbedex.indexing.task import Known, Task, index_patterns, make_task
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan
 from nbedex.scan.growing import GrowingScan, open_growing
+from nbedex.workflow.before import check_target
 from nbedex.workflow.inputs import Libraries, gather, opened, plan_for
 from nbedex.workflow.live import LivePicture
 from nbedex.workflow.options import RunSettings
@@ -71,9 +71,7 @@ def follow(settings: RunSettings, *, progress: Progress = silent, watch: Watch |
             "patterns can't be averaged with neighbours that have not been written yet: leave out --average, or index"
             " the file when it is finished"
         )
-    target = Path(settings.output.path)
-    for file in (target, Path(f"{target}.toml")):
-        check_output(file, overwrite=settings.output.overwrite or settings.output.resume)
+    target = check_target(settings.output)
     with ExitStack() as stack:
         growing = _opened_in_time(settings, progress)
         stack.callback(lambda: growing.scan.close())

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.calibration import Calibration
-from nbedex.errors import ArgumentError, Cancelled, OutputError
+from nbedex.errors import Cancelled, OutputError
 from nbedex.files import check_output, remove_leftovers, write_atomically
 from nbedex.indexing import PatternView, index_scan, look_at
 from nbedex.indexing.assembly import assemble
@@ -30,7 +30,7 @@ from nbedex.progress import Progress, silent
 from nbedex.provenance import software
 from nbedex.scan import Scan
 from nbedex.settings import settings_to_toml
-from nbedex.workflow.before import check_disk, is_complete, part_of, report_memory
+from nbedex.workflow.before import check_disk, check_target, is_complete, part_of, report_memory
 from nbedex.workflow.inputs import Inputs, Libraries, as_asked, gather, opened, plan_for
 from nbedex.workflow.live import LivePicture
 from nbedex.workflow.logfile import log_file
@@ -101,11 +101,7 @@ def run_to_file(
         Ctrl-C; `resume` goes on from there.
     """
     started = time.monotonic()
-    output = settings.output
-    if not output.path:
-        raise ArgumentError("no output given: name the result file")
-    for file in (output.path, f"{output.path}.toml"):
-        check_output(file, overwrite=output.overwrite or output.resume or shard is not None)
+    check_target(settings.output, shard)
     with opened(settings.scan) as scan:
         return run_opened(
             settings, scan, started=started, shard=shard, libraries=libraries, progress=progress, watch=watch
