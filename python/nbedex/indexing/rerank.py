@@ -10,7 +10,7 @@ docs/decisions/re-ranking.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,12 @@ def rerank_options(
     )
 
 
+def within(engine: RerankEngine, *, reach_deg: float, step_deg: float, starts: int) -> RerankEngine:
+    """An engine that looks for tilts in a smaller or larger reach; see `RerankSettings`."""
+    options = engine.options.within(float(np.deg2rad(reach_deg)), float(np.deg2rad(step_deg)), starts)
+    return replace(engine, options=options)
+
+
 def rerank_patterns(
     frames: NDArray[Any],
     centers: Array,
@@ -231,12 +237,88 @@ def rerank_patterns(
         np.ascontiguousarray(centers, dtype=np.float64),
         mask,
         [crystal.core for crystal in engine.crystals],
-        np.ascontiguousarray(np.where(none[..., None], (1.0, 0.0, 0.0, 0.0), orientation)),
-        np.where(none, -1, phase_id).astype(np.int32),
-        np.where(none, 0.0, score).astype(np.float64),
+        *_to_core(orientation, phase_id, score, none),
         engine.options,
         threads,
     )
+    return _reranked(found, orientation, none)
+
+
+def rerank_together(
+    frames: NDArray[Any],
+    centers: Array,
+    orientation: Array,
+    phase_id: NDArray[np.integer],
+    engine: RerankEngine,
+    *,
+    mask: NDArray[np.uint8] | None = None,
+    threads: int = 0,
+) -> Reranked:
+    """Refine and compare candidates in several patterns of one crystal, which is not bent between them.
+
+    The patterns share a candidate's tilt, so that it does not follow the noise of each; every pattern has a thickness
+    of its own. Each candidate is looked for with the same effort.
+
+    Parameters
+    ----------
+    frames : (n, det_y, det_x)
+        As read.
+    centers : (n, 2) float64
+        Direct beam (row, column), pixels.
+    orientation : (k, 4) float64
+        Candidates, sample to crystal.
+    phase_id : (k,) int
+        Which crystal each is; negative ones are not tried.
+    engine
+        From `make_rerank_engine`.
+    mask, threads
+        As of `rerank_patterns`.
+
+    Returns
+    -------
+    Reranked
+        By pattern and candidate (n, k). Orientations of a candidate differ by the turn about the beam that the places
+        of a pattern's spots ask for.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes don't fit together, or there is no frame.
+    """
+    if (
+        not len(frames)
+        or phase_id.ndim != 1
+        or orientation.shape != (*phase_id.shape, 4)
+        or len(centers) != len(frames)
+    ):
+        raise ArgumentError(
+            "frames, centers, orientation and phase_id must have shapes (n, y, x), (n, 2), (k, 4), (k,) with n > 0,"
+            f" got {frames.shape}, {centers.shape}, {orientation.shape}, {phase_id.shape}"
+        )
+    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=1)
+    found = _core.rerank_together(
+        frames,
+        np.ascontiguousarray(centers, dtype=np.float64),
+        mask,
+        [crystal.core for crystal in engine.crystals],
+        *_to_core(orientation, phase_id, np.zeros(phase_id.shape), none),
+        engine.options,
+        threads,
+    )
+    return _reranked(found, orientation, none)
+
+
+def _to_core(
+    orientation: Array, phase_id: NDArray[np.integer], score: NDArray[np.floating], none: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.int32], Array]:
+    return (
+        np.ascontiguousarray(np.where(none[..., None], (1.0, 0.0, 0.0, 0.0), orientation)),
+        np.where(none, -1, phase_id).astype(np.int32),
+        np.where(none, 0.0, score).astype(np.float64),
+    )
+
+
+def _reranked(found: _core.RerankedCandidates, orientation: Array, none: NDArray[np.bool_]) -> Reranked:
     return Reranked(
         orientation=np.where(none[..., None], orientation, canonical(found["orientation"])),
         score=found["score"],
