@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 SCANS: dict[str, Specimen] = {
     "polycrystal": Specimen(),
     # without grains that were placed as traps: the name decides the random numbers
-    **{f"ordinary {number}": Specimen(near_zone=0, related=False, number=number) for number in range(1, 13)},
+    **{f"ordinary {number}": Specimen(near_zone=0, related=False, number=number) for number in range(1, 19)},
     # and twice as many of each phase: half as large, most columns near a boundary
     **{
         f"small grains {number}": Specimen(

@@ -9,7 +9,7 @@ docs/decisions/re-ranking.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -231,17 +231,7 @@ def rerank_patterns(
             "frames, centers, orientation, phase_id and score must have shapes (n, y, x), (n, 2), (n, k, 4), (n, k),"
             f" (n, k), got {frames.shape}, {centers.shape}, {orientation.shape}, {phase_id.shape}, {score.shape}"
         )
-    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=2)
-    found = _core.rerank(
-        frames,
-        np.ascontiguousarray(centers, dtype=np.float64),
-        mask,
-        [crystal.core for crystal in engine.crystals],
-        *_to_core(orientation, phase_id, score, none),
-        engine.options,
-        threads,
-    )
-    return _reranked(found, orientation, none)
+    return _ask(_core.rerank, frames, centers, orientation, phase_id, score, engine, mask, threads)
 
 
 def rerank_together(
@@ -295,30 +285,34 @@ def rerank_together(
             "frames, centers, orientation and phase_id must have shapes (n, y, x), (n, 2), (k, 4), (k,) with n > 0,"
             f" got {frames.shape}, {centers.shape}, {orientation.shape}, {phase_id.shape}"
         )
-    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=1)
-    found = _core.rerank_together(
+    nothing = np.zeros(phase_id.shape)
+    return _ask(_core.rerank_together, frames, centers, orientation, phase_id, nothing, engine, mask, threads)
+
+
+def _ask(
+    core: Callable[..., _core.RerankedCandidates],
+    frames: NDArray[Any],
+    centers: Array,
+    orientation: Array,
+    phase_id: NDArray[np.integer],
+    score: NDArray[np.floating],
+    engine: RerankEngine,
+    mask: NDArray[np.uint8] | None,
+    threads: int,
+) -> Reranked:
+    """Candidates (..., k) handed to a function of the core; those that are none stay as they are."""
+    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=-1)
+    found = core(
         frames,
         np.ascontiguousarray(centers, dtype=np.float64),
         mask,
         [crystal.core for crystal in engine.crystals],
-        *_to_core(orientation, phase_id, np.zeros(phase_id.shape), none),
-        engine.options,
-        threads,
-    )
-    return _reranked(found, orientation, none)
-
-
-def _to_core(
-    orientation: Array, phase_id: NDArray[np.integer], score: NDArray[np.floating], none: NDArray[np.bool_]
-) -> tuple[Array, NDArray[np.int32], Array]:
-    return (
         np.ascontiguousarray(np.where(none[..., None], (1.0, 0.0, 0.0, 0.0), orientation)),
         np.where(none, -1, phase_id).astype(np.int32),
         np.where(none, 0.0, score).astype(np.float64),
+        engine.options,
+        threads,
     )
-
-
-def _reranked(found: _core.RerankedCandidates, orientation: Array, none: NDArray[np.bool_]) -> Reranked:
     return Reranked(
         orientation=np.where(none[..., None], orientation, canonical(found["orientation"])),
         score=found["score"],
