@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "nearby_crystal.hpp"
-#include "spot_readings.hpp"
 #include "pixel_types.hpp"
 
 namespace nbedex {
@@ -42,13 +41,7 @@ struct Point {
     std::size_t candidate = 0;
     Tilt tilt{};
     double score = -1;
-};
-
-/// Of one orientation at all patterns that show it.
-struct Candidate {
-    NearbyCrystal crystal;
-    std::vector<SpotReadings> patterns;
-    double kinematical;
+    std::size_t depth = 0;
 };
 
 }  // namespace
@@ -64,27 +57,22 @@ struct Reranker::State {
     std::vector<const BlochCrystal*> crystals;
     RerankOptions options;
     std::vector<Tilt> net;  // radians: where the rocking score is looked at
-    std::vector<float> radians, rocking, rocking_of_one;
+    std::vector<float> radians, rocking;
     std::vector<std::size_t> order;
     std::vector<double> rocked;
     Depths fine, coarse;
     SpotImage image;
     FastWaves waves;
-    std::vector<Candidate> nearby;
+    std::vector<NearbyCrystal> nearby;
+    std::vector<double> kinematical;
     std::size_t simulated = 0;
 
     Point look(std::size_t candidate, const Tilt& tilt, bool finely) {
-        Candidate& of = nearby[candidate];
-        const TiltedWaves at = simulate(of, tilt, finely);
-        double score = 0;
-        for (SpotReadings& pattern : of.patterns) score += pattern.compare(at).score;
-        return {candidate, tilt, score / static_cast<double>(of.patterns.size())};
-    }
-    TiltedWaves simulate(Candidate& of, const Tilt& tilt, bool finely) {
         ++simulated;
-        return of.crystal.simulate(tilt, finely ? options.fine : options.coarse, finely ? fine : coarse, options.wavelength, waves);
+        const Best best = nearby[candidate].evaluate(tilt, finely ? options.fine : options.coarse, finely ? fine : coarse, options.wavelength, waves);
+        return {candidate, tilt, best.score, best.depth};
     }
-    [[nodiscard]] double rank(const Point& p) const { return p.score + search_weight * nearby[p.candidate].kinematical; }
+    [[nodiscard]] double rank(const Point& p) const { return p.score + search_weight * kinematical[p.candidate]; }
 
     /// The best of a point and the six around it, and the points of several candidates that are worth following.
     Point step(const Point& from, double size, bool finely) {
@@ -131,7 +119,7 @@ struct Reranker::State {
         for (std::size_t i = 0, n = tilts.size(); i < n; ++i)  // maxima are about as wide as the net
             for (const Tilt& direction : hexagon) tilts.push_back(tilts[i] + 0.5 * options.step * direction);
         sort_by_rocking(c, tilts);
-        rocked[c] = rocking[order[0]] / static_cast<float>(nearby[c].patterns.size());
+        rocked[c] = rocking[order[0]];
         std::vector<Start> chosen;
         for (std::size_t i = 0; i < tilts.size() && chosen.size() < static_cast<std::size_t>(options.starts); ++i) {
             const Tilt& tilt = tilts[i];
@@ -147,12 +135,8 @@ struct Reranker::State {
         radians.clear();
         for (const Tilt& tilt : tilts)
             for (const double part : tilt) radians.push_back(static_cast<float>(part));
-        rocking.assign(tilts.size(), 0.0F);
-        rocking_of_one.resize(tilts.size());
-        for (const SpotReadings& pattern : nearby[c].patterns) {
-            pattern.rocking(radians, rocking_of_one);
-            for (std::size_t i = 0; i < tilts.size(); ++i) rocking[i] += rocking_of_one[i];
-        }
+        rocking.resize(tilts.size());
+        nearby[c].rocking(radians, rocking);
         order.resize(tilts.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         std::ranges::stable_sort(order, std::greater<>{}, [&](std::size_t i) { return rocking[i]; });
@@ -161,9 +145,7 @@ struct Reranker::State {
         tilts = std::move(sorted);
     }
 
-    std::size_t rerank(std::span<const RerankCandidate> candidates, std::span<const SpotImage* const> images,
-                       std::span<const std::array<double, 2>> centers, std::span<RerankedCandidate> out);
-    void describe(const Point& at, std::span<RerankedCandidate> of_patterns);
+    void describe(const Point& at, RerankedCandidate& result);
     double orientation_error(const Point& at);
 
     /// The most promising tilts of all candidates: the best of each, then those whose rocking scores are highest.
@@ -205,32 +187,24 @@ struct Reranker::State {
     }
 };
 
-void Reranker::State::describe(const Point& at, std::span<RerankedCandidate> of_patterns) {
-    Candidate& of = nearby[at.candidate];
-    const TiltedWaves there = simulate(of, at.tilt, true);
-    for (std::size_t p = 0; p < of.patterns.size(); ++p) {
-        SpotReadings& pattern = of.patterns[p];
-        RerankedCandidate& result = of_patterns[p];
-        const Best best = pattern.compare(there);
-        const auto [thickness, thickness_error] = pattern.thickness(best, fine);
-        result.orientation = of.crystal.orientation(at.tilt) * pattern.turn();
-        result.score = best.score;
-        result.thickness = thickness;
-        result.thickness_error = thickness_error;
-        result.evidence = pattern.evidence(best.score, of.kinematical);
-        result.spots = static_cast<double>(pattern.spots_seen());
-    }
+void Reranker::State::describe(const Point& at, RerankedCandidate& result) {
+    NearbyCrystal& crystal = nearby[at.candidate];
+    const Best best = crystal.evaluate(at.tilt, options.fine, fine, options.wavelength, waves);
+    ++simulated;
+    const auto [thickness, thickness_error] = crystal.thickness(best, fine);
+    result.orientation = crystal.orientation(at.tilt);
+    result.score = best.score;
+    result.thickness = thickness;
+    result.thickness_error = thickness_error;
+    result.evidence = crystal.evidence(best.score, kinematical[at.candidate]);
 }
 
 /// Of a paraboloid through the score at the best tilt and at six around it.
 double Reranker::State::orientation_error(const Point& at) {
-    double loss = 0, chance = 0;
+    double loss = 0;
     const double score = look(at.candidate, at.tilt, true).score;
     for (const Tilt& direction : hexagon) loss += std::max(0.0, score - look(at.candidate, at.tilt + probe * direction, true).score) / 6;
-    const std::vector<SpotReadings>& patterns = nearby[at.candidate].patterns;
-    for (const SpotReadings& pattern : patterns) chance += pattern.chance(score);
-    const auto n = static_cast<double>(patterns.size());
-    return probe * std::sqrt(tilt_excess * (chance / n / n) / std::max(loss, 1e-6));
+    return probe * std::sqrt(tilt_excess * nearby[at.candidate].chance(score) / std::max(loss, 1e-6));
 }
 
 Reranker::Reranker(std::span<const BlochCrystal* const> crystals, const RerankOptions& options)
@@ -238,52 +212,37 @@ Reranker::Reranker(std::span<const BlochCrystal* const> crystals, const RerankOp
 Reranker::~Reranker() = default;
 Reranker::Reranker(Reranker&&) noexcept = default;
 
-/// Candidates (k) in patterns (n) that share their tilts; `out` (k, n).
-std::size_t Reranker::State::rerank(std::span<const RerankCandidate> candidates, std::span<const SpotImage* const> images,
-                                    std::span<const std::array<double, 2>> centers, std::span<RerankedCandidate> out) {
-    const std::size_t n = images.size();
-    nearby.clear();
-    simulated = 0;
-    std::vector<std::span<RerankedCandidate>> results;  // of those tried
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const RerankCandidate& given = candidates[i];
-        const std::span<RerankedCandidate> of_it = out.subspan(i * n, n);
-        std::ranges::fill(of_it, RerankedCandidate{given.orientation, nan, nan, nan, nan, nan, nan, nan, nan});
-        if (given.phase < 0) continue;
-        results.push_back(of_it);
-        Candidate& made = nearby.emplace_back(NearbyCrystal(*crystals[static_cast<std::size_t>(given.phase)], given.orientation, options),
-                                              std::vector<SpotReadings>{}, given.kinematical);
-        for (std::size_t p = 0; p < n; ++p) made.patterns.emplace_back(made.crystal, *images[p], centers[p], options);
-    }
-    rocked.assign(nearby.size(), 0.0);
-    const std::vector<Point> found = search();
-    for (std::size_t c = 0; c < found.size(); ++c) {
-        for (std::size_t p = 0; p < n; ++p) {
-            results[c][p].explained = nearby[c].patterns[p].explained();
-            results[c][p].rocking = rocked[c];
-        }
-        if (found[c].score >= 0) describe(found[c], results[c]);
-    }
-    const auto best = std::ranges::max_element(results, {}, [](std::span<const RerankedCandidate> of_it) { return of_it[0].evidence; });
-    if (best != results.end()) {
-        const double error = orientation_error(found[static_cast<std::size_t>(best - results.begin())]);
-        for (RerankedCandidate& result : *best) result.orientation_error = error;
-    }
-    return simulated;
-}
-
 template <class T>
 std::size_t Reranker::rerank(const Frame<T>& frame, double center_row, double center_column, std::span<const RerankCandidate> candidates,
                              std::span<RerankedCandidate> out) {
-    state_->image.read(frame, center_row, center_column, state_->options.spots);
-    const SpotImage* image = &state_->image;
-    const std::array<double, 2> center{center_column, center_row};
-    return state_->rerank(candidates, {&image, 1}, {&center, 1}, out);
-}
-
-std::size_t Reranker::rerank_together(std::span<const SpotImage* const> images, std::span<const std::array<double, 2>> centers,
-                                      const RerankCandidate& candidate, std::span<RerankedCandidate> out) {
-    return state_->rerank({&candidate, 1}, images, centers, out);
+    State& state = *state_;
+    const RerankOptions& options = state.options;
+    state.image.read(frame, center_row, center_column, options.spots);
+    state.nearby.clear();
+    state.kinematical.clear();
+    state.simulated = 0;
+    std::vector<std::size_t> number;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        out[i] = {candidates[i].orientation, nan, nan, nan, nan, nan, nan, nan, nan};
+        if (candidates[i].phase < 0) continue;
+        number.push_back(i);
+        state.nearby.emplace_back(*state.crystals[static_cast<std::size_t>(candidates[i].phase)], candidates[i].orientation, options);
+        state.nearby.back().measure(state.image, {center_column, center_row}, options);
+        state.kinematical.push_back(candidates[i].kinematical);
+    }
+    state.rocked.assign(state.nearby.size(), 0.0);
+    const std::vector<Point> found = state.search();
+    for (std::size_t c = 0; c < found.size(); ++c) {
+        RerankedCandidate& result = out[number[c]];
+        result.explained = state.nearby[c].explained();
+        result.rocking = state.rocked[c];
+        if (found[c].score < 0) continue;
+        result.spots = static_cast<double>(state.nearby[c].spots_seen());
+        state.describe(found[c], result);
+    }
+    const auto best = std::ranges::max_element(number, {}, [&](std::size_t i) { return out[i].evidence; });
+    if (best != number.end()) out[*best].orientation_error = state.orientation_error(found[static_cast<std::size_t>(best - number.begin())]);
+    return state.simulated;
 }
 
 #define NBEDEX_INSTANTIATE(T)                                                                                                    \

@@ -154,7 +154,6 @@ class RerankOptions:
         thicknesses: int,
         faintest: float,
     ) -> None: ...
-    def within(self, reach: float, step: float, starts: int) -> RerankOptions: ...
 
 class RerankedCandidates(TypedDict):
     orientation: NDArray[np.float64]
@@ -169,17 +168,6 @@ class RerankedCandidates(TypedDict):
     simulated: NDArray[np.int32]
 
 def rerank(
-    frames: Frames,
-    centers: NDArray[np.float64],
-    mask: Mask,
-    crystals: Sequence[BlochCrystal],
-    orientations: NDArray[np.float64],
-    phases: NDArray[np.int32],
-    kinematical: NDArray[np.float64],
-    options: RerankOptions,
-    threads: int,
-) -> RerankedCandidates: ...
-def rerank_together(
     frames: Frames,
     centers: NDArray[np.float64],
     mask: Mask,

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
 from nbedex.grains.answers import answers_of
-from nbedex.grains.asking import ask_grain, local_mean
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
     BlochEngine,
     GrainEvidence,
+    ask_grain,
+    local_mean,
     mean_near,
     with_merged,
     with_pixels,

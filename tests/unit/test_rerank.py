@@ -134,9 +134,7 @@ truth = random_quaternions(3, seed=2)
 shown = np.stack([frame(made.crystals[0], q, 50.0) for q in truth])
 found = rerank_patterns(shown, np.array([CENTER] * 3), np.stack([truth, truth[::-1]], axis=1), np.zeros((3, 2), int),
                         np.zeros((3, 2)), made, threads={threads})
-both = rerank_together(shown[[0, 1]], np.array([CENTER] * 2), truth[:2], np.zeros(2, int), made, threads={threads})
-for one in (found, both):
-    sys.stdout.write("".join(a.tobytes().hex() for a in (one.orientation, one.evidence, one.thickness_nm)))
+sys.stdout.write("".join(a.tobytes().hex() for a in (found.orientation, found.evidence, found.thickness_nm)))
 """
 
 

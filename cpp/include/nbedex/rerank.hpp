@@ -2,11 +2,9 @@
 //
 // The places of a candidate's spots hardly depend on its tilt (by less than 10^-3 1/angstrom within 2 degrees), so the counts in all
 // spots that could be excited are read once, after small errors of centre, scale, ellipse and turn are fitted to the peaks. Then
-// tilts are tried from coarse to fine, each at all thicknesses, and compared with what was read. Patterns of one crystal can be asked
-// together: each tilt is simulated once, and its score is their mean.
+// tilts are tried from coarse to fine, each at all thicknesses, and compared with what was read.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -66,11 +64,6 @@ public:
     template <class T>
     std::size_t rerank(const Frame<T>& frame, double center_row, double center_column, std::span<const RerankCandidate> candidates,
                        std::span<RerankedCandidate> out);
-
-    /// One candidate in patterns of a crystal that is not bent between them: they share its tilt, and each has a thickness. `centers`:
-    /// column, row; `out`: by pattern. Returns how often a pattern was simulated.
-    std::size_t rerank_together(std::span<const SpotImage* const> images, std::span<const std::array<double, 2>> centers,
-                                const RerankCandidate& candidate, std::span<RerankedCandidate> out);
 
 private:
     struct State;

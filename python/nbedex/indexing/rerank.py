@@ -9,8 +9,8 @@ docs/decisions/re-ranking.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -177,12 +177,6 @@ def rerank_options(
     )
 
 
-def within(engine: RerankEngine, *, reach_deg: float, step_deg: float, starts: int) -> RerankEngine:
-    """An engine that looks for tilts in a smaller or larger reach; see `RerankSettings`."""
-    options = engine.options.within(float(np.deg2rad(reach_deg)), float(np.deg2rad(step_deg)), starts)
-    return replace(engine, options=options)
-
-
 def rerank_patterns(
     frames: NDArray[Any],
     centers: Array,
@@ -231,78 +225,8 @@ def rerank_patterns(
             "frames, centers, orientation, phase_id and score must have shapes (n, y, x), (n, 2), (n, k, 4), (n, k),"
             f" (n, k), got {frames.shape}, {centers.shape}, {orientation.shape}, {phase_id.shape}, {score.shape}"
         )
-    return _ask(_core.rerank, frames, centers, orientation, phase_id, score, engine, mask, threads)
-
-
-def rerank_together(
-    frames: NDArray[Any],
-    centers: Array,
-    orientation: Array,
-    phase_id: NDArray[np.integer],
-    engine: RerankEngine,
-    *,
-    mask: NDArray[np.uint8] | None = None,
-    threads: int = 0,
-) -> Reranked:
-    """Refine and compare candidates in several patterns of one crystal, which is not bent between them.
-
-    The patterns share a candidate's tilt, so that it does not follow the noise of each; every pattern has a thickness
-    of its own. Each candidate is looked for with the same effort.
-
-    Parameters
-    ----------
-    frames : (n, det_y, det_x)
-        As read.
-    centers : (n, 2) float64
-        Direct beam (row, column), pixels.
-    orientation : (k, 4) float64
-        Candidates, sample to crystal.
-    phase_id : (k,) int
-        Which crystal each is; negative ones are not tried.
-    engine
-        From `make_rerank_engine`.
-    mask, threads
-        As of `rerank_patterns`.
-
-    Returns
-    -------
-    Reranked
-        By pattern and candidate (n, k). Orientations of a candidate differ by the turn about the beam that the places
-        of a pattern's spots ask for.
-
-    Raises
-    ------
-    ArgumentError
-        Shapes don't fit together, or there is no frame.
-    """
-    if (
-        not len(frames)
-        or phase_id.ndim != 1
-        or orientation.shape != (*phase_id.shape, 4)
-        or len(centers) != len(frames)
-    ):
-        raise ArgumentError(
-            "frames, centers, orientation and phase_id must have shapes (n, y, x), (n, 2), (k, 4), (k,) with n > 0,"
-            f" got {frames.shape}, {centers.shape}, {orientation.shape}, {phase_id.shape}"
-        )
-    nothing = np.zeros(phase_id.shape)
-    return _ask(_core.rerank_together, frames, centers, orientation, phase_id, nothing, engine, mask, threads)
-
-
-def _ask(
-    core: Callable[..., _core.RerankedCandidates],
-    frames: NDArray[Any],
-    centers: Array,
-    orientation: Array,
-    phase_id: NDArray[np.integer],
-    score: NDArray[np.floating],
-    engine: RerankEngine,
-    mask: NDArray[np.uint8] | None,
-    threads: int,
-) -> Reranked:
-    """Candidates (..., k) handed to a function of the core; those that are none stay as they are."""
-    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=-1)
-    found = core(
+    none = (phase_id < 0) | ~np.isfinite(orientation).all(axis=2)
+    found = _core.rerank(
         frames,
         np.ascontiguousarray(centers, dtype=np.float64),
         mask,
