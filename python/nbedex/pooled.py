@@ -10,11 +10,12 @@ import msgspec
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.files import check_output
+from nbedex.grains.asking import nearby_search
 from nbedex.grains.bloch_evidence import BlochEngine
 from nbedex.grains.pooling import Pooled, PoolingSettings, pool_patterns
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.prepare import prepare
-from nbedex.indexing.rerank import make_rerank_engine
+from nbedex.indexing.rerank import RerankEngine, make_crystals, rerank_options
 from nbedex.indexing.settings import IndexingSettings, RerankSettings
 from nbedex.library import TemplateLibrary
 from nbedex.maps import read_result, write_result
@@ -131,16 +132,22 @@ def bloch_engine(
 ) -> BlochEngine:
     """Crystals made ready, about half a second for each."""
     grid = engine.grid
-    return BlochEngine(
-        engine=make_rerank_engine(
-            library.phases,
+    crystals = make_crystals(library.phases, calibration, k_max=grid.k_max)
+
+    def looking(search: RerankSettings) -> RerankEngine:
+        options = rerank_options(
             calibration,
-            settings,
+            search,
             k_min=grid.k_min,
             k_max=grid.k_max,
             disk_radius=engine.settings.preprocess.disk_radius,
             each_alone=True,
-        ),
+        )
+        return RerankEngine(crystals, options, search)
+
+    return BlochEngine(
+        engine=looking(settings),
+        nearby=looking(nearby_search(settings)),
         mask=engine.mask,
         n_bins=grid.n_rings * grid.n_azimuths,
         symmetries=engine.symmetries,

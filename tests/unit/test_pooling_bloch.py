@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
 from nbedex.grains.answers import answers_of
+from nbedex.grains.asking import ask_grain, local_mean, nearby_search
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
     BlochEngine,
     GrainEvidence,
-    ask_grain,
-    local_mean,
     mean_near,
     with_merged,
     with_pixels,
@@ -47,10 +46,15 @@ def na2au() -> Phase:
 
 @pytest.fixture(scope="module")
 def bloch(na2au: Phase) -> BlochEngine:
-    engine = make_rerank_engine([na2au], CALIBRATION, RerankSettings(), k_min=0.07, k_max=1.1, each_alone=True)
-    return BlochEngine(
-        engine=engine, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,), k_min=0.07, k_max=1.1
+    settings = RerankSettings()
+    engine, nearby = (
+        make_rerank_engine([na2au], CALIBRATION, search, k_min=0.07, k_max=1.1, each_alone=True)
+        for search in (settings, nearby_search(settings))
     )
+    return BlochEngine(
+        engine=engine, nearby=nearby, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,),
+        k_min=0.07, k_max=1.1,
+    )  # fmt: skip
 
 
 def bent_grain(bloch: BlochEngine, truth: NDArray[np.float64]) -> Scan:

@@ -1,24 +1,19 @@
-"""Candidates of grains compared by Bloch waves, in several patterns of each grain (docs/decisions/pooling.md).
+"""Candidates of grains compared by Bloch waves: what is known of each, and how it is put together.
 
-A pattern that is asked is the mean of those around it in the grain, three by three: tilt and thickness hardly differ
-there, and noise is a third. Every candidate gets the tilt and the thickness that suit it, pattern by pattern, and what
-speaks for it is added up. Candidates that have fallen behind are given up after every few patterns, so that clear cases
-cost little and doubtful ones get all patterns.
+How patterns are asked: nbedex.grains.asking; why so: docs/decisions/pooling.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.indexing.rerank import Reranked, RerankEngine, rerank_patterns
+from nbedex.indexing.rerank import Reranked, RerankEngine
 from nbedex.indexing.rerank_records import log_likelihood
 from nbedex.maps import canonical, conjugate, disorientation_angle, multiply
-from nbedex.scan import Scan
 
 Array = NDArray[np.float64]
 
@@ -27,9 +22,6 @@ Array = NDArray[np.float64]
 OF_SUM, OF_MATCHING = 0.25, 0.03
 OF_PIXELS = 0.5  # log odds for what a grain's pixels say: they are all its patterns, but each by matching alone
 UNDECIDED = 2.0  # log odds: candidates that differ by less can't be told apart
-_BATCH = 3  # patterns after which candidates may be given up
-_BEHIND, _FAR_BEHIND = 6.0, 8.0  # log odds at which they are, and at which they are after a single pattern
-_AROUND = 1  # scan positions around a pattern that is asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +32,8 @@ class BlochEngine:
     ----------
     engine
         From `make_rerank_engine` with `each_alone`.
+    nearby
+        The same, to look in a small reach and less thoroughly.
     mask : (det_y, det_x) uint8 or None
         Non-zero where a detector pixel must not be used.
     n_bins
@@ -51,6 +45,7 @@ class BlochEngine:
     """
 
     engine: RerankEngine
+    nearby: RerankEngine
     mask: NDArray[np.uint8] | None
     n_bins: int
     symmetries: tuple[Array, ...]
@@ -72,12 +67,15 @@ class GrainEvidence:
         Flat numbers of the positions asked.
     patterns : Reranked
         What was found there (m, k).
+    elsewhere
+        Odds of the best candidate's surroundings, 3 to 5 degrees off, against where it is.
     """
 
     log_odds: Array
     orientation: Array
     pixels: NDArray[np.int64]
     patterns: Reranked
+    elsewhere: float = 0.0
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -96,67 +94,10 @@ class GrainEvidence:
         return np.asarray(odds / odds.sum())
 
 
-def ask_grain(
-    scan: Scan,
-    centers: NDArray[np.floating[Any]],
-    label: NDArray[np.integer],
-    pixels: NDArray[np.integer],
-    record: NDArray[Any],
-    bloch: BlochEngine,
-    *,
-    threads: int = 0,
-) -> GrainEvidence:
-    """Compare the candidates of one grain.
-
-    Parameters
-    ----------
-    scan
-        The scan.
-    centers : (ny, nx, 2)
-        Direct beam of every pattern (row, column), pixels.
-    label : (ny, nx) int
-        Grain of every pixel.
-    pixels : (m,) int
-        Flat numbers of positions of the grain that may be asked, in the order in which they are.
-    record
-        Of its mean pattern (`nbedex.indexing.records`), whose rivals are the candidates.
-    bloch
-        Crystals and options.
-    threads
-        0: all available. The result doesn't depend on it.
-    """
-    orientation, phase = record["rival_orientation"].copy(), record["rival_phase_id"].copy()
+def of_matching(record: NDArray[Any], bloch: BlochEngine) -> Array:
+    """Log odds (k,) of a record's candidates by matching the mean pattern."""
     score = record["rival_score"].astype(np.float64)
-    alive = (phase >= 0) & (score >= bloch.engine.settings.candidate_share * score[0])
-    matching = OF_MATCHING * log_likelihood(score[None], bloch.n_bins)[0]
-    found: list[Reranked] = []
-    log_odds = np.where(alive, matching, -np.inf)
-    ends = sorted({0, min(1, len(pixels)), *range(_BATCH, len(pixels), _BATCH), len(pixels)})
-    for first, end in pairwise(ends):
-        if first >= _BATCH and alive.sum() < 2:
-            break
-        asked = pixels[first:end]
-        frames = np.stack([local_mean(scan, label, int(p)) for p in asked])
-        found.append(
-            rerank_patterns(
-                frames,
-                np.ascontiguousarray(centers.reshape(-1, 2)[asked], dtype=np.float64),
-                np.broadcast_to(orientation, (len(asked), *orientation.shape)),
-                np.broadcast_to(np.where(alive, phase, -1), (len(asked), len(phase))),
-                np.zeros((len(asked), len(phase))),
-                bloch.engine,
-                mask=bloch.mask,
-                threads=threads,
-            )
-        )
-        evidence = np.concatenate([f.evidence for f in found])[:, alive]
-        log_odds[alive] = matching[alive] + OF_SUM * evidence.sum(axis=0) / np.sqrt(len(evidence))
-        alive &= log_odds >= log_odds.max() - (_FAR_BEHIND if end == 1 else _BEHIND)
-    patterns = joined(found)
-    for k in np.flatnonzero(patterns.tried.any(axis=0)):
-        of_k = patterns.orientation[patterns.tried[:, k], k]
-        orientation[k] = mean_near(of_k, orientation[k], bloch.symmetries[phase[k]])
-    return GrainEvidence(log_odds, orientation, pixels[: len(patterns.evidence)].astype(np.int64), patterns)
+    return np.asarray(OF_MATCHING * log_likelihood(score[None], bloch.n_bins)[0])
 
 
 def with_merged(evidence: GrainEvidence, record: NDArray[Any], bloch: BlochEngine, distinct: float) -> GrainEvidence:
@@ -194,18 +135,6 @@ def with_pixels(
     return replace(evidence, log_odds=evidence.log_odds + OF_PIXELS * theirs)
 
 
-def local_mean(scan: Scan, label: NDArray[np.integer], pixel: int) -> NDArray[np.float32]:
-    """Mean of the patterns of a grain around one of them."""
-    ny, nx = label.shape
-    row, column = divmod(pixel, nx)
-    rows = np.arange(max(row - _AROUND, 0), min(row + _AROUND + 1, ny))
-    columns = np.arange(max(column - _AROUND, 0), min(column + _AROUND + 1, nx))
-    near = (rows[:, None] * nx + columns).ravel()
-    near = near[label.ravel()[near] == label[row, column]]
-    frames = np.nan_to_num(scan.read_at(near).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(frames.mean(axis=0, dtype=np.float64), dtype=np.float32)
-
-
 def mean_near(orientations: Array, near: Array, symmetry: Array, weight: Array | None = None) -> Array:
     """Mean (4,) of orientations (n, 4), weighted (n,), each in that equivalent which is nearest to one (4,)."""
     turn = multiply(orientations, conjugate(near))  # crystal to crystal
@@ -215,8 +144,3 @@ def mean_near(orientations: Array, near: Array, symmetry: Array, weight: Array |
     nearest *= np.sign(nearest @ near)[:, None]
     mean = np.average(nearest, axis=0, weights=weight)
     return np.asarray(canonical(mean / np.linalg.norm(mean)))
-
-
-def joined(parts: list[Reranked]) -> Reranked:
-    """The patterns of several one after the other."""
-    return Reranked(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in Reranked.__annotations__})

@@ -20,8 +20,9 @@ from nbedex import _core
 from nbedex.errors import ArgumentError
 from nbedex.grains.answer import GrainAnswer
 from nbedex.grains.answers import answers_of
+from nbedex.grains.asking import ask_grain
 from nbedex.grains.bloch_answers import agreed
-from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, ask_grain, with_merged, with_pixels
+from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, with_merged, with_pixels
 from nbedex.grains.find import find_grains
 from nbedex.grains.model import GrainMap
 from nbedex.grains.offered import Solutions, solutions_around, with_offered, with_room

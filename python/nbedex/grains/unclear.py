@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.grains.bloch_evidence import BlochEngine, local_mean
+from nbedex.grains.asking import local_mean
+from nbedex.grains.bloch_evidence import BlochEngine
 from nbedex.grains.model import GrainMap, Role
 from nbedex.grains.rivals import Held, spread_evenly
 from nbedex.indexing.rerank import rerank_patterns

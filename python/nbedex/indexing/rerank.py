@@ -131,14 +131,19 @@ def make_rerank_engine(
     each_alone
         Give every candidate the same effort instead of following those that lead.
     """
-    dynamical = DynamicalSettings(voltage=calibration.voltage, k_max=_BEAMS_BEYOND * k_max)
     return RerankEngine(
-        crystals=tuple(DynamicalCrystal(phase, dynamical) for phase in phases),
+        crystals=make_crystals(phases, calibration, k_max=k_max),
         options=rerank_options(
             calibration, settings, k_min=k_min, k_max=k_max, disk_radius=disk_radius, each_alone=each_alone
         ),
         settings=settings,
     )
+
+
+def make_crystals(phases: Sequence[Phase], calibration: Calibration, *, k_max: float) -> tuple[DynamicalCrystal, ...]:
+    """The crystals of `make_rerank_engine`."""
+    dynamical = DynamicalSettings(voltage=calibration.voltage, k_max=_BEAMS_BEYOND * k_max)
+    return tuple(DynamicalCrystal(phase, dynamical) for phase in phases)
 
 
 def rerank_options(
