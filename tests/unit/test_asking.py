@@ -7,16 +7,17 @@ import pytest
 from numpy.typing import NDArray
 
 from nbedex.grains import asking
-from nbedex.grains.asking import ask_grain, each_pattern_asked, nearby_search, tilted_around
+from nbedex.grains.asking import ask_grain, each_pattern_asked, tilted_around
 from nbedex.grains.bloch_answers import decided
 from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence
-from nbedex.indexing import IndexingSettings, RerankSettings
+from nbedex.indexing import IndexingSettings
 from nbedex.indexing.records import empty_records
-from nbedex.indexing.rerank import Reranked, make_rerank_engine
+from nbedex.indexing.rerank import Reranked
 from nbedex.maps import Status, disorientation_angle, rotate
 from nbedex.phases import load_phase
 from nbedex.scan import Scan, memory_scan
-from oracles.dynamical_frames import CALIBRATION, CENTER, frame, tilted
+from oracles.bloch_engines import bloch_engine
+from oracles.dynamical_frames import CENTER, frame, tilted
 from oracles.laue_groups import random_quaternions
 
 TRUTH, OTHER = random_quaternions(2, seed=14)
@@ -25,15 +26,7 @@ N = 4
 
 @pytest.fixture(scope="module")
 def bloch() -> BlochEngine:
-    na2au, settings = load_phase("na2au"), RerankSettings()
-    engine, nearby = (
-        make_rerank_engine([na2au], CALIBRATION, search, k_min=0.07, k_max=1.1, each_alone=True)
-        for search in (settings, nearby_search(settings))
-    )
-    return BlochEngine(
-        engine=engine, nearby=nearby, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,),
-        k_min=0.07, k_max=1.1,
-    )  # fmt: skip
+    return bloch_engine(load_phase("na2au"))
 
 
 @pytest.fixture(scope="module")

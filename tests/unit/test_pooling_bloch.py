@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
 from nbedex.grains.answers import answers_of
-from nbedex.grains.asking import ask_grain, local_mean, nearby_search
+from nbedex.grains.asking import ask_grain, local_mean
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
@@ -27,12 +27,13 @@ from nbedex.grains.same_pattern import same_pattern_turns, with_same_patterns
 from nbedex.grains.unclear import few_that_explain
 from nbedex.indexing import IndexingSettings, RerankSettings
 from nbedex.indexing.records import empty_records
-from nbedex.indexing.rerank import Reranked, make_rerank_engine
+from nbedex.indexing.rerank import Reranked
 from nbedex.library import DynamicalCrystal, DynamicalSettings, SimulationSettings, build_library
 from nbedex.maps import IndexingResult, Status, canonical, disorientation_angle, multiply
 from nbedex.phases import Phase, load_phase
 from nbedex.pooled import for_means, wants_bloch_waves
 from nbedex.scan import Scan, memory_scan
+from oracles.bloch_engines import bloch_engine
 from oracles.dynamical_frames import CALIBRATION, CENTER, frame, tilted
 from oracles.laue_groups import random_quaternions
 
@@ -46,15 +47,7 @@ def na2au() -> Phase:
 
 @pytest.fixture(scope="module")
 def bloch(na2au: Phase) -> BlochEngine:
-    settings = RerankSettings()
-    engine, nearby = (
-        make_rerank_engine([na2au], CALIBRATION, search, k_min=0.07, k_max=1.1, each_alone=True)
-        for search in (settings, nearby_search(settings))
-    )
-    return BlochEngine(
-        engine=engine, nearby=nearby, mask=None, n_bins=30_000, symmetries=(na2au.symmetry_quaternions,),
-        k_min=0.07, k_max=1.1,
-    )  # fmt: skip
+    return bloch_engine(na2au)
 
 
 def bent_grain(bloch: BlochEngine, truth: NDArray[np.float64]) -> Scan:

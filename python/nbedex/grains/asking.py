@@ -26,6 +26,7 @@ from nbedex.maps import canonical, multiply
 from nbedex.scan import Scan
 
 Array = NDArray[np.float64]
+_Asked = tuple[NDArray[np.float32], Array]  # patterns (m, det_y, det_x), and where their direct beams are (m, 2)
 
 _BATCH = 3  # patterns after which candidates may be given up
 _BEHIND, _FAR_BEHIND = 6.0, 8.0  # log odds at which they are, and at which they are after a single pattern
@@ -136,29 +137,32 @@ def looked_around(
     """
     best = int(evidence.order[0])
     phase = int(record["rival_phase_id"][best])
-    frames, middles = _asked(scan, centers, label, evidence.pixels)
+    first, patterns = _asked(scan, centers, label, evidence.pixels[:1]), None
 
-    def asked(around: Array, n: int, engine: RerankEngine = bloch.nearby) -> Reranked:
-        shape = (n, len(around))
+    def asked(around: Array, shown: _Asked, engine: RerankEngine = bloch.nearby) -> Reranked:
+        shape = (len(shown[0]), len(around))
         return rerank_patterns(
-            frames[:n], middles[:n], np.broadcast_to(around, (*shape, 4)), np.full(shape, phase), np.zeros(shape),
+            *shown, np.broadcast_to(around, (*shape, 4)), np.full(shape, phase), np.zeros(shape),
             engine, mask=bloch.mask, threads=threads,
         )  # fmt: skip
 
     def odds(found: Reranked) -> Array:
-        return np.asarray(of_matching(record, bloch)[best] + OF_SUM * found.evidence.sum(axis=0) / np.sqrt(len(frames)))
+        sums = found.evidence.sum(axis=0)
+        return np.asarray(of_matching(record, bloch)[best] + OF_SUM * sums / np.sqrt(len(found.evidence)))
 
     for _ in range(_MOVES):
         around = tilted_around(evidence.orientation[best])
-        if evidence.patterns.evidence[0, best] - asked(around, 1).evidence.max() > _FAR_LESS:
+        if evidence.patterns.evidence[0, best] - asked(around, first).evidence.max() > _FAR_LESS:
             return evidence
-        there = asked(around, len(frames))
-        one = int(odds(there).argmax())
+        patterns = patterns or _asked(scan, centers, label, evidence.pixels)  # few grains need the others
+        there = asked(around, patterns)
+        around_it = odds(there)
+        one = int(around_it.argmax())
         middle = mean_near(there.orientation[:, one], there.orientation[0, one], bloch.symmetries[phase])
-        better = odds(there)[one] > evidence.log_odds[best] + UNDECIDED
-        again = asked(middle[None], len(frames), bloch.engine) if better else None
+        better = around_it[one] > evidence.log_odds[best] + UNDECIDED
+        again = asked(middle[None], patterns, bloch.engine) if better else None
         if again is None or odds(again)[0] <= evidence.log_odds[best]:
-            return replace(evidence, elsewhere=float(np.exp(odds(there) - evidence.log_odds[best]).sum()))
+            return replace(evidence, elsewhere=float(np.exp(around_it - evidence.log_odds[best]).sum()))
         evidence = _moved(evidence, best, again, float(odds(again)[0]), bloch.symmetries[phase])
     return evidence
 
@@ -189,8 +193,8 @@ def _moved(evidence: GrainEvidence, k: int, there: Reranked, log_odds: float, sy
 
 def _asked(
     scan: Scan, centers: NDArray[np.floating[Any]], label: NDArray[np.integer], pixels: NDArray[np.integer]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Patterns (m, det_y, det_x) as they are asked, and where their direct beams are (m, 2)."""
+) -> _Asked:
+    """Patterns as they are asked."""
     frames = np.stack([local_mean(scan, label, int(p)) for p in pixels])
     return frames, np.ascontiguousarray(centers.reshape(-1, 2)[pixels], dtype=np.float64)
 
