@@ -26,7 +26,8 @@ from nbedex.indexing.candidates import match_phases, refined, searched
 from nbedex.indexing.coincidence import coincidental
 from nbedex.indexing.confidence import COEFFICIENTS, Evidence
 from nbedex.indexing.engine import noise_levels
-from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.pattern_centers import pattern_centers
+from nbedex.indexing.prepare import prepare
 from nbedex.indexing.settings import CenterSettings, IndexingSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
 from nbedex.maps import disorientation_angle

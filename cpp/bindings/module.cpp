@@ -378,10 +378,14 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<Preprocessing>(m, "Preprocessing")
         .def(py::init([](bool remove_background, float background_sigma, float peak_sigma, float exponent, double saturation,
-                         double max_saturated, double max_non_finite) {
-                 return Preprocessing{remove_background, background_sigma, peak_sigma, exponent, saturation, max_saturated, max_non_finite};
+                         double max_saturated, double max_non_finite, double min_contrast) {
+                 return Preprocessing{remove_background, background_sigma, peak_sigma, exponent, saturation, max_saturated, max_non_finite, min_contrast};
              }), py::kw_only(), py::arg("remove_background"), py::arg("background_sigma"), py::arg("peak_sigma") = 0.0F,
-             py::arg("exponent"), py::arg("saturation"), py::arg("max_saturated"), py::arg("max_non_finite"));
+             py::arg("exponent"), py::arg("saturation"), py::arg("max_saturated"), py::arg("max_non_finite"), py::arg("min_contrast") = 0.0)
+        .def("with_min_contrast", [](Preprocessing options, double min_contrast) {
+            options.min_contrast = min_contrast;
+            return options;
+        }, py::arg("min_contrast"));
 
     py::class_<BeamSearch>(m, "BeamSearch")
         .def(py::init([](double row, double column, double search_radius, double beam_radius) {

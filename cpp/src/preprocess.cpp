@@ -1,6 +1,7 @@
 #include "nbedex/preprocess.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -102,19 +103,44 @@ private:
     bool summed_ = true;
 };
 
+/// Contrast of the spots of a pattern, from below until all its rings were seen.
+class SpotContrast {
+public:
+    explicit SpotContrast(int n_rings) : n_(std::clamp(n_rings, 1, contrast_rings)) {}
+
+    void add(std::span<const float> ring, const RingStatistics& of) {
+        const double contrast = kernels::active().values->contrast(ring.data(), ring.size(), static_cast<float>(of.mean), static_cast<float>(1 / of.deviation));
+        double& least = *std::min_element(most_.begin(), most_.begin() + n_);
+        sum_ += std::max(0.0, contrast - least);
+        least = std::max(least, contrast);
+    }
+
+    [[nodiscard]] bool below(double wanted) const { return sum_ < n_ * wanted; }
+
+private:
+    int n_;
+    std::array<double, contrast_rings> most_{};
+    double sum_ = 0;
+};
+
 }  // namespace
 
 Prepared finish_pattern(const PolarGrid& grid, const Preprocessing& options, Bins bins, std::span<float> polar, std::span<float> peaks) {
     Pattern whole(options.exponent, polar), sparse(options.exponent, peaks);
+    SpotContrast contrast(grid.n_rings);
     std::vector<float> with_data;
     for (int i = 0; i < grid.n_rings; ++i) {
         const std::span<const float> ring(bins.data + static_cast<std::size_t>(i) * bins.stride, static_cast<std::size_t>(grid.n_azimuths));
-        const RingStatistics of = options.remove_background ? statistics(ring, with_data) : RingStatistics{0, 0};
+        const bool doubtful = contrast.below(options.min_contrast);  // a few rings with spots are enough
+        const RingStatistics own = options.remove_background || doubtful ? statistics(ring, with_data) : RingStatistics{0, 0};
+        if (doubtful) contrast.add(ring, own);
+        const RingStatistics of = options.remove_background ? own : RingStatistics{0, 0};
         whole.add(ring, static_cast<float>(of.mean + options.background_sigma * of.deviation));
         if (!peaks.empty()) sparse.add(ring, static_cast<float>(of.mean + options.peak_sigma * of.deviation));
     }
     FrameStatus status = whole.status();
     if (status == FrameStatus::ok && !peaks.empty()) status = sparse.status();
+    if (status == FrameStatus::ok && contrast.below(options.min_contrast)) status = FrameStatus::no_spots;
     if (status == FrameStatus::ok) return {status, whole.sums(), peaks.empty() ? PowerSums{} : sparse.sums()};
     std::ranges::fill(polar, 0.0F);
     std::ranges::fill(peaks, 0.0F);

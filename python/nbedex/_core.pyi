@@ -56,7 +56,9 @@ class Preprocessing:
         saturation: float,
         max_saturated: float,
         max_non_finite: float,
+        min_contrast: float = 0.0,
     ) -> None: ...
+    def with_min_contrast(self, min_contrast: float) -> Preprocessing: ...
 
 class BeamSearch:
     def __init__(self, *, row: float, column: float, search_radius: float, beam_radius: float) -> None: ...

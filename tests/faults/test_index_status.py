@@ -88,7 +88,7 @@ def test_integer_scan(library: TemplateLibrary, frames: NDArray[np.uint16]) -> N
     damaged[2, 3] = 65535
     damaged[3, 0] = 77
     expected = {
-        (0, 1): Status.NO_MATCH, (1, 2): Status.BLANK, (2, 3): Status.SATURATED, (3, 0): Status.BLANK,
+        (0, 1): Status.NO_SPOTS, (1, 2): Status.BLANK, (2, 3): Status.SATURATED, (3, 0): Status.BLANK,
     }  # fmt: skip
     assert_same_elsewhere(index(damaged, library), index(frames, library), expected)
 
@@ -104,7 +104,7 @@ def test_float_scan(library: TemplateLibrary, frames: NDArray[np.uint16]) -> Non
     damaged[3, 4] = -1e30
     expected = {
         (0, 0): Status.NON_FINITE, (1, 1): Status.NON_FINITE, (1, 4): Status.NON_FINITE, (2, 2): Status.BLANK,
-        (3, 3): Status.NO_MATCH, (3, 4): Status.BLANK,
+        (3, 3): Status.NO_SPOTS, (3, 4): Status.BLANK,
     }  # fmt: skip
     assert_same_elsewhere(index(damaged, library), index(clean, library), expected)
 
@@ -247,8 +247,14 @@ def test_usable_frames_come_in_order_and_groups(frames: NDArray[np.uint16], monk
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_noise_is_not_indexed(library: TemplateLibrary, kind: str) -> None:
+    """Most of it is not even searched; where it is, no phase fits."""
     array = np.stack([noise(kind, seed) for seed in range(24)]).reshape(4, 6, *DETECTOR).astype(np.uint16)
     result = index(array, library)
+    without_spots = result.status == Status.NO_SPOTS
+    assert without_spots.sum() >= 8, np.bincount(result.status.ravel())
+    assert (result.status[~without_spots] == Status.NO_MATCH).all() and np.isnan(result.index[without_spots]).all()
+    all_searched = IndexingSettings(center=FIXED.center, preprocess=PreprocessSettings(min_contrast=0.0))
+    result = index(array, library, all_searched)
     assert (result.status == Status.NO_MATCH).all(), np.bincount(result.status.ravel())
 
 

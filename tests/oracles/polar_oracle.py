@@ -1,6 +1,8 @@
-"""Polar unwrapping: by brute force, and by the core's own mesh of samples in double precision; skewness."""
+"""Polar unwrapping: by brute force, and by the core's own mesh of samples in double precision; skewness, contrast."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -87,3 +89,21 @@ def skewness(pattern: np.ndarray) -> float:
     values = values - values.mean()
     norm = np.sqrt((values**2).sum())
     return float(((values / norm) ** 3).sum()) if norm > 0 else 0.0
+
+
+def spot_contrast(bins: np.ndarray) -> float:
+    """Mean, over the eight rings that have most, of n sum(x^2) / sum(x)^2 of what is above a ring's mean; no NaN."""
+    of_rings = []
+    for ring in bins.astype(np.float64):
+        known = ring[~np.isnan(ring)]
+        above = known[known > known.mean()] - known.mean() if len(known) else known
+        of_rings.append(len(above) * (above**2).sum() / above.sum() ** 2 if len(above) else 0.0)
+    return float(np.mean(sorted(of_rings)[-8:]))
+
+
+def found_contrast(has_spots: Callable[[float], bool]) -> float:
+    """The largest contrast that a pattern has, to the last bit or two."""
+    low, high = 0.0, 1024.0
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if has_spots(middle) else (low, middle)
+    return low

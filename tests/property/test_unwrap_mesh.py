@@ -94,6 +94,7 @@ import numpy as np
 sys.path.insert(0, {tests!r})
 from nbedex import _core
 from nbedex.indexing.spot_filter import spot_filter
+from oracles.polar_oracle import found_contrast
 from property.test_unwrap_mesh import case, unwrap
 digest = hashlib.sha256()
 for seed in range(42):
@@ -113,6 +114,13 @@ for seed in range(42):
         for array in (*made, sums.swapaxes(0, 1)):
             assert (array == array[0]).all()
             digest.update(array.tobytes())
+    def has_spots(contrast):
+        asked = _core.Preprocessing(
+            remove_background=True, background_sigma=0.0, exponent=1.0, saturation=0.0, max_saturated=0.5,
+            max_non_finite=0.01, min_contrast=contrast,
+        )
+        return _core.prepare_patterns(frames[:1], centers[:1], sampler, asked, one["mask"], 1)[2][0] == 0
+    digest.update(np.float64(found_contrast(has_spots)).tobytes())
 print(json.dumps([_core.build_info()["isa"], digest.hexdigest()]))
 """
 

@@ -11,8 +11,9 @@ import pytest
 
 from nbedex.calibration import Calibration
 from nbedex.indexing.block import index_block
+from nbedex.indexing.contrast import NOISE
 from nbedex.indexing.engine import Engine, make_engine
-from nbedex.indexing.settings import IndexingSettings, MatchSettings
+from nbedex.indexing.settings import IndexingSettings, MatchSettings, PreprocessSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, build_library
 from nbedex.maps.result import Status
 from nbedex.phases import load_phase
@@ -81,10 +82,12 @@ def render(name: str, number: int, rotation_deg: float, flipped: bool) -> np.nda
     return np.random.default_rng(number).poisson(image).astype(np.uint16)
 
 
-def engine(name: str, rotation_deg: float, flipped: bool, **changes: Any) -> Engine:
+def engine(
+    name: str, rotation_deg: float, flipped: bool, settings: IndexingSettings | None = None, **changes: Any
+) -> Engine:
     calibration = Calibration(pixel_size=CASES[name][1], voltage=VOLTAGE, rotation_deg=rotation_deg, flipped=flipped)
     return make_engine(
-        library(name), calibration, IndexingSettings(), frame_shape=(SIZE, SIZE), center=CENTER, **changes
+        library(name), calibration, settings or IndexingSettings(), frame_shape=(SIZE, SIZE), center=CENTER, **changes
     )
 
 
@@ -183,3 +186,7 @@ def test_noise_has_no_match() -> None:
     assert (records["status"] == Status.NO_MATCH).all()
     assert (records["phase_id"] == -1).all() and np.isnan(records["orientation"]).all()
     assert not records["mirrored"].any()
+    sparing = IndexingSettings(preprocess=PreprocessSettings(min_contrast=NOISE))
+    records = index_block(frames, np.array([CENTER] * 3), engine("zro2-m", 0.0, False, sparing))
+    assert (records["status"] == Status.NO_SPOTS).all()
+    assert (records["phase_id"] == -1).all() and np.isnan(records["index"]).all()

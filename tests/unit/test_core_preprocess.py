@@ -9,6 +9,7 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.indexing.noise import skewness
 from nbedex.maps.result import Status
+from oracles.polar_oracle import found_contrast, spot_contrast
 from oracles.polar_oracle import skewness as slow_skewness
 
 RINGS, AZIMUTHS = 10, 90
@@ -18,20 +19,26 @@ CENTER = (41.2, 40.6)
 
 
 def prepared(
-    frame: np.ndarray, *, mask: np.ndarray | None = None, center: tuple[float, float] = CENTER, **options: float
+    frame: np.ndarray,
+    *,
+    mask: np.ndarray | None = None,
+    center: tuple[float, float] = CENTER,
+    sampled_by: _core.PolarSampler | None = None,
+    **options: float,
 ) -> tuple[np.ndarray, int]:
     values = {
         "remove_background": True, "background_sigma": 1.0, "exponent": 0.25, "saturation": 0.0, "max_saturated": 0.02,
         "max_non_finite": 0.01, **options,
     }  # fmt: skip
     polar, _, status, _ = _core.prepare_patterns(
-        np.ascontiguousarray(frame)[None], np.array([center]), sampler(), _core.Preprocessing(**values), mask, 1
-    )
+        np.ascontiguousarray(frame)[None], np.array([center]), sampled_by or sampler(), _core.Preprocessing(**values),
+        mask, 1,
+    )  # fmt: skip
     return polar[0], int(status[0])
 
 
-def sampler(azimuths: int = AZIMUTHS) -> _core.PolarSampler:
-    grid = _core.PolarGrid(n_rings=RINGS, n_azimuths=azimuths, k_min=0.1, k_max=0.7)
+def sampler(azimuths: int = AZIMUTHS, rings: int = RINGS) -> _core.PolarSampler:
+    grid = _core.PolarGrid(n_rings=rings, n_azimuths=azimuths, k_min=0.1, k_max=0.7)
     return _core.PolarSampler(grid, np.ascontiguousarray(CALIBRATION.detector_from_sample()))
 
 
@@ -182,6 +189,48 @@ def test_power_sums_are_those_of_the_patterns(exponent: float, background: bool,
         slow = [slow_skewness(pattern) for pattern in patterns]
         np.testing.assert_allclose(skewness(found, patterns[0].size), slow, rtol=1e-9)
         assert np.min(slow) > 0
+
+
+@pytest.mark.parametrize(("azimuths", "rings"), [(90, 10), (88, 24), (37, 5), (30, 1)])
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("unit", [1.0, 3e-30, 2e30])
+def test_contrast_of_spots(azimuths: int, rings: int, background: bool, masked: bool, unit: float) -> None:
+    """A pattern has spots up to the contrast that the slow way finds: rings of fewer bins than lanes, missing bins."""
+    image = (scene() * unit).astype(np.float32)
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    mask[:, 55:] = masked
+    by = sampler(azimuths, rings)
+    bins = _core.unwrap(image[None], np.array([CENTER]), by, mask, 1)[0]
+    assert np.isnan(bins).any() == (masked and rings > 1)
+
+    def has_spots(min_contrast: float) -> bool:
+        _, status = prepared(
+            image, mask=mask, sampled_by=by, remove_background=background, background_sigma=0.0,
+            min_contrast=min_contrast,
+        )  # fmt: skip
+        assert status in (Status.OK, Status.NO_SPOTS)
+        return status == Status.OK
+
+    assert has_spots(0.0)
+    assert found_contrast(has_spots) == pytest.approx(spot_contrast(bins), rel=1e-5)
+
+
+@pytest.mark.parametrize("expected", [1.0, 30.0, 1e4])
+def test_contrast_of_noise_and_crystals(expected: float) -> None:
+    """Normal deviates above their mean have pi/2, exponential ones 2, and the largest of some rings a little more."""
+    rng = np.random.default_rng(3)
+    noise = np.full(SHAPE, expected)
+    spots = noise.copy()
+    for row, column, strength in zip(
+        *rng.integers(4, 77, (2, 40)), rng.exponential(60 * np.sqrt(expected), 40), strict=True
+    ):
+        spots[row, column] += strength
+    by = sampler(rings=24)
+    for image, status in ((noise, Status.NO_SPOTS), (spots, Status.OK)):
+        counts = rng.poisson(image).astype(np.uint16)
+        assert prepared(counts, sampled_by=by, min_contrast=2.4)[1] == status
+        assert prepared(counts, sampled_by=by)[1] == Status.OK
 
 
 def test_flat_annulus_has_no_skewness() -> None:

@@ -342,7 +342,7 @@ def test_fewer_pixels_than_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     view = View(result=few.result, keep=keep, limits="", scale=few.scale, whole=few.counts)
     whole = View(result=result, keep=kept, limits="")
     assert view.extent == whole.extent == (0.0, 50.0, 30.0, 0.0)
-    for kind, entries in (("status", 9), ("phase", 4)):
+    for kind, entries in (("status", 10), ("phase", 4)):
         legends = [figures._single(v, kind, WIDTH).axes[0].get_legend() for v in (view, whole)]
         texts = [[text.get_text() for text in legend.get_texts()] for legend in legends]
         assert texts[0] == texts[1] and len(texts[0]) == entries

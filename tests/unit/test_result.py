@@ -114,7 +114,7 @@ def wrong(name: str, value: Any) -> Any:
             wrong("phase_id", lambda r: r.phase_id + np.int16(3)),
             "phase_id must lie between -1 and 2 (3 phases), got 2 to 5",
         ),
-        (wrong("status", lambda r: r.status + np.uint8(8)), "status must lie between 0 and 7, got 15"),
+        (wrong("status", lambda r: r.status + np.uint8(8)), "status must lie between 0 and 8, got 15"),
         (wrong("status", lambda r: r.status * np.uint8(0)), "status must be OK exactly where phase_id is not -1"),
         (wrong("orientation", lambda r: -r.orientation), "orientation must hold unit quaternions with w >= 0"),
         (wrong("orientation", lambda r: 2 * r.orientation), "orientation must hold unit quaternions"),
@@ -195,6 +195,7 @@ def test_coherence_knows_symmetry_and_direction() -> None:
 
 def test_html_is_escaped() -> None:
     result = sample_result((4, 5))
+    result.status[0, 0] = Status.NOT_DONE
     result.phases = (replace(result.phases[0], name="<script>alert(1)</script>"), *result.phases[1:])
     text = result._repr_html_()
     assert "<script>" not in text and "&lt;script&gt;" in text

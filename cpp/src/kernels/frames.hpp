@@ -84,6 +84,9 @@ struct ValueKernels {
     /// `to` to `sums`; returns how many of `to` are positive.
     std::size_t (*raise)(const float* from, std::size_t n, float level, int roots, float* to, PartialSums& sums);
 
+    /// n sum(z^2) / sum(z)^2 over the n positive z = (values[i] - mean) * per_deviation; 0 if there are none.
+    double (*contrast)(const float* values, std::size_t n, float mean, float per_deviation);
+
     /// One row of a frame correlated with a kernel; what is negative becomes zero. rows: 2 reach + 1 of them, n + 2 reach values each.
     /// `folded`: room for reach (n + 2 reach) values.
     void (*filter_row)(const FilterKernel& kernel, const float* const* rows, std::size_t n, float* folded, float* to);

@@ -149,6 +149,43 @@ std::size_t raise(const float* from, std::size_t n, float level, int roots, floa
     return (roots == 0 ? raise<0> : roots == 1 ? raise<1> : raise<2>)(from, n, level, to, sums);
 }
 
+/// Of values in units of their deviation, so that single precision holds their squares.
+class PositiveSums {
+public:
+    void add(Eight z) {
+        const EightFlags positive = z > 0;
+        const Eight kept = positive ? z : Eight{};
+        n_ -= positive;  // true is -1
+        first_ += kept;
+        second_ += kept * kept;
+    }
+
+    [[nodiscard]] double contrast() const {
+        double n = 0, first = 0, second = 0;
+        for (std::size_t lane = 0; lane < parts; ++lane) {
+            n += n_[lane];
+            first += static_cast<double>(first_[lane]);
+            second += static_cast<double>(second_[lane]);
+        }
+        return n > 0 ? n * second / (first * first) : 0;
+    }
+
+private:
+    EightFlags n_ = {};
+    Eight first_ = {}, second_ = {};
+};
+
+double contrast(const float* values, std::size_t n, float mean, float per_deviation) {
+    PositiveSums sums;
+    const std::size_t whole = n - n % parts;
+    for (std::size_t i = 0; i < whole; i += parts) sums.add((load<Eight>(values + i) - mean) * per_deviation);
+    float rest[parts];
+    for (float& value : rest) value = mean;
+    __builtin_memcpy(rest, values + whole, (n - whole) * sizeof(float));
+    sums.add((load<Eight>(rest) - mean) * per_deviation);
+    return sums.contrast();
+}
+
 typedef float Wide __attribute__((vector_size(register_bytes)));
 constexpr std::size_t wide_lanes = register_bytes / sizeof(float);
 
@@ -195,6 +232,6 @@ void filter_row(const FilterKernel& kernel, const float* const* rows, std::size_
 
 }  // namespace
 
-extern const ValueKernels value_kernels{power_sums, positive_bits, raise, filter_row};
+extern const ValueKernels value_kernels{power_sums, positive_bits, raise, contrast, filter_row};
 
 }  // namespace nbedex::kernels::NBEDEX_KERNEL_ISA

@@ -21,7 +21,8 @@ from nbedex.indexing import IndexingSettings
 from nbedex.indexing.block import index_block
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.engine import Engine, make_engine
-from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.pattern_centers import pattern_centers
+from nbedex.indexing.prepare import prepare
 from nbedex.indexing.records import record_dtype
 from nbedex.library import TemplateLibrary, library_from_bytes, library_to_bytes, load_library
 from nbedex.maps import IndexingResult

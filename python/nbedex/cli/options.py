@@ -168,6 +168,11 @@ PREPROCESS_FLAGS = (
         "preprocess.disk_radius",
         "radius of spots or disks, pixels: they are brought out of noise and surroundings (default: measured; 0: no)",
     ),
+    _flag(
+        "--min-contrast",
+        "preprocess.min_contrast",
+        "patterns whose spots stand out less than this are not searched (default 2.4 if that is noise; 0: search all)",
+    ),
     _flag("--exponent", "preprocess.exponent", "exponent on intensities (default 0.25)"),
     _flag("--keep-hot-pixels", "preprocess.hot_pixels", "don't look for hot pixels", None, value=False),
 )

@@ -37,7 +37,7 @@ from nbedex.indexing.engine import Engine
 from nbedex.indexing.patterns import Patterns
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.spot_filter import NARROW
-from nbedex.maps import IndexingResult, Status
+from nbedex.maps import USABLE, IndexingResult, Status
 from nbedex.progress import Progress, silent
 from nbedex.scan import Scan
 from nbedex.settings import Settings
@@ -254,7 +254,7 @@ def mean_patterns(
 def pooled_members(grain_map: GrainMap, result: IndexingResult, most: int) -> list[NDArray[np.intp]]:
     """Flat numbers of `most` pixels of every grain at most: inner ones, if there are enough, spread evenly."""
     label = grain_map.grain_id
-    readable = np.isin(result.status, (Status.OK, Status.NO_MATCH)) & np.isfinite(result.center).all(axis=-1)
+    readable = np.isin(result.status, USABLE) & np.isfinite(result.center).all(axis=-1)
     within = np.ones(label.shape, dtype=bool)
     for axis in (0, 1):
         for step in (1, -1):

@@ -19,7 +19,7 @@ from scipy import ndimage, sparse
 from nbedex.grains.bloch_evidence import mean_near
 from nbedex.grains.model import GrainMap
 from nbedex.grains.rivals import Held
-from nbedex.maps import IndexingResult, Status, disorientation_angle
+from nbedex.maps import USABLE, IndexingResult, Status, disorientation_angle
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.intp]
@@ -73,7 +73,7 @@ def scattered(
 
     The largest first; no pixel is in two.
     """
-    left = (grain_map.absorbed & np.isin(result.status, (Status.OK, Status.NO_MATCH))).ravel()
+    left = (grain_map.absorbed & np.isin(result.status, USABLE)).ravel()
     left |= ((grain_map.grains.phase_id[grain_map.grain_id] < 0) & (result.status == Status.OK)).ravel()
     pixel, place, cluster = _clusters(grain_map, held, left, distinct)
     waiting: list[tuple[int, float, int, Pixels, Pixels]] = []  # the largest first, then the better scored

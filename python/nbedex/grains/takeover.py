@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nbedex.grains.bloch_evidence import mean_near
 from nbedex.grains.model import GrainMap
-from nbedex.maps import IndexingResult, Status, canonical, conjugate, disorientation_angle, multiply
+from nbedex.maps import USABLE, IndexingResult, Status, canonical, conjugate, disorientation_angle, multiply
 from nbedex.maps.orientation import rotation_angle
 
 Array = NDArray[np.float64]
@@ -58,7 +58,7 @@ def taken_over(
     rival_score = result.rival_score.reshape(-1, result.n_rivals)
     label = grain_map.grain_id.ravel()
     answer: NDArray[Any] = records[label]
-    given = counts[label] & np.isin(flat["status"], (Status.OK, Status.NO_MATCH))
+    given = counts[label] & np.isin(flat["status"], USABLE)
     changed = np.zeros(label.size, dtype=bool)
     for number, symmetry in enumerate(symmetries):
         mine = np.flatnonzero(given & (answer["phase_id"] == number))

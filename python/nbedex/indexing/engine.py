@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -132,6 +133,7 @@ def make_engine(
             saturation=float(saturation_value or 0),
             max_saturated=options.max_saturated,
             max_non_finite=MAX_NON_FINITE,
+            min_contrast=options.min_contrast or 0.0,
         ),
         mask=mask,
         grid=grid,
@@ -148,6 +150,16 @@ def make_engine(
         settings=settings,
         template_skewness=tuple(template_skewness(spots, grid, settings.match) for spots in library.spots),
         rerank=rerank_engine_of(library, calibration, settings, grid),
+    )
+
+
+def with_min_contrast(engine: Engine, min_contrast: float) -> Engine:
+    """The engine that leaves out patterns in which spots have less contrast; 0: none."""
+    options = msgspec.structs.replace(engine.settings.preprocess, min_contrast=min_contrast)
+    return replace(
+        engine,
+        preprocessing=engine.preprocessing.with_min_contrast(min_contrast),
+        settings=msgspec.structs.replace(engine.settings, preprocess=options),
     )
 
 

@@ -12,7 +12,8 @@ from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
 from nbedex.indexing.block import index_block
-from nbedex.indexing.prepare import pattern_centers, prepare
+from nbedex.indexing.pattern_centers import pattern_centers
+from nbedex.indexing.prepare import prepare
 from nbedex.indexing.settings import IndexingSettings
 from nbedex.library import TemplateLibrary, simulate
 from nbedex.maps.result import Status

@@ -67,6 +67,10 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
         Leave out isolated pixels that are much brighter than their neighbours, or dead, throughout the scan.
     max_saturated
         A pattern with a larger share of saturated pixels is not indexed.
+    min_contrast
+        A pattern in which spots stand out less than this is given the status "no spots", and not searched, which
+        would take several times as long as where there is a crystal. By default 2.4, unless some of the scan's
+        patterns below that are found to be of crystals (`nbedex.indexing.contrast`). 0: search all.
     """
 
     k_min: Annotated[float, Meta(ge=0)] = 0.07
@@ -80,6 +84,7 @@ class PreprocessSettings(Settings, frozen=True, kw_only=True):
     disk_radius: Annotated[float, Meta(ge=0, le=100)] | None = None
     hot_pixels: bool = True
     max_saturated: Annotated[float, Meta(ge=0, le=1)] = 0.02
+    min_contrast: Annotated[float, Meta(ge=0, le=100)] | None = None
 
 
 class MatchSettings(Settings, frozen=True, kw_only=True):

@@ -19,8 +19,9 @@ from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.engine import Engine
 from nbedex.indexing.memory import Memory
 from nbedex.indexing.monitor import Watch
+from nbedex.indexing.pattern_centers import pattern_centers
 from nbedex.indexing.pipeline import Frames, Unread, plan_jobs, work_in_order
-from nbedex.indexing.prepare import needs_frames_once, pattern_centers, prepare
+from nbedex.indexing.prepare import needs_frames_once, prepare
 from nbedex.indexing.records import empty_records, record_dtype
 from nbedex.indexing.region import Region, check_mask
 from nbedex.indexing.settings import IndexingSettings

@@ -19,7 +19,7 @@ from nbedex.maps.orientation import (
     to_euler,
     to_matrix,
 )
-from nbedex.maps.result import IndexingResult, Status
+from nbedex.maps.result import USABLE, IndexingResult, Status
 from nbedex.maps.result_file import read_result, write_result
 from nbedex.maps.stored import to_json
 from nbedex.maps.streaming import Head, write_rows
@@ -28,6 +28,7 @@ from nbedex.maps.summary import neighbour_coherence, summary, summary_of_file
 __all__ = [
     "FORMATS",
     "SUFFIXES",
+    "USABLE",
     "Head",
     "IndexingResult",
     "ResultReader",

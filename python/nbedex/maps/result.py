@@ -36,6 +36,11 @@ class Status(IntEnum):
     NO_MATCH = 5, "No phase fits: the best score is not above what noise alone gives."
     UNREADABLE = 6, "The pattern could not be read from the file."
     NOT_DONE = 7, "Outside the chosen region, or the run stopped before it got here."
+    NO_SPOTS = 8, "No diffraction spots stand out of the noise: vacuum, or an amorphous region."
+
+
+# of patterns that can be used, whatever was found in them
+USABLE = (Status.OK, Status.NO_MATCH, Status.NO_SPOTS)
 
 
 # name -> (dtype, the axes after (ny, nx)); "n" rivals, "p" phases, "m" crystals after the first

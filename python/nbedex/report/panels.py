@@ -40,6 +40,7 @@ STATUS_COLOURS = {
     Status.NO_MATCH: "#0072B2",
     Status.UNREADABLE: "#CC79A7",
     Status.NOT_DONE: "#BBBBBB",
+    Status.NO_SPOTS: "#009E73",
 }
 STATUS_LABELS = {
     Status.OK: "indexed",
@@ -50,6 +51,7 @@ STATUS_LABELS = {
     Status.NO_MATCH: "no phase fits",
     Status.UNREADABLE: "unreadable",
     Status.NOT_DONE: "not done",
+    Status.NO_SPOTS: "no spots",
 }
 
 

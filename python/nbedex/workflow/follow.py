@@ -262,7 +262,7 @@ def _same_look(first: Task, second: Task) -> bool:
         return (
             None if mask is None else mask.tobytes(), centers.coefficients.tobytes(), centers.order,
             centers.per_pattern, centers.finder, task.engine.grid.k_max,
-            task.engine.settings.preprocess.disk_radius, task.scan.shape, task.scan.dtype, task.head.calibration,
+            task.engine.settings.preprocess, task.scan.shape, task.scan.dtype, task.head.calibration,
         )  # fmt: skip
 
     return facts(first) == facts(second)
