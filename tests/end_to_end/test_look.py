@@ -10,6 +10,7 @@ from nbedex.demo import Camera, Raster, ScanSettings, make_scan, simulate_scan
 from nbedex.errors import ArgumentError
 from nbedex.indexing import IndexingSettings, index_scan, look_at
 from nbedex.library import SimulationSettings, build_library
+from nbedex.maps.result import Status
 from nbedex.scan import memory_scan
 from oracles.small_specimen import small_specimen
 
@@ -47,6 +48,16 @@ def test_spots_lie_on_bright_pixels(truth, library):
     at_spots = view.frame[np.round(view.center[0] + y).astype(int), np.round(view.center[1] + x).astype(int)]
     at_mirror = view.frame[np.round(view.center[0] - y).astype(int), np.round(view.center[1] + x).astype(int)]
     assert np.median(at_spots) > 5 * max(np.median(at_mirror), 1)
+
+
+def test_a_pattern_without_spots_is_shown_all_the_same(truth, library):
+    """With the best that a search would find, though a run does not search it."""
+    frames = truth.frames.copy()
+    frames[4, :] = np.random.default_rng(2).poisson(3.0, frames[4].shape)
+    view = look_at(memory_scan(frames), library, truth.calibration, row=4, column=4)
+    assert view.status == Status.NO_SPOTS and view.record["status"] == Status.NO_MATCH
+    assert view.record["index"] > 0 and len(view.spots) > 0 and view.prepared.any()
+    assert index_scan(memory_scan(frames), library, truth.calibration).status[4, 4] == Status.NO_SPOTS
 
 
 def test_outside_the_scan(truth, library):

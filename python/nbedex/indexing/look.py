@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from nbedex import _core
 from nbedex.calibration import Calibration
 from nbedex.errors import ArgumentError
-from nbedex.indexing.block import index_block
+from nbedex.indexing.block import index_block, prepared
+from nbedex.indexing.engine import with_min_contrast
 from nbedex.indexing.pattern_centers import pattern_centers
 from nbedex.indexing.prepare import prepare
 from nbedex.indexing.settings import IndexingSettings
@@ -43,7 +44,7 @@ class PatternView:
     status
         Whether it was indexed, or why not.
     record
-        What indexing says of it: one element of `index_block`'s answer.
+        What indexing says of it: one element of `index_block`'s answer; where no spots are seen, what the search would.
     phase_names
         Names for the phase numbers in `record`.
     spots : (n, 3) float64
@@ -92,10 +93,10 @@ def look_at(
     index = row * nx + column
     frames = scan.read_at([index])
     center = pattern_centers(frames, np.array([index]), centers, engine, threads=threads)
-    record = index_block(frames, center, engine, threads=threads)[0]
-    prepared, _, _, _ = _core.prepare_patterns(
-        frames, center, engine.sampler, engine.preprocessing, engine.mask, threads, spot_filter=engine.spot_filter
-    )
+    searching = with_min_contrast(engine, 0.0)  # what is found where no spots are seen is worth a look, too
+    record = index_block(frames, center, searching, threads=threads)[0]
+    patterns, _ = prepared(frames, center, searching, threads=threads)
+    _, status = prepared(frames, center, engine, threads=threads)
     return PatternView(
         row=row,
         column=column,
@@ -106,8 +107,8 @@ def look_at(
         k_max=engine.grid.k_max,
         to_detector=calibration.detector_from_sample(),
         unwrapped=_core.unwrap(frames, center, engine.sampler, engine.mask, threads)[0],
-        prepared=prepared[0],
-        status=Status(int(record["status"])),
+        prepared=patterns.whole[0],
+        status=Status(int(status[0] if status[0] == Status.NO_SPOTS else record["status"])),
         record=record,
         phase_names=tuple(phase.name for phase in library.phases),
         spots=_best_spots(library, record, k_min=engine.grid.k_min, k_max=engine.grid.k_max),

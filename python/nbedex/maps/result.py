@@ -36,7 +36,7 @@ class Status(IntEnum):
     NO_MATCH = 5, "No phase fits: the best score is not above what noise alone gives."
     UNREADABLE = 6, "The pattern could not be read from the file."
     NOT_DONE = 7, "Outside the chosen region, or the run stopped before it got here."
-    NO_SPOTS = 8, "No diffraction spots stand out of the noise: vacuum, or an amorphous region."
+    NO_SPOTS = 8, "No spots stand out of the noise: vacuum, or amorphous."
 
 
 # of patterns that can be used, whatever was found in them
