@@ -3,6 +3,7 @@
     python bench/end_to_end.py               # 2,048 patterns: mild, accuracy, and the package's defaults
     python bench/end_to_end.py --rows 512 --columns 512        # 34 GB are written to --folder first
     python bench/end_to_end.py --grain 16    # grains of 16 x 16 patterns that differ by their noise
+    python bench/end_to_end.py --vacuum 0.33 --settings defaults   # a third of every row is noise
     python bench/end_to_end.py --quick
 
 Without --grain every pattern is of another orientation than its neighbours, so nothing is gained from those. Each
@@ -47,8 +48,8 @@ def layout(rows: int, columns: int, grain: int) -> np.ndarray:
     return some.repeat(grain, axis=0).repeat(grain, axis=1)[:rows, :columns]
 
 
-def write_scan(path: Path, *, rows: int, columns: int, kind: str, grain: int) -> None:
-    """Contiguous HDF5 (rows, columns, 256, 256) of 16-bit integers, and the number in the pool of every pattern.
+def write_scan(path: Path, *, rows: int, columns: int, kind: str, grain: int, vacuum: float) -> None:
+    """Contiguous HDF5 (rows, columns, 256, 256) of 16-bit integers, and the phase of every pattern, -1 in vacuum.
 
     In grains every pattern is counted once more, so that no two have the same noise (and all have more of it).
     """
@@ -62,10 +63,14 @@ def write_scan(path: Path, *, rows: int, columns: int, kind: str, grain: int) ->
     pool = np.stack(by_phase, axis=1).reshape(-1, DETECTOR.size, DETECTOR.size)
     with h5py.File(path, "w") as file:
         data = file.create_dataset("data", shape, dtype="u2")
-        numbers = file["numbers"] = layout(rows, columns, grain)
+        numbers = layout(rows, columns, grain)
         rng = np.random.default_rng(6)
+        noise = make_frames("noise", PHASES[0], POOL, seed=2)[0]
+        empty = np.arange(columns) < round(vacuum * columns)
         for row in range(rows):
             data[row] = pool[numbers[row]] if grain == 1 else rng.poisson(pool[numbers[row]])
+            data[row, empty] = noise[rng.integers(0, POOL, np.count_nonzero(empty))]
+        file["phase"] = np.where(empty, -1, numbers % len(PHASES))
 
 
 def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dict[str, Any]:
@@ -85,7 +90,7 @@ def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dic
         indexing, templates = case.indexing, library(PHASES, case.step, case.k_max)
     stages: list[tuple[str, float]] = []
     with h5py.File(path) as file:
-        numbers = file["numbers"][...]
+        phase = file["phase"][...]
     with open_scan(path, dataset="/data") as scan:
         started = time.perf_counter()
         result = index_scan(
@@ -101,7 +106,7 @@ def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dic
         digest = hashlib.sha256()
         for values in (result.phase_id, result.orientation, result.index, result.rival_score, result.status):
             digest.update(np.ascontiguousarray(values).tobytes())
-        right = result.phase_id == numbers % len(PHASES)
+        right = result.phase_id == phase
         return {
             "settings": settings,
             "n_best": indexing.match.n_best,
@@ -134,7 +139,8 @@ def write_table() -> None:
         for run in data["runs"]:
             times = f"{run['indexing'] / one[run['settings']]:.2f}" if run["settings"] in one else ""
             grains = f", grains of {data['grain']} × {data['grain']}" if data["grain"] > 1 else ""
-            scan = f"{data['rows']} × {data['columns']}, {data['kind']}{grains}"
+            vacuum = f", {data['vacuum']:.0%} vacuum" if data.get("vacuum") else ""
+            scan = f"{data['rows']} × {data['columns']}, {data['kind']}{grains}{vacuum}"
             rates = (f"{run['indexing']:,.0f}", f"{run['all']:,.0f}", times)
             rest = (f"{run['memory'] / 2**20:.0f} MiB", f"{run['right']:.0%}")
             rows.append([f"{run['settings']} (k = {run['n_best']})", scan, run["threads"], *rates, *rest])
@@ -152,6 +158,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=64)
     parser.add_argument("--kind", choices=KINDS, default="easy")
     parser.add_argument("--grain", type=int, default=1, help="side of square grains, in patterns")
+    parser.add_argument("--vacuum", type=float, default=0.0, help="share of every row that is noise")
     parser.add_argument("--settings", nargs="+", choices=(*SETTINGS, DEFAULTS), default=[*SETTINGS, DEFAULTS])
     parser.add_argument("--geometry", choices=("engine", "package"), default="engine")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -172,7 +179,9 @@ def main() -> None:
         runs = []
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             path = Path(folder) / "scan.h5"
-            write_scan(path, rows=rows, columns=columns, kind=arguments.kind, grain=arguments.grain)
+            write_scan(
+                path, rows=rows, columns=columns, kind=arguments.kind, grain=arguments.grain, vacuum=arguments.vacuum
+            )
             for settings in arguments.settings:
                 for threads in arguments.threads:
                     run = in_a_process(path, settings=settings, geometry=arguments.geometry, threads=threads)
@@ -185,9 +194,10 @@ def main() -> None:
             raise SystemExit(f"phases came out wrong: {[run['right'] for run in runs]}")
         RESULTS.mkdir(exist_ok=True)
         about = {"rows": rows, "columns": columns, "kind": arguments.kind, "grain": arguments.grain}
-        about |= {"machine": machine(), "runs": runs}
+        about |= {"vacuum": arguments.vacuum, "machine": machine(), "runs": runs}
         grains = f"-grain{arguments.grain}" if arguments.grain > 1 else ""
-        name = f"end_to_end-{arguments.geometry}-{arguments.kind}-{rows}x{columns}{grains}.json"
+        vacuum = f"-vacuum{arguments.vacuum:g}" if arguments.vacuum else ""
+        name = f"end_to_end-{arguments.geometry}-{arguments.kind}-{rows}x{columns}{grains}{vacuum}.json"
         (RESULTS / name).write_text(json.dumps(about, indent=1))
     write_table()
 
