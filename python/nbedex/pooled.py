@@ -118,10 +118,14 @@ def wants_bloch_waves(options: PoolingSettings, library: TemplateLibrary) -> boo
 
 
 def for_means(settings: IndexingSettings, *, waves: bool) -> IndexingSettings:
-    """Options of indexing mean patterns: never re-ranked like pixels, and with candidates enough for Bloch waves."""
+    """Options of indexing mean patterns: never re-ranked like pixels, and with candidates enough for Bloch waves.
+
+    All are searched: contrast of noise is known of patterns whose spots were brought out, which means mostly are not.
+    """
     n_best = max(settings.match.n_best, settings.rerank.max_candidates if waves else 0)
     return msgspec.structs.replace(
         settings,
+        preprocess=msgspec.structs.replace(settings.preprocess, min_contrast=0.0),
         match=msgspec.structs.replace(settings.match, n_best=n_best),
         rerank=msgspec.structs.replace(settings.rerank, mode="off"),
     )

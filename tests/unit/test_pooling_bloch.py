@@ -371,4 +371,5 @@ def test_precessed_patterns_are_left_to_matching() -> None:
     asked = for_means(IndexingSettings(rerank=RerankSettings(max_candidates=12)), waves=True)
     assert (asked.n_candidates, asked.rival_share, asked.rerank.mode) == (12, 0.7, "off")
     assert for_means(IndexingSettings(), waves=False).n_candidates == 5
+    assert for_means(IndexingSettings(), waves=False).preprocess.min_contrast == 0, "a grain's mean pattern is searched"
     assert for_means(IndexingSettings(rerank=RerankSettings(mode="all")), waves=False).rerank.mode == "off"
