@@ -10,6 +10,7 @@ from nbedex.grains import asking
 from nbedex.grains.asking import ask_grain, each_pattern_asked, tilted_around
 from nbedex.grains.bloch_answers import decided
 from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence
+from nbedex.grains.local_means import LocalMeans
 from nbedex.indexing import IndexingSettings
 from nbedex.indexing.records import empty_records
 from nbedex.indexing.rerank import Reranked
@@ -47,7 +48,8 @@ def record_of(*candidates: NDArray[np.float64]) -> NDArray[np.void]:
 def asked(scan: Scan, bloch: BlochEngine, record: NDArray[np.void], *, around: bool = True) -> GrainEvidence:
     ask = ask_grain if around else each_pattern_asked
     centers = np.broadcast_to(np.array(CENTER), (1, N, 2))
-    return ask(scan, centers, np.zeros((1, N), np.int32), np.arange(N), record, bloch, threads=1)
+    means = LocalMeans(scan, centers, np.zeros((1, N), np.int32))
+    return ask(means, np.arange(N), record, bloch, threads=1)
 
 
 def off_deg(bloch: BlochEngine, orientation: NDArray[np.float64]) -> float:

@@ -144,7 +144,7 @@ def test_one_of_many_that_cannot_be_told_apart_is_an_answer(case: Case, monkeypa
     engine = make_engine(small_library(), CALIBRATION, settings, frame_shape=DETECTOR, center=CENTER)
 
     def ask_grain(*arguments: Any, **_: Any) -> GrainEvidence:
-        record = arguments[4]
+        record = arguments[2]
         nothing = np.full((1, len(record["rival_phase_id"])), np.nan)
         patterns = Reranked(np.full((*nothing.shape, 4), np.nan), *[nothing] * 6)
         odds = np.where(record["rival_phase_id"] >= 0, 0.0, -np.inf)

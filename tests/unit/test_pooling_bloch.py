@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nbedex.errors import ArgumentError
 from nbedex.grains import GrainMap, OrientationMap, grains_of, same_pattern
 from nbedex.grains.answers import answers_of
-from nbedex.grains.asking import ask_grain, local_mean
+from nbedex.grains.asking import ask_grain
 from nbedex.grains.bloch_answers import agreed, decided
 from nbedex.grains.bloch_evidence import (
     UNDECIDED,
@@ -21,6 +21,7 @@ from nbedex.grains.bloch_evidence import (
     with_merged,
     with_pixels,
 )
+from nbedex.grains.local_means import LocalMeans
 from nbedex.grains.model import MapPhase
 from nbedex.grains.pooling import PoolingSettings
 from nbedex.grains.same_pattern import same_pattern_turns, with_same_patterns
@@ -71,7 +72,7 @@ def record_of(orientations: NDArray[np.float64], scores: list[float]) -> NDArray
 def ask(scan: Scan, bloch: BlochEngine, record: NDArray[np.void], n: int = 6, **more: int) -> GrainEvidence:
     centers = np.broadcast_to(np.array(CENTER), (*SHAPE, 2))
     pixels = np.array([2, 8, 4, 10, 0, 6])[:n]
-    return ask_grain(scan, centers, np.zeros(SHAPE, dtype=np.int32), pixels, record, bloch, **more)
+    return ask_grain(LocalMeans(scan, centers, np.zeros(SHAPE, dtype=np.int32)), pixels, record, bloch, **more)
 
 
 def near_zone_axis(phase: Phase, uvw: tuple[int, int, int], tilt_deg: float) -> NDArray[np.float64]:
@@ -347,8 +348,10 @@ def test_local_mean_stays_within_the_grain() -> None:
     frames = np.arange(12, dtype=np.uint16)[:, None, None] * np.ones((16, 16), dtype=np.uint16)
     scan = memory_scan(frames.reshape(2, 6, 16, 16))
     label = np.array([[0, 0, 0, 1, 1, 1]] * 2)
-    assert local_mean(scan, label, 2)[0, 0] == np.mean([1, 2, 7, 8])
-    assert local_mean(scan, label, 0)[0, 0] == np.mean([0, 1, 6, 7])
+    centers = np.arange(24, dtype=np.float32).reshape(2, 6, 2)
+    frames, of_frames = LocalMeans(scan, centers, label).at(np.array([2, 0]))
+    assert frames[:, 0, 0].tolist() == [np.mean([1, 2, 7, 8]), np.mean([0, 1, 6, 7])]
+    assert of_frames.tolist() == [[4, 5], [0, 1]]
 
 
 def test_mean_near_takes_the_nearest_equivalents(na2au: Phase) -> None:

@@ -117,7 +117,7 @@ def test_the_solution_that_more_hold_comes_first(case: Case) -> None:
 
 def by_matching(*arguments: Any, **_: Any) -> GrainEvidence:
     """For Bloch waves that find what matching found."""
-    record = arguments[4]
+    record = arguments[2]
     nothing = np.full((1, len(record["rival_phase_id"])), np.nan)
     patterns = Reranked(np.full((*nothing.shape, 4), np.nan), *[nothing] * 6)
     odds = np.where(record["rival_phase_id"] >= 0, 50 * record["rival_score"], -np.inf)
@@ -149,7 +149,8 @@ def test_what_its_patterns_do_not_confirm_is_undone(case: Case, monkeypatch: pyt
     def open_question(*arguments: Any, **more: Any) -> GrainEvidence:
         """In the small region, all other solutions are a little behind the first."""
         found = by_matching(*arguments, **more)
-        if (arguments[2].ravel() == arguments[2].ravel()[arguments[3][0]]).sum() < 20:
+        label = arguments[0].label.ravel()
+        if (label == label[arguments[1][0]]).sum() < 20:
             behind = np.where(np.arange(len(found.log_odds)) < 1, 0.0, -2.1)
             return replace(found, log_odds=np.where(np.isfinite(found.log_odds), behind, -np.inf))
         return found

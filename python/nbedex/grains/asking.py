@@ -1,9 +1,8 @@
 """What Bloch waves say of a grain's candidates, in several of its patterns.
 
-A pattern that is asked is the mean of those around it in the grain, three by three: tilt and thickness hardly differ
-there, and noise is a third. Every candidate gets the tilt and the thickness that suit it, pattern by pattern, and what
-speaks for it is added up. Candidates that have fallen behind are given up after every few patterns, so that clear cases
-cost little and doubtful ones get all patterns.
+Every candidate gets the tilt and the thickness that suit it, pattern by pattern, and what speaks for it is added up.
+Candidates that have fallen behind are given up after every few patterns, so that clear cases cost little and doubtful
+ones get all patterns.
 
 Patterns with few spots say little of the turn about a row of them, matching may err by more than candidates are tilted,
 and then no other candidate is left to say so. So the best is looked for around where it came to rest, too.
@@ -20,17 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbedex.grains.bloch_evidence import OF_SUM, UNDECIDED, BlochEngine, GrainEvidence, mean_near, of_matching
+from nbedex.grains.local_means import LocalMeans
 from nbedex.indexing.rerank import Reranked, RerankEngine, rerank_patterns
 from nbedex.indexing.settings import RerankSettings
 from nbedex.maps import canonical, multiply
-from nbedex.scan import Scan
 
 Array = NDArray[np.float64]
-_Asked = tuple[NDArray[np.float32], Array]  # patterns (m, det_y, det_x), and where their direct beams are (m, 2)
 
 _BATCH = 3  # patterns after which candidates may be given up
 _BEHIND, _FAR_BEHIND = 6.0, 8.0  # log odds at which they are, and at which they are after a single pattern
-_AROUND = 1  # scan positions around a pattern that is asked
 # Where else the best candidate is looked for: around so many directions across the beam, and so far off; in one pattern
 # first, where nearly all have so much less evidence there that there is no question.
 _DIRECTIONS, _OFF_DEG = 6, 4.0
@@ -39,9 +36,7 @@ _MOVES = 3  # so often at most it goes where more speaks for it
 
 
 def ask_grain(
-    scan: Scan,
-    centers: NDArray[np.floating[Any]],
-    label: NDArray[np.integer],
+    means: LocalMeans,
     pixels: NDArray[np.integer],
     record: NDArray[Any],
     bloch: BlochEngine,
@@ -52,12 +47,8 @@ def ask_grain(
 
     Parameters
     ----------
-    scan
-        The scan.
-    centers : (ny, nx, 2)
-        Direct beam of every pattern (row, column), pixels.
-    label : (ny, nx) int
-        Grain of every pixel.
+    means
+        Patterns.
     pixels : (m,) int
         Flat numbers of positions of the grain that may be asked, in the order in which they are.
     record
@@ -67,14 +58,12 @@ def ask_grain(
     threads
         0: all available. The result doesn't depend on it.
     """
-    found = each_pattern_asked(scan, centers, label, pixels, record, bloch, threads=threads)
-    return looked_around(found, scan, centers, label, record, bloch, threads=threads)
+    found = each_pattern_asked(means, pixels, record, bloch, threads=threads)
+    return looked_around(found, means, record, bloch, threads=threads)
 
 
 def each_pattern_asked(
-    scan: Scan,
-    centers: NDArray[np.floating[Any]],
-    label: NDArray[np.integer],
+    means: LocalMeans,
     pixels: NDArray[np.integer],
     record: NDArray[Any],
     bloch: BlochEngine,
@@ -92,7 +81,7 @@ def each_pattern_asked(
     for first, end in pairwise(ends):
         if first >= _BATCH and alive.sum() < 2:
             break
-        frames, of_frames = _asked(scan, centers, label, pixels[first:end])
+        frames, of_frames = means.at(pixels[first:end])
         shape = (len(frames), len(phase))
         found.append(
             rerank_patterns(
@@ -118,9 +107,7 @@ def each_pattern_asked(
 
 def looked_around(
     evidence: GrainEvidence,
-    scan: Scan,
-    centers: NDArray[np.floating[Any]],
-    label: NDArray[np.integer],
+    means: LocalMeans,
     record: NDArray[Any],
     bloch: BlochEngine,
     *,
@@ -132,14 +119,14 @@ def looked_around(
     ----------
     evidence
         Of `each_pattern_asked`.
-    scan, centers, label, record, bloch, threads
+    means, record, bloch, threads
         As of `ask_grain`.
     """
     best = int(evidence.order[0])
     phase = int(record["rival_phase_id"][best])
-    first, patterns = _asked(scan, centers, label, evidence.pixels[:1]), None
+    first, patterns = means.at(evidence.pixels[:1]), None
 
-    def asked(around: Array, shown: _Asked, engine: RerankEngine = bloch.nearby) -> Reranked:
+    def asked(around: Array, shown: tuple[NDArray[np.float32], Array], engine: RerankEngine = bloch.nearby) -> Reranked:
         shape = (len(shown[0]), len(around))
         return rerank_patterns(
             *shown, np.broadcast_to(around, (*shape, 4)), np.full(shape, phase), np.zeros(shape),
@@ -154,7 +141,7 @@ def looked_around(
         around = tilted_around(evidence.orientation[best])
         if evidence.patterns.evidence[0, best] - asked(around, first).evidence.max() > _FAR_LESS:
             return evidence
-        patterns = patterns or _asked(scan, centers, label, evidence.pixels)  # few grains need the others
+        patterns = patterns or means.at(evidence.pixels)  # few grains need the others
         there = asked(around, patterns)
         around_it = odds(there)
         one = int(around_it.argmax())
@@ -189,26 +176,6 @@ def _moved(evidence: GrainEvidence, k: int, there: Reranked, log_odds: float, sy
     for name, values in patterns.items():
         values[:, k] = getattr(there, name)[:, 0]
     return replace(evidence, log_odds=odds, orientation=orientation, patterns=Reranked(**patterns))
-
-
-def _asked(
-    scan: Scan, centers: NDArray[np.floating[Any]], label: NDArray[np.integer], pixels: NDArray[np.integer]
-) -> _Asked:
-    """Patterns as they are asked."""
-    frames = np.stack([local_mean(scan, label, int(p)) for p in pixels])
-    return frames, np.ascontiguousarray(centers.reshape(-1, 2)[pixels], dtype=np.float64)
-
-
-def local_mean(scan: Scan, label: NDArray[np.integer], pixel: int) -> NDArray[np.float32]:
-    """Mean of the patterns of a grain around one of them."""
-    ny, nx = label.shape
-    row, column = divmod(pixel, nx)
-    rows = np.arange(max(row - _AROUND, 0), min(row + _AROUND + 1, ny))
-    columns = np.arange(max(column - _AROUND, 0), min(column + _AROUND + 1, nx))
-    near = (rows[:, None] * nx + columns).ravel()
-    near = near[label.ravel()[near] == label[row, column]]
-    frames = np.nan_to_num(scan.read_at(near).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(frames.mean(axis=0, dtype=np.float64), dtype=np.float32)
 
 
 def joined(parts: list[Reranked]) -> Reranked:

@@ -24,6 +24,7 @@ from nbedex.grains.asking import ask_grain
 from nbedex.grains.bloch_answers import agreed
 from nbedex.grains.bloch_evidence import BlochEngine, GrainEvidence, with_merged, with_pixels
 from nbedex.grains.find import find_grains
+from nbedex.grains.local_means import LocalMeans
 from nbedex.grains.model import GrainMap
 from nbedex.grains.offered import Solutions, solutions_around, with_offered, with_room
 from nbedex.grains.same_pattern import with_same_patterns
@@ -201,6 +202,7 @@ def _ask(
     evidence: dict[int, GrainEvidence] = {}
     n = len(grain_map.grains)
     few = pooled_members(grain_map, result, options.rerank_patterns)
+    means = LocalMeans(scan, result.center, grain_map.grain_id)
     for number in range(n):
         progress(stage, number, n)
         if records["phase_id"][number] < 0:
@@ -209,9 +211,7 @@ def _ask(
         key = own.tobytes() + records["rival_orientation"][number].tobytes()
         if key not in asked:
             spread = np.concatenate([few[number][first::4] for first in (2, 0, 3, 1)])
-            asked[key] = ask_grain(
-                scan, result.center, grain_map.grain_id, spread, records[number], bloch, threads=threads
-            )
+            asked[key] = ask_grain(means, spread, records[number], bloch, threads=threads)
         found = with_merged(asked[key], records[number], bloch, distinct)
         found, records[number] = with_same_patterns(found, records[number], bloch, distinct=distinct, threads=threads)
         phase, orientation = int(grain_map.grains.phase_id[number]), grain_map.grains.orientation[number]

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nbedex.grains.asking import local_mean
 from nbedex.grains.bloch_evidence import BlochEngine
+from nbedex.grains.local_means import LocalMeans
 from nbedex.grains.model import GrainMap, Role
 from nbedex.grains.rivals import Held, spread_evenly
 from nbedex.indexing.rerank import rerank_patterns
@@ -59,6 +59,7 @@ def settle_unclear(
     label = grain_map.grain_id.ravel()
     usable = (flat["phase_id"] >= 0) & (result.status.ravel() == Status.OK)
     symmetries = tuple(phase.symmetry for phase in grain_map.source.phases)
+    means = LocalMeans(scan, result.center, grain_map.grain_id)
     for region in np.flatnonzero(grain_map.grains.role == Role.NOT_INDEXED):
         pixels = np.flatnonzero((label == region) & usable)
         if len(pixels) < _LEAST:
@@ -68,8 +69,7 @@ def settle_unclear(
                         * len(pixels) / min(len(pixels), _MOST_PATTERNS)).astype(np.intp)]  # fmt: skip
         phases = np.array([phase for phase, _ in solutions])
         found = rerank_patterns(
-            np.stack([local_mean(scan, grain_map.grain_id, int(p)) for p in asked]),
-            np.ascontiguousarray(result.center.reshape(-1, 2)[asked], dtype=np.float64),
+            *means.at(asked),
             np.broadcast_to(np.stack([q for _, q in solutions]), (len(asked), len(solutions), 4)),
             np.broadcast_to(phases, (len(asked), len(solutions))),
             np.zeros((len(asked), len(solutions))),
