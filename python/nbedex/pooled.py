@@ -124,10 +124,9 @@ def for_means(settings: IndexingSettings, *, waves: bool) -> IndexingSettings:
     """
     n_best = max(settings.match.n_best, settings.rerank.max_candidates if waves else 0)
     return msgspec.structs.replace(
-        settings,
+        settings.without_rerank(),
         preprocess=msgspec.structs.replace(settings.preprocess, min_contrast=0.0),
         match=msgspec.structs.replace(settings.match, n_best=n_best),
-        rerank=msgspec.structs.replace(settings.rerank, mode="off"),
     )
 
 

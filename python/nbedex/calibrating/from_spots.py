@@ -144,8 +144,7 @@ def engine_for(
     """What indexes the sample: by matching alone, as where spots lie needs no re-ranking and no second crystals."""
     middle = sample.centers.mean(axis=0)
     alone = msgspec.structs.replace(
-        indexing,
-        rerank=msgspec.structs.replace(indexing.rerank, mode="off"),
+        indexing.without_rerank(),
         overlap=msgspec.structs.replace(indexing.overlap, max_crystals=1),
     )
     return make_engine(

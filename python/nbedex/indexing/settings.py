@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from nbedex.errors import ArgumentError
 from nbedex.settings import Settings
@@ -244,6 +245,10 @@ class IndexingSettings(Settings, frozen=True, kw_only=True):
         k_min, k_max = self.preprocess.k_min, self.preprocess.k_max
         if k_max is not None and k_max <= k_min:
             raise ArgumentError(f"k_max must exceed k_min, got k_max = {k_max:g}, k_min = {k_min:g} 1/angstrom")
+
+    def without_rerank(self) -> IndexingSettings:
+        """The same, by matching alone."""
+        return replace(self, rerank=replace(self.rerank, mode="off"))
 
     @property
     def n_candidates(self) -> int:
