@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -86,8 +87,8 @@ def test_an_error_comes_in_its_place_and_nothing_stays(where: str) -> None:
     assert not reading_threads()
 
 
-def long_job() -> None:
-    """Some ten seconds of the core's work."""
+def long_job() -> Callable[[], object]:
+    """Some ten seconds of the core's work, made ready."""
     rng = np.random.default_rng(1)
     spots, n = 30, 3000
     q = rng.normal(size=(n, 4))
@@ -103,18 +104,21 @@ def long_job() -> None:
         np.array([[1.0, 0, 0, 0]]),
     )
     patterns = (rng.random((1500, 24, 360)) ** 8).astype("f4")
-    _core.match_exhaustive([templates], patterns, _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=1))
+    options = _core.MatchOptions(n_best=1, distinct_angle=0.1, threads=1)
+    return lambda: _core.match_exhaustive([templates], patterns, options)
 
 
 def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
-    scan = scan_of(Watched())
+    scan, job = scan_of(Watched()), long_job()
     ended: list[BaseException | None] = []
+    at_it = threading.Barrier(3)
 
     def work(frames: Frames | Unread, threads: int) -> int:
         first = int(frames.patterns[0])
         if first:
+            at_it.wait(60)
             try:
-                long_job()
+                job()
                 ended.append(None)
             except BaseException as stop:
                 ended.append(stop)
@@ -123,11 +127,12 @@ def test_closing_stops_the_core_in_the_middle_of_its_work() -> None:
 
     found = work_in_order(scan, whole(scan.blocks(20)), work, at_once=3, threads=3)  # a place for each of the three
     assert next(found) == 0
-    time.sleep(0.5)
+    at_it.wait(60)
+    time.sleep(0.2)
     asked = time.process_time()
     found.close()
-    assert time.process_time() - asked < 6.0  # of some twenty of two threads, whatever else runs
-    assert ended and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
+    assert time.process_time() - asked < 6.0  # of some twenty of two threads, whatever else runs: it takes 0.1
+    assert len(ended) == 2 and all(isinstance(stop, KeyboardInterrupt) for stop in ended)
     assert not reading_threads()
 
 
