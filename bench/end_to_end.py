@@ -65,12 +65,13 @@ def write_scan(path: Path, *, rows: int, columns: int, kind: str, grain: int, va
         data = file.create_dataset("data", shape, dtype="u2")
         numbers = layout(rows, columns, grain)
         rng = np.random.default_rng(6)
-        noise = make_frames("noise", PHASES[0], POOL, seed=2)[0]
-        empty = np.arange(columns) < round(vacuum * columns)
+        empty = round(vacuum * columns)
+        noise = make_frames("noise", PHASES[0], POOL, seed=2)[0] if empty else pool
         for row in range(rows):
             data[row] = pool[numbers[row]] if grain == 1 else rng.poisson(pool[numbers[row]])
-            data[row, empty] = noise[rng.integers(0, POOL, np.count_nonzero(empty))]
-        file["phase"] = np.where(empty, -1, numbers % len(PHASES))
+            if empty:
+                data[row, :empty] = noise[rng.integers(0, POOL, empty)]
+        file["phase"] = np.where(np.arange(columns) < empty, -1, numbers % len(PHASES))
 
 
 def index_once(path: Path, *, settings: str, geometry: str, threads: int) -> dict[str, Any]:

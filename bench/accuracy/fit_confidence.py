@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from validation import exchange
-from validation.conditions import CACHE, CONDITIONS, MAIN, Detector, condition
+from validation.conditions import CACHE, CONDITIONS, MAIN, Condition, Detector, condition
 from validation.detector import detector_matrix, frames, smooth
 
 from nbedex.calibration import Calibration, electron_wavelength
@@ -70,11 +70,28 @@ def winners(
     phases, orientations = final.phase_id[:, 0], final.orientation[:, 0]
     given = evidence.above_noise(settings.match.noise_factor)
     given &= ~coincidental(phases, orientations, patterns.peaks, engine)
-    right = np.zeros(len(images), dtype=bool)
-    for truth in truths if phase else []:
-        error = np.rad2deg(disorientation_angle(truth, orientations, load_phase(phase).symmetry_quaternions))
-        right |= (phases == MAIN.index(phase)) & (error < 2)
+    right = right_answers(phases, orientations, phase, truths, within_deg=2)
     return Winners(taken(evidence, given), right[given])
+
+
+def right_answers(
+    phases: NDArray[np.integer], orientations: Array, phase: str | None, truths: Sequence[Array], *, within_deg: float
+) -> NDArray[np.bool_]:
+    """Which of n answers are of the phase and near any of its `truths` (each (n, 4)); none without a phase."""
+    right = np.zeros(len(phases), dtype=bool)
+    if phase is not None:
+        for truth in truths:
+            error = np.rad2deg(disorientation_angle(truth, orientations, load_phase(phase).symmetry_quaternions))
+            right |= (phases == MAIN.index(phase)) & (error < within_deg)
+    return right
+
+
+def shown(what: Condition, phase: str, cache: Path, n: int) -> tuple[NDArray[np.uint16], list[Array]]:
+    """Frames (n, rows, columns) of the tuning split, and the orientations in each: two where crystals overlap."""
+    spots = exchange.read(exchange.folder(cache, what.crystal, phase, "tuning"), n)
+    seen = frames(spots, what.detector, wavelength=electron_wavelength(300.0), seed=("tuning", phase))
+    there = [spots.orientation, *([spots.orientation[seen.second]] if what.detector.overlap[1] else [])]
+    return seen.images, there
 
 
 def taken(evidence: Evidence, which: NDArray[np.bool_]) -> Evidence:
@@ -98,7 +115,6 @@ def features(evidence: Evidence) -> Array:
 def collect(library: TemplateLibrary, arguments: argparse.Namespace) -> tuple[Array, Array, NDArray[np.str_]]:
     """Features, whether right, and the name of the group of every answer given."""
     rows, right, group = [], [], []
-    wavelength = electron_wavelength(300.0)
     calibration = Calibration(pixel_size=Detector().pixel, voltage=300.0)
 
     def add(name: str, images: NDArray[np.uint16], phase: str | None = None, truths: Sequence[Array] = ()) -> None:
@@ -110,16 +126,13 @@ def collect(library: TemplateLibrary, arguments: argparse.Namespace) -> tuple[Ar
     for name in FITTED:
         what = condition(name, "tuning")
         for phase in MAIN:
-            spots = exchange.read(exchange.folder(arguments.cache, what.crystal, phase, "tuning"), arguments.n)
-            shown = frames(spots, what.detector, wavelength=wavelength, seed=("tuning", phase))
-            there = [spots.orientation, *([spots.orientation[shown.second]] if what.detector.overlap[1] else [])]
-            add(name, shown.images, phase, there)
+            images, there = shown(what, phase, arguments.cache, arguments.n)
+            add(name, images, phase, there)
     what = condition("standard", "tuning")
     for phase in FOREIGN:
-        spots = exchange.read(exchange.folder(arguments.cache, what.crystal, phase, "tuning"), 40)
         for changes in ({}, {"counts": 2e3}, {"beam": None}):
             camera = replace(what.detector, **changes)
-            add("foreign", frames(spots, camera, wavelength=wavelength, seed=("tuning", phase)).images)
+            add("foreign", shown(replace(what, detector=camera), phase, arguments.cache, 40)[0])
     rng = np.random.default_rng(5)
     for counts in (300.0, 2e3, 2e4, 2e5):
         for halo in (0.0, 0.3):

@@ -15,13 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fit_confidence import noise_frames
+from fit_confidence import noise_frames, right_answers, shown
 from numpy.typing import NDArray
-from validation import exchange
 from validation.conditions import CACHE, MAIN, Condition, Detector, condition
-from validation.detector import frames
 
-from nbedex.calibration import Calibration, electron_wavelength
+from nbedex.calibration import Calibration
 from nbedex.indexing.block import index_block, prepared
 from nbedex.indexing.contrast import NOISE
 from nbedex.indexing.engine import with_min_contrast
@@ -29,7 +27,7 @@ from nbedex.indexing.pattern_centers import pattern_centers
 from nbedex.indexing.prepare import prepare
 from nbedex.indexing.settings import CenterSettings, IndexingSettings, PreprocessSettings
 from nbedex.library import SimulationSettings, TemplateLibrary, cached_library
-from nbedex.maps import Status, disorientation_angle
+from nbedex.maps import Status
 from nbedex.phases import load_phase
 from nbedex.scan import memory_scan
 
@@ -61,11 +59,8 @@ def not_searched(
     _, status = prepared(images, centers, with_min_contrast(engine, NOISE))
     without = np.flatnonzero(status == Status.NO_SPOTS)
     records = index_block(images[without], centers[without], engine)
-    right = np.zeros(len(without), dtype=bool)
-    for truth in truths if phase else []:
-        symmetry = load_phase(phase).symmetry_quaternions  # type: ignore[arg-type]
-        near = np.rad2deg(disorientation_angle(truth[without], records["orientation"], symmetry)) < 3
-        right |= near & (records["phase_id"] == MAIN.index(phase))  # type: ignore[arg-type]
+    there = [truth[without] for truth in truths]
+    right = right_answers(records["phase_id"], records["orientation"], phase, there, within_deg=3)
     return len(without), int((records["status"] == Status.OK).sum()), int(right.sum())
 
 
@@ -73,10 +68,8 @@ def of_condition(what: Condition, library: TemplateLibrary, cache: Path, n: int)
     """Of all main phases together: patterns, and what `not_searched` counts."""
     total = np.zeros(4, dtype=int)
     for phase in MAIN:
-        spots = exchange.read(exchange.folder(cache, what.crystal, phase, "tuning"), n)
-        shown = frames(spots, what.detector, wavelength=electron_wavelength(300.0), seed=("tuning", phase))
-        there = [spots.orientation, *([spots.orientation[shown.second]] if what.detector.overlap[1] else [])]
-        total += len(shown.images), *not_searched(shown.images, library, phase, there)
+        images, there = shown(what, phase, cache, n)
+        total += len(images), *not_searched(images, library, phase, there)
     return tuple(total.tolist())
 
 

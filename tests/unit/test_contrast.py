@@ -76,7 +76,7 @@ def test_one_crystal_in_twenty_is_enough(library: TemplateLibrary, monkeypatch: 
     assert chosen(frames, library) == 0.0
 
 
-def test_own_centres_and_what_matching_refuses(library: TemplateLibrary) -> None:
+def test_own_centres_and_a_blank_scan(library: TemplateLibrary) -> None:
     """Per-pattern centres are used here, too; a scan of blank patterns has nothing to look at."""
     frames = with_noise(3)
     own = IndexingSettings(center=CenterSettings(method="per-pattern"), match=MatchSettings(n_best=2))

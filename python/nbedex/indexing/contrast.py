@@ -7,18 +7,16 @@ patterns are like those that it was tried on. So some of the scan's own are trie
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import replace
 
 import numpy as np
 
-from nbedex.errors import DataFormatError
 from nbedex.indexing.block import index_block, prepared
 from nbedex.indexing.centers import CenterModel
 from nbedex.indexing.engine import Engine, with_min_contrast
 from nbedex.indexing.pattern_centers import pattern_centers
-from nbedex.indexing.sample import sample_positions, usable_frames
+from nbedex.indexing.sample import spread_frames
 from nbedex.maps.result import Status
 from nbedex.scan import Scan
 
@@ -42,19 +40,16 @@ def noise_contrast(scan: Scan, centers: CenterModel, engine: Engine, *, threads:
         0: all this process may use.
     """
     searching, sparing = with_min_contrast(replace(engine, rerank=None), 0.0), with_min_contrast(engine, NOISE)
-    ignored = None if engine.mask is None else engine.mask != 0
-    positions = sample_positions(scan.scan_shape, _SAMPLES)
+    saturated = engine.settings.preprocess.max_saturated
     looked_at = spared = answers = 0
-    with contextlib.suppress(DataFormatError):  # none can be used: indexing says so of each
-        saturated = engine.settings.preprocess.max_saturated
-        for indices, frames in usable_frames(scan, positions, ignore=ignored, max_saturated=saturated):
-            middle = pattern_centers(frames, indices, centers, engine, threads=threads)
-            _, status = prepared(frames, middle, sparing, threads=threads)
-            without = np.flatnonzero(status == Status.NO_SPOTS)
-            looked_at, spared = looked_at + len(indices), spared + len(without)
-            if len(without):
-                records = index_block(frames[without], middle[without], searching, threads=threads)
-                answers += int(np.count_nonzero(records["status"] == Status.OK))
+    for indices, frames in spread_frames(scan, _SAMPLES, mask=engine.mask, max_saturated=saturated):
+        middle = pattern_centers(frames, indices, centers, engine, threads=threads)
+        _, status = prepared(frames, middle, sparing, threads=threads)
+        without = np.flatnonzero(status == Status.NO_SPOTS)
+        looked_at, spared = looked_at + len(indices), spared + len(without)
+        if len(without):
+            records = index_block(frames[without], middle[without], searching, threads=threads)
+            answers += int(np.count_nonzero(records["status"] == Status.OK))
     if answers > _MOST_ANSWERS * spared:
         log.info("%d of %d patterns have few spots, but %d of these are of crystals: all are searched",
                  spared, looked_at, answers)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 
@@ -87,6 +88,20 @@ def usable_frames(
         )
     if count < len(indices):
         log.info("%d of %d patterns looked at are left out: they can't be used", len(indices) - count, len(indices))
+
+
+def spread_frames(
+    scan: Scan, samples: int, *, mask: NDArray[np.uint8] | None, max_saturated: float
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.generic]]]:
+    """About `samples` patterns spread over the scan, as `usable_frames` yields them; none where none can be used.
+
+    Indexing says so of each. `mask` (det_y, det_x): non-zero where a pixel is not used.
+    """
+    positions = sample_positions(scan.scan_shape, samples)
+    with contextlib.suppress(DataFormatError):
+        yield from usable_frames(
+            scan, positions, ignore=None if mask is None else mask != 0, max_saturated=max_saturated
+        )
 
 
 def _readable(scan: Scan, indices: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.generic]]:

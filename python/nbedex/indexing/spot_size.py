@@ -7,7 +7,6 @@ the width is the same at 200 counts a pattern as at 200,000 (docs/decisions/spot
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import Any
 
@@ -15,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from nbedex.errors import DataFormatError
 from nbedex.indexing.centers import CenterModel
-from nbedex.indexing.sample import sample_positions, usable_frames
+from nbedex.indexing.sample import spread_frames
 from nbedex.indexing.spot_filter import NARROW
 from nbedex.scan import Scan
 
@@ -56,11 +54,9 @@ def measured_radius(
     """
     total = np.zeros((_SHIFTS, _SHIFTS))
     ignored = None if mask is None else mask != 0
-    positions = sample_positions(scan.scan_shape, _SAMPLES)
-    with contextlib.suppress(DataFormatError):  # none can be used: indexing says so of each
-        for indices, frames in usable_frames(scan, positions, ignore=ignored, max_saturated=max_saturated):
-            for frame, center in zip(frames, centers.at(indices), strict=True):
-                total += autocorrelation(*_window(frame, ignored, center), beam)
+    for indices, frames in spread_frames(scan, _SAMPLES, mask=mask, max_saturated=max_saturated):
+        for frame, center in zip(frames, centers.at(indices), strict=True):
+            total += autocorrelation(*_window(frame, ignored, center), beam)
     half = half_width(total)
     radius = NARROW if half is None else max(NARROW, round(_SLOPE * half + _OFFSET, 1))
     log.info("spots: radius %.1f px%s", radius, " (none seen)" if half is None else f", half width {half:.2f} px")
